@@ -1,0 +1,93 @@
+// Package console is the officers' console for a line of gates. The contract between its two halves
+// stands here: the centre end of the link (console/centre: broker, acknowledgements, look-ups,
+// leases, history) and the desk that officers look at (console/server, console/web).
+package console
+
+import (
+	"context"
+	"time"
+
+	"egate/api"
+)
+
+// Officer is a signed-in session at the desk. Keys are made at sign-in, in memory, gone at sign-out.
+type Officer struct {
+	Session   string // random, the cookie's secret counterpart
+	Pseudonym string
+	Demo      bool // the named demo officer of the simulation profile
+	Since     time.Time
+}
+
+// GateView is what the desk knows of one gate.
+type GateView struct {
+	Site      string        `json:"site"`
+	Gate      string        `json:"gate"`
+	Status    api.Status    `json:"status"`
+	State     api.State     `json:"state"`
+	Health    api.Health    `json:"health"`
+	Referral  *ReferralView `json:"referral,omitempty"`
+	Alerts    []AlertView   `json:"alerts"`
+	AckedUpto uint64        `json:"acked_upto"`
+}
+
+// ReferralView is one open referral; the dossier itself stays sealed.
+type ReferralView struct {
+	Gate    string    `json:"gate"`
+	Passage string    `json:"passage"`
+	Reason  string    `json:"reason"`
+	Since   time.Time `json:"since"`
+	State   string    `json:"state"` // open, taken
+	Owner   string    `json:"owner,omitempty"`
+	Dossier bool      `json:"dossier"` // a sealed dossier has arrived for this session
+}
+
+// AlertView is one alert, deduplicated (O-05).
+type AlertView struct {
+	ID       string    `json:"id"`
+	Gate     string    `json:"gate"`
+	Passage  string    `json:"passage,omitempty"`
+	Reason   string    `json:"reason"`
+	Severity string    `json:"severity"`
+	Since    time.Time `json:"since"`
+	Count    int       `json:"count"`
+	Active   bool      `json:"active"`
+}
+
+// Line is a snapshot of all gates. Seq rises with every change.
+type Line struct {
+	Seq       uint64       `json:"seq"`
+	Gates     []GateView   `json:"gates"`
+	Recent    []RecentView `json:"recent"` // last passages, newest first, no person in them
+	Simulated bool         `json:"simulated"`
+	At        time.Time    `json:"at"`
+}
+
+// RecentView is one ended passage.
+type RecentView struct {
+	Gate    string      `json:"gate"`
+	Passage api.Passage `json:"passage"`
+	At      time.Time   `json:"at"`
+}
+
+// SealedDossier is a referral envelope with the session's private key to open it, handed to the
+// one-shot child that shows it and to nobody else.
+type SealedDossier struct {
+	Envelope   api.Envelope
+	PrivateKey []byte
+}
+
+// Centre is what the desk needs of the centre's end.
+type Centre interface {
+	// Watch calls f with the whole line at once and after every change, until ctx ends. f must not block.
+	Watch(ctx context.Context, f func(Line)) error
+	// SignIn starts an officer session: makes its keys, publishes leases for all gates of the line.
+	SignIn(ctx context.Context, name, secret string) (Officer, error)
+	// SignOut ends it: keys are gone, leases end, owned referrals return to the queue.
+	SignOut(session string)
+	// Touch keeps the session alive: 60 s without it closes dossiers (the desk does), the lease rule is the centre's.
+	Touch(session string)
+	// Order signs and sends a command and waits for the gate's answer.
+	Order(ctx context.Context, session, gate, name, passage string, dossierHash []byte, reason string) (api.Response, error)
+	// Dossier returns the sealed dossier of an open referral for this session.
+	Dossier(session, gate, passage string) (SealedDossier, error)
+}
