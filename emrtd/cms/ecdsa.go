@@ -1,46 +1,107 @@
 package cms
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"fmt"
 	"math/big"
+
+	"egate/emrtd/ec"
 )
 
 // curve is one known curve.
-type curve = elliptic.Curve
-
-var nistByOID = map[string]elliptic.Curve{
-	"1.3.132.0.33":        elliptic.P224(),
-	"1.2.840.10045.3.1.7": elliptic.P256(),
-	"1.3.132.0.34":        elliptic.P384(),
-	"1.3.132.0.35":        elliptic.P521(),
-}
+type curve = *ec.Curve
 
 func curveByOID(oid string) curve {
-	return nistByOID[oid]
+	c, err := ec.ByOID(oid)
+	if err != nil {
+		return nil
+	}
+	return c
 }
 
+// curveByParams finds the known curve that explicit parameters are equal to. The base point may be
+// written in compressed form.
 func curveByParams(p *curveParams, g []byte) curve {
-	return nil
+	x, y, err := point(g, p.p, p.a, p.b)
+	if err != nil {
+		return nil
+	}
+	c, err := ec.FromExplicit(ec.Params{P: p.p, A: p.a, B: p.b, Gx: x, Gy: y, N: p.n, H: p.h})
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// point reads an encoded point (SEC 1 §2.3.4), decompressing where needed.
+func point(b []byte, p, a, bb *big.Int) (x, y *big.Int, err error) {
+	size := (p.BitLen() + 7) / 8
+	switch {
+	case len(b) == 1+2*size && (b[0] == 4 || b[0] == 6 || b[0] == 7):
+		return new(big.Int).SetBytes(b[1 : 1+size]), new(big.Int).SetBytes(b[1+size:]), nil
+	case len(b) == 1+size && (b[0] == 2 || b[0] == 3):
+		if !p.ProbablyPrime(0) {
+			// ModSqrt does not end for a composite modulus.
+			return nil, nil, fmt.Errorf("%w: field", ErrFormat)
+		}
+		x = new(big.Int).SetBytes(b[1:])
+		if x.Cmp(p) >= 0 {
+			return nil, nil, fmt.Errorf("%w: point", ErrFormat)
+		}
+		// y² = x³ + ax + b
+		r := new(big.Int).Mul(x, x)
+		r.Add(r, a).Mul(r, x).Add(r, bb).Mod(r, p)
+		if y = new(big.Int).ModSqrt(r, p); y == nil {
+			return nil, nil, fmt.Errorf("%w: point not on the curve", ErrFormat)
+		}
+		if y.Bit(0) != uint(b[0]&1) {
+			y.Sub(p, y)
+		}
+		return x, y, nil
+	}
+	return nil, nil, fmt.Errorf("%w: point", ErrFormat)
 }
 
 type ecKey struct {
-	nist *ecdsa.PublicKey
+	c *ec.Curve
+	q ec.Point
 }
 
-func newECKey(c curve, point []byte) (*ecKey, error) {
-	k, err := ecdsa.ParseUncompressedPublicKey(c, point)
+func newECKey(c curve, b []byte) (*ecKey, error) {
+	x, y, err := point(b, c.P, c.A, c.B)
+	if err != nil {
+		return nil, err
+	}
+	if y.Cmp(c.P) >= 0 || x.Cmp(c.P) >= 0 {
+		return nil, fmt.Errorf("%w: point", ErrFormat)
+	}
+	enc := append([]byte{4}, x.FillBytes(make([]byte, c.Size()))...)
+	q, err := c.Decode(append(enc, y.FillBytes(make([]byte, c.Size()))...))
 	if err != nil {
 		return nil, fmt.Errorf("%w: point not on the curve", ErrFormat)
 	}
-	return &ecKey{nist: k}, nil
+	return &ecKey{c, q}, nil
 }
 
-func (k *ecKey) name() string { return k.nist.Params().Name }
-func (k *ecKey) bits() int    { return k.nist.Params().BitSize }
-func (k *ecKey) size() int    { return (k.nist.Params().BitSize + 7) / 8 }
+func (k *ecKey) name() string { return k.c.Name }
+func (k *ecKey) bits() int    { return k.c.Bits() }
+func (k *ecKey) size() int    { return k.c.OrderSize() }
 
 func (k *ecKey) verify(digest []byte, r, s *big.Int) bool {
-	return ecdsa.Verify(k.nist, digest, r, s)
+	return ec.VerifyECDSA(k.c, k.q, digest, r, s)
+}
+
+// EC returns curve and point of an elliptic curve key.
+func (k *PublicKey) EC() (*ec.Curve, ec.Point, bool) {
+	if k.ec == nil {
+		return nil, ec.Point{}, false
+	}
+	return k.ec.c, k.ec.q, true
+}
+
+// RSA returns modulus and exponent of an RSA key.
+func (k *PublicKey) RSA() (n, e *big.Int, ok bool) {
+	if k.rsa == nil {
+		return nil, nil, false
+	}
+	return new(big.Int).Set(k.rsa.n), new(big.Int).Set(k.rsa.e), true
 }

@@ -52,11 +52,11 @@ var (
 
 // Named deviations of a chain.
 const (
-	DevListedOnly    = "trust.anchor_by_list_membership"
-	DevLinkPath      = "trust.path_by_link_certificate"
-	DevNameSpelling  = "trust.issuer_name_spelled_differently"
-	DevCSCAExpired   = "trust.csca_expired_today"
-	DevDSBeforeCSCA  = "trust.certificate_older_than_its_csca"
-	DevCSCAKeyUsage  = "trust.csca_key_usage"
-	DevCRLAge        = "trust.crl_age_over_warning"
+	DevListedOnly   = "trust.anchor_by_list_membership"
+	DevLinkPath     = "trust.path_by_link_certificate"
+	DevNameSpelling = "trust.issuer_name_spelled_differently"
+	DevCSCAExpired  = "trust.csca_expired_today"
+	DevDSBeforeCSCA = "trust.certificate_older_than_its_csca"
+	DevCSCAKeyUsage = "trust.csca_key_usage"
+	DevCRLAge       = "trust.crl_age_over_warning"
 )

@@ -1,0 +1,161 @@
+package issue
+
+import (
+	"crypto"
+	"fmt"
+	"io"
+	"math/big"
+	"strings"
+	"time"
+
+	"egate/emrtd/ber"
+	"egate/emrtd/cms"
+	"egate/emrtd/lds"
+	"egate/emrtd/pa"
+	"egate/emrtd/trust"
+)
+
+// Authority is a simulated issuing state: CSCA and one document signer.
+type Authority struct {
+	Country  string // three characters as in an MRZ, "UTO"
+	Country2 string
+	Now      time.Time
+
+	csca, ds         *signer
+	cscaCert, dsCert []byte
+	revoked          []*big.Int
+}
+
+// Life spans, in the middle of what Doc 9303-12 §4.2 recommends.
+const (
+	cscaAge   = 2 * 365 * 24 * time.Hour
+	cscaLife  = 15 * 365 * 24 * time.Hour
+	dsAge     = 60 * 24 * time.Hour
+	dsLife    = 10*365*24*time.Hour + 90*24*time.Hour
+	dsUse     = 90 * 24 * time.Hour
+	signedAgo = 30 * 24 * time.Hour
+	crlLife   = 90 * 24 * time.Hour
+)
+
+// NewAuthority makes a CSCA and a document signer with ECDSA keys on P-256. country is the code of
+// the issuing state in the MRZ (three letters, "D" for Germany); times are relative to now.
+func NewAuthority(country string, rnd io.Reader, now time.Time) (*Authority, error) {
+	return NewAuthorityWith(country, ECDSAP256, rnd, now)
+}
+
+// NewAuthorityWith is NewAuthority with a choice of key.
+func NewAuthorityWith(country string, kind KeyKind, rnd io.Reader, now time.Time) (*Authority, error) {
+	country = (strings.ToUpper(country) + "<<<")[:3]
+	two, ok := pa.Alpha2(country)
+	if !ok {
+		return nil, fmt.Errorf("%w: country %q is no issuing state; use a three-letter code such as UTO", ErrProfile, country)
+	}
+	a := &Authority{Country: country, Country2: two, Now: now.UTC().Truncate(time.Second)}
+	var err error
+	if a.csca, err = newSigner(kind, rnd); err != nil {
+		return nil, err
+	}
+	if a.ds, err = newSigner(kind, rnd); err != nil {
+		return nil, err
+	}
+	t := template{issuer: a.cscaName(), subject: a.cscaName(), from: a.Now.Add(-cscaAge), to: a.Now.Add(cscaLife), ca: true}
+	if a.cscaCert, err = certificate(t, a.csca, a.csca); err != nil {
+		return nil, err
+	}
+	from := a.Now.Add(-dsAge)
+	return a, a.issueDS(from, from.Add(dsLife), from.Add(dsUse))
+}
+
+func (a *Authority) cscaName() []byte {
+	return name(a.Country2, "CSCA", Mark+" CSCA "+strings.TrimRight(a.Country, "<"))
+}
+
+func (a *Authority) issueDS(from, to, useTo time.Time) error {
+	t := template{
+		issuer: a.cscaName(), subject: name(a.Country2, "Document Signer", Mark+" Document Signer "+strings.TrimRight(a.Country, "<")),
+		from: from, to: to, useTo: useTo, docTypes: []string{"P"},
+	}
+	var err error
+	a.dsCert, err = certificate(t, a.ds, a.csca)
+	return err
+}
+
+// CSCA returns the CSCA certificate, DS that of the document signer.
+func (a *Authority) CSCA() []byte { return a.cscaCert }
+
+// DS returns the document signer's certificate.
+func (a *Authority) DS() []byte { return a.dsCert }
+
+// Anchors returns what a trust bundle needs to know this authority by.
+func (a *Authority) Anchors() []trust.Entry {
+	return []trust.Entry{{Kind: trust.Root, Source: "simulated issuer " + a.Country, DER: a.cscaCert}}
+}
+
+// Revoke puts the document signer on the next revocation list.
+func (a *Authority) Revoke() error {
+	c, err := cms.ParseCertificate(a.dsCert)
+	if err != nil {
+		return err
+	}
+	a.revoked = append(a.revoked, c.Serial)
+	return nil
+}
+
+// CRL signs a revocation list dated at.
+func (a *Authority) CRL(at time.Time) ([]byte, error) {
+	return crl(a.cscaName(), a.csca, at, at.Add(crlLife), at.Unix(), a.revoked)
+}
+
+// Bundle makes an unsigned trust bundle of the given authorities with fresh revocation lists, valid for
+// a week, marked as simulation.
+func Bundle(site string, version uint64, now time.Time, authorities ...*Authority) (*trust.Bundle, error) {
+	b := &trust.Bundle{Site: site, Version: version, Created: now, Expires: now.Add(trust.DefaultCRLStop), Simulation: true}
+	for _, a := range authorities {
+		b.Anchors = append(b.Anchors, a.Anchors()...)
+		l, err := a.CRL(now)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.AddCRL(l, "simulated issuer "+a.Country, now); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// SignSOD makes EF.SOD over raw data groups.
+func (a *Authority) SignSOD(groups map[int][]byte, at time.Time) ([]byte, error) {
+	o := lds.SecurityObject{Hash: crypto.SHA256, Groups: map[int][]byte{}}
+	for n, g := range groups {
+		h := o.Hash.New()
+		h.Write(g)
+		o.Groups[n] = h.Sum(nil)
+	}
+	content, err := o.Encode()
+	if err != nil {
+		return nil, err
+	}
+	sd, err := signedData(lds.OIDLDSSecurity, content, a.ds, [][]byte{a.dsCert}, a.dsCert, at)
+	if err != nil {
+		return nil, err
+	}
+	return lds.BuildSOD(sd), nil
+}
+
+// MasterList signs a CSCA master list (ICAO Doc 9303-12 §9) with a signer of its own under this CSCA.
+func (a *Authority) MasterList(certs [][]byte, at time.Time) ([]byte, error) {
+	s, err := newSigner(a.csca.kind, nil)
+	if err != nil {
+		return nil, err
+	}
+	t := template{
+		issuer: a.cscaName(), subject: name(a.Country2, "Master List Signer", Mark+" Master List Signer"),
+		from: at.Add(-dsAge), to: at.Add(cscaLife), eku: cms.EKUMasterList,
+	}
+	cert, err := certificate(t, s, a.csca)
+	if err != nil {
+		return nil, err
+	}
+	content := ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(certs...))
+	return signedData(lds.OIDMasterList, content, s, [][]byte{cert, a.cscaCert}, cert, at)
+}
