@@ -88,6 +88,8 @@ type Centre interface {
 	Touch(session string)
 	// Order signs and sends a command and waits for the gate's answer.
 	Order(ctx context.Context, session, gate, name, passage string, dossierHash []byte, reason string) (api.Response, error)
+	// History returns acknowledged events of a gate after a sequence number, oldest first, at most limit.
+	History(gate string, afterEpoch, afterSeq uint64, limit int) ([]api.Event, error)
 	// Dossier returns the sealed dossier of an open referral for this session.
 	Dossier(session, gate, passage string) (SealedDossier, error)
 }
