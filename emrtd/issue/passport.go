@@ -47,9 +47,11 @@ const (
 	defaultParam = 12                        // P-256
 	defaultCA    = "0.4.0.127.0.7.2.2.3.2.2" // id-CA-ECDH-AES-CBC-CMAC-128
 	caCurveParam = 13                        // brainpoolP256r1
-	// aaRSABits is a common modulus of active authentication keys.
-	aaRSABits = 2048
-	oidPlain  = "0.4.0.127.0.7.1.1.4.1.3" // ecdsa-plain-SHA256, named by ActiveAuthenticationInfo
+	// aaRSABits is the largest usual modulus whose signature fits a short protected answer (223 bytes);
+	// a chip with extended length takes aaRSABitsExt.
+	aaRSABits    = 1536
+	aaRSABitsExt = 2048
+	oidPlain     = "0.4.0.127.0.7.1.1.4.1.3" // ecdsa-plain-SHA256, named by ActiveAuthenticationInfo
 )
 
 // atrInfoLimit is the size of command and response APDUs announced in EF.ATR/INFO.
@@ -94,7 +96,11 @@ func (a *Authority) Personalise(profile Profile) (*Passport, error) {
 	}
 	switch pr.ActiveAuth {
 	case "rsa":
-		p.AA, err = rsa.GenerateKey(rand.Reader, aaRSABits)
+		bits := aaRSABits
+		if pr.ExtendedLength {
+			bits = aaRSABitsExt
+		}
+		p.AA, err = rsa.GenerateKey(rand.Reader, bits)
 	case "ecdsa":
 		p.AA, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		infos = append(infos, ber.Encode(ber.Sequence, ber.EncodeOID(lds.OIDAA), ber.EncodeInt(1), ber.EncodeOID(oidPlain)))
