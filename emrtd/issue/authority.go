@@ -2,6 +2,7 @@ package issue
 
 import (
 	"crypto"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"math/big"
@@ -79,6 +80,30 @@ func (a *Authority) issueDS(from, to, useTo time.Time) error {
 	a.dsCert, err = certificate(t, a.ds, a.csca)
 	return err
 }
+
+// Rollover gives the authority a new CSCA key under the same name and a new document signer below it. It
+// returns the link certificate: the new key signed with the old one (Doc 9303-12 §7.1.2).
+func (a *Authority) Rollover(kind KeyKind) (link []byte, err error) {
+	old := a.csca
+	if a.csca, err = newSigner(kind, rand.Reader); err != nil {
+		return nil, err
+	}
+	if a.ds, err = newSigner(kind, rand.Reader); err != nil {
+		return nil, err
+	}
+	from := a.Now.Add(-dsAge)
+	t := template{issuer: a.cscaName(), subject: a.cscaName(), from: from, to: a.Now.Add(cscaLife), ca: true}
+	if a.cscaCert, err = certificate(t, a.csca, a.csca); err != nil {
+		return nil, err
+	}
+	if link, err = certificate(t, a.csca, old); err != nil {
+		return nil, err
+	}
+	return link, a.issueDS(from, from.Add(dsLife), from.Add(dsUse))
+}
+
+// ReissueDS gives the document signer another certificate with these dates.
+func (a *Authority) ReissueDS(from, to time.Time) error { return a.issueDS(from, to, to) }
 
 // CSCA returns the CSCA certificate, DS that of the document signer.
 func (a *Authority) CSCA() []byte { return a.cscaCert }
@@ -158,4 +183,11 @@ func (a *Authority) MasterList(certs [][]byte, at time.Time) ([]byte, error) {
 	}
 	content := ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(certs...))
 	return signedData(lds.OIDMasterList, content, s, [][]byte{cert, a.cscaCert}, cert, at)
+}
+
+// SignSODAsCSCA makes EF.SOD with the CSCA's own key and certificate, which Doc 9303-12 forbids.
+func (a *Authority) SignSODAsCSCA(groups map[int][]byte, at time.Time) ([]byte, error) {
+	wrong := *a
+	wrong.ds, wrong.dsCert = a.csca, a.cscaCert
+	return wrong.SignSOD(groups, at)
 }

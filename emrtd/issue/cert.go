@@ -15,6 +15,7 @@ import (
 
 	"egate/emrtd/ber"
 	"egate/emrtd/cms"
+	"egate/emrtd/ec"
 )
 
 // KeyKind selects key and signature algorithm of an authority.
@@ -34,7 +35,9 @@ const (
 type signer struct {
 	kind KeyKind
 	hash crypto.Hash
-	key  crypto.Signer
+	key  crypto.Signer // nil for curves that the standard library lacks
+	ec   *ec.Curve
+	priv []byte
 	spki []byte
 	alg  []byte // AlgorithmIdentifier of its signatures
 }
@@ -63,6 +66,22 @@ func newSigner(kind KeyKind, rnd io.Reader) (*signer, error) {
 		mgf := ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.113549.1.1.8"), sha)
 		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.113549.1.1.10"), ber.Encode(ber.Sequence,
 			ber.Encode(0xA0, sha), ber.Encode(0xA1, mgf), ber.Encode(0xA2, ber.EncodeInt(32))))
+	case Brainpool, BPExplicit:
+		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.4.3.2"))
+		if s.ec, err = ec.ByStandardID(13); err != nil {
+			return nil, fmt.Errorf("issue: %w", err)
+		}
+		var pub ec.Point
+		if s.priv, pub, err = s.ec.GenerateKey(rand.Reader); err != nil {
+			return nil, fmt.Errorf("issue: generate key: %w", err)
+		}
+		if kind == BPExplicit {
+			s.spki = ExplicitSPKI(s.ec, pub)
+		} else {
+			s.spki = ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.2.1"),
+				ber.EncodeOID(s.ec.OID)), ber.EncodeBits(s.ec.Encode(pub)))
+		}
+		return s, nil
 	default:
 		return nil, fmt.Errorf("issue: unknown kind of key %q", kind)
 	}
@@ -86,6 +105,13 @@ func hashOID(h crypto.Hash) []byte {
 func (s *signer) sign(msg []byte) ([]byte, error) {
 	h := s.hash.New()
 	h.Write(msg)
+	if s.key == nil {
+		r, v, err := ec.SignECDSA(rand.Reader, s.ec, s.priv, h.Sum(nil))
+		if err != nil {
+			return nil, fmt.Errorf("issue: sign: %w", err)
+		}
+		return ber.Encode(ber.Sequence, ber.EncodeBig(r), ber.EncodeBig(v)), nil
+	}
 	var opts crypto.SignerOpts = s.hash
 	if s.kind == RSAPSS {
 		opts = &rsa.PSSOptions{SaltLength: 32, Hash: s.hash}
