@@ -307,3 +307,9 @@ func hexInt(s string) *big.Int {
 	}
 	return v
 }
+
+// Cofactor is (P-1)/Q, big-endian; Q must be known.
+func (g *Group) Cofactor() []byte {
+	c := new(big.Int).Sub(g.P, big.NewInt(1))
+	return c.Div(c, g.Q).Bytes()
+}

@@ -287,3 +287,18 @@ func (c *Curve) ReduceScalar(b []byte) ([]byte, error) {
 	}
 	return c.fn.bytes(&e), nil
 }
+
+// Quotient returns a/b modulo N in OrderSize bytes.
+func (c *Curve) Quotient(a, b []byte) ([]byte, error) {
+	b, err := c.scalar(b)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(b)
+	var x, y elem
+	c.fn.setWide(&x, a)
+	c.fn.set(&y, b)
+	c.fn.invert(&y, &y)
+	c.fn.mul(&x, &x, &y)
+	return c.fn.bytes(&x), nil
+}
