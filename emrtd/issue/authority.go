@@ -47,12 +47,11 @@ func NewAuthority(country string, rnd io.Reader, now time.Time) (*Authority, err
 // NewAuthorityWith is NewAuthority with a choice of key.
 func NewAuthorityWith(country string, kind KeyKind, rnd io.Reader, now time.Time) (*Authority, error) {
 	country = (strings.ToUpper(country) + "<<<")[:3]
-	two, ok := pa.Alpha2(country)
-	if !ok {
-		return nil, fmt.Errorf("%w: country %q is no issuing state; use a three-letter code such as UTO", ErrProfile, country)
+	two, err := country2(country)
+	if err != nil {
+		return nil, err
 	}
 	a := &Authority{Country: country, Country2: two, Now: now.UTC().Truncate(time.Second)}
-	var err error
 	if a.csca, err = newSigner(kind, rnd); err != nil {
 		return nil, err
 	}
@@ -65,6 +64,14 @@ func NewAuthorityWith(country string, kind KeyKind, rnd io.Reader, now time.Time
 	}
 	from := a.Now.Add(-dsAge)
 	return a, a.issueDS(from, from.Add(dsLife), from.Add(dsUse))
+}
+
+func country2(country string) (string, error) {
+	two, ok := pa.Alpha2(country)
+	if !ok {
+		return "", fmt.Errorf("%w: country %q is no issuing state; use a three-letter code such as UTO", ErrProfile, country)
+	}
+	return two, nil
 }
 
 func (a *Authority) cscaName() []byte {

@@ -46,50 +46,70 @@ type signer struct {
 // document signer, because key generation is on the path of every test.
 const rsaBits = 2048
 
-func newSigner(kind KeyKind, rnd io.Reader) (*signer, error) {
+// algorithm returns a signer of this kind without its key.
+func (kind KeyKind) algorithm() (*signer, error) {
 	s := &signer{kind: kind, hash: crypto.SHA256}
-	var err error
 	switch kind {
 	case ECDSAP256:
-		s.key, err = ecdsa.GenerateKey(elliptic.P256(), rnd)
 		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.4.3.2"))
 	case ECDSAP384:
 		s.hash = crypto.SHA384
-		s.key, err = ecdsa.GenerateKey(elliptic.P384(), rnd)
 		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.4.3.3"))
 	case RSAPKCS1:
-		s.key, err = rsa.GenerateKey(rnd, rsaBits)
 		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.113549.1.1.11"), []byte{ber.Null, 0})
 	case RSAPSS:
-		s.key, err = rsa.GenerateKey(rnd, rsaBits)
 		sha := ber.Encode(ber.Sequence, hashOID(crypto.SHA256), []byte{ber.Null, 0})
 		mgf := ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.113549.1.1.8"), sha)
 		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.113549.1.1.10"), ber.Encode(ber.Sequence,
 			ber.Encode(0xA0, sha), ber.Encode(0xA1, mgf), ber.Encode(0xA2, ber.EncodeInt(32))))
 	case Brainpool, BPExplicit:
 		s.alg = ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.4.3.2"))
-		if s.ec, err = ec.ByStandardID(13); err != nil {
+		var err error
+		if s.ec, err = ec.ByStandardID(brainpoolP256r1); err != nil {
 			return nil, fmt.Errorf("issue: %w", err)
 		}
+	default:
+		return nil, fmt.Errorf("issue: unknown kind of key %q", kind)
+	}
+	return s, nil
+}
+
+// brainpoolP256r1 is its standardised domain parameter id.
+const brainpoolP256r1 = 13
+
+func newSigner(kind KeyKind, rnd io.Reader) (*signer, error) {
+	if rnd == nil {
+		rnd = rand.Reader
+	}
+	s, err := kind.algorithm()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case ECDSAP256:
+		s.key, err = ecdsa.GenerateKey(elliptic.P256(), rnd)
+	case ECDSAP384:
+		s.key, err = ecdsa.GenerateKey(elliptic.P384(), rnd)
+	case RSAPKCS1, RSAPSS:
+		s.key, err = rsa.GenerateKey(rnd, rsaBits)
+	case Brainpool, BPExplicit:
 		var pub ec.Point
-		if s.priv, pub, err = s.ec.GenerateKey(rand.Reader); err != nil {
-			return nil, fmt.Errorf("issue: generate key: %w", err)
+		if s.priv, pub, err = s.ec.GenerateKey(rnd); err != nil {
+			break
 		}
-		if kind == BPExplicit {
-			s.spki = ExplicitSPKI(s.ec, pub)
-		} else {
+		s.spki = ExplicitSPKI(s.ec, pub)
+		if kind == Brainpool {
 			s.spki = ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.2.1"),
 				ber.EncodeOID(s.ec.OID)), ber.EncodeBits(s.ec.Encode(pub)))
 		}
-		return s, nil
-	default:
-		return nil, fmt.Errorf("issue: unknown kind of key %q", kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("issue: generate key: %w", err)
 	}
-	if s.spki, err = x509.MarshalPKIXPublicKey(s.key.Public()); err != nil {
-		return nil, fmt.Errorf("issue: encode key: %w", err)
+	if s.spki == nil {
+		if s.spki, err = x509.MarshalPKIXPublicKey(s.key.Public()); err != nil {
+			return nil, fmt.Errorf("issue: encode key: %w", err)
+		}
 	}
 	return s, nil
 }
