@@ -1,0 +1,270 @@
+// Package people plays the travellers: bodies that walk through the plant with a gait and luggage,
+// and what a traveller does, who reads the screen, lays down a passport, follows a dot with the
+// head and leaves through the door that opens.
+//
+// Distributions are assumptions, documented at Draw: a simulated walk is never a field result.
+package people
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"egate/sim/plant"
+)
+
+// Build is a body's measures. Lengths are mm, speeds mm/s.
+type Build struct {
+	Height float64
+	Torso  float64 // depth at 900 mm
+	Leg    float64 // depth of one leg at 300 mm
+	Width  float64 // shoulder width with arms
+	Speed  float64 // comfortable walking speed
+	Step   float64 // step length at that speed
+	// Arm is how far a swinging forearm reaches before and behind the trunk at 900 mm.
+	Arm float64
+	// Noise is how much the speed wanders, as a part of it.
+	Noise float64
+}
+
+// Adult is an adult of middle size walking at 1.1 m/s.
+func Adult() Build {
+	return Build{Height: 1720, Torso: 270, Leg: 120, Width: 460, Speed: 1100, Step: 660, Arm: 60, Noise: 0.03}
+}
+
+// Draw draws an adult. Height is normal (1.70 m, 9 cm), kept within 1.50-2.00 m; torso depth uniform
+// 25-30 cm; walking speed uniform 0.8-1.3 m/s; step length 0.38 of the height, scaled with the square
+// root of the speed relative to 1.2 m/s.
+func Draw(r *rand.Rand) Build {
+	b := Adult()
+	b.Height = min(max(1700+90*r.NormFloat64(), 1500), 2000)
+	b.Torso = 250 + 50*r.Float64()
+	b.Leg = 105 + 30*r.Float64()
+	b.Width = 420 + 90*r.Float64()
+	b.Speed = 800 + 500*r.Float64()
+	b.Step = 0.38 * b.Height * math.Sqrt(b.Speed/1200)
+	b.Arm = 40 + 60*r.Float64()
+	return b
+}
+
+// Case is a suitcase pulled behind: it breaks only the low row.
+type Case struct {
+	Length float64 // mm along the way
+	Height float64
+	Trail  float64 // from the middle of the trunk to the middle of the case
+	Width  float64
+}
+
+// Cabin is a cabin case trailing by 40 cm.
+func Cabin() Case { return Case{Length: 240, Height: 550, Trail: 400, Width: 360} }
+
+// Walker is one person in the plant, with or without a case. Its fields are touched between steps
+// only, by the methods that take the plant.
+type Walker struct {
+	Name  string
+	Build Build
+
+	x, vel, target float64
+	phase          float64 // of the gait, radians
+	swing          float64 // 0 standing … 1 full stride
+	facing         float64
+	luggage        *Case
+	caseX          float64
+	rnd            *rand.Rand
+	drift          float64
+	pushes         bool // squeezes past and does not keep distance
+	gap            float64
+}
+
+var _ plant.Body = (*Walker)(nil)
+
+// Distances of a walker.
+const (
+	accel = 2200.0 // mm/s², start and stop of a walk
+	// personalGap is the distance that a person keeps to who or what is ahead.
+	personalGap = 250.0
+	// doorGap is how near a person steps to a closed door.
+	doorGap = 150.0
+	// slack is the clear width a body wants beside its own.
+	slack = 40.0
+)
+
+// NewWalker stands a person at x. The seed drives small variations of gait.
+func NewWalker(name string, b Build, x float64, luggage *Case, seed uint64) *Walker {
+	w := &Walker{Name: name, Build: b, x: x, target: x, facing: 1, luggage: luggage, gap: personalGap,
+		rnd: rand.New(rand.NewPCG(seed, 7))}
+	if luggage != nil {
+		w.caseX = x - luggage.Trail
+	}
+	return w
+}
+
+// Label implements plant.Body.
+func (w *Walker) Label() string { return w.Name }
+
+// Human implements plant.Body.
+func (w *Walker) Human() bool { return true }
+
+// Width implements plant.Body.
+func (w *Walker) Width() float64 { return w.Build.Width }
+
+// Spans implements plant.Body: the trunk at hip height and above, two legs below the knee, the case
+// near the floor.
+func (w *Walker) Spans(z float64, to []plant.Span) []plant.Span {
+	if z > w.Build.Height {
+		return to
+	}
+	if z >= 0.45*w.Build.Height {
+		h := w.Build.Torso/2 + w.Build.Arm*w.swing*math.Abs(math.Sin(w.phase))
+		to = append(to, plant.Span{From: w.x - h, To: w.x + h})
+	} else {
+		// The shins swing about half a step before and behind the trunk.
+		s := 0.5 * w.Build.Step * w.swing * math.Sin(w.phase) * 0.8
+		l := w.Build.Leg / 2
+		to = append(to, plant.Span{From: w.x + s - l, To: w.x + s + l}, plant.Span{From: w.x - s - l, To: w.x - s + l})
+	}
+	if w.luggage != nil && z <= w.luggage.Height {
+		to = append(to, plant.Span{From: w.caseX - w.luggage.Length/2, To: w.caseX + w.luggage.Length/2})
+	}
+	return to
+}
+
+// Step implements plant.Body.
+func (w *Walker) Step(dt time.Duration, world plant.World) {
+	s := dt.Seconds()
+	dist := w.target - w.x
+	dir := 1.0
+	if dist < 0 {
+		dir = -1
+	}
+	room := math.Abs(dist)
+	if room < 1 {
+		w.vel, w.swing = 0, max(0, w.swing-4*s)
+		w.pull(s)
+		return
+	}
+	w.facing = dir
+	room = min(room, w.free(dir, world))
+	speed := w.Build.Speed * (1 + w.drift)
+	if w.Build.Noise > 0 && w.rnd.IntN(100) == 0 {
+		w.drift = 0.9*w.drift + w.Build.Noise*w.rnd.NormFloat64()
+	}
+	limit := min(speed, math.Sqrt(2*accel*max(room, 0)))
+	v := w.vel*dir + accel*s
+	v = max(0, min(v, limit))
+	w.vel = v * dir
+	w.x += w.vel * s
+	full := v / max(w.Build.Speed, 1)
+	w.swing += (min(1, full) - w.swing) * min(1, 6*s)
+	// One step of the gait is half a turn of the phase.
+	w.phase += math.Pi * v / w.Build.Step * s
+	w.pull(s)
+}
+
+// free is the way ahead until a door that is not open wide enough, or somebody.
+func (w *Walker) free(dir float64, world plant.World) float64 {
+	room := 1e9
+	if !w.pushes {
+		if a := world.Ahead(w, dir) - w.gap; a < room {
+			room = a
+		}
+	}
+	for _, d := range []struct {
+		name string
+		x    float64
+	}{{"entry", 0}, {"exit", world.Length()}} {
+		if world.Opening(d.name) >= w.Build.Width+slack {
+			continue
+		}
+		to := (d.x - w.x) * dir
+		if to < -w.Build.Torso/2 {
+			continue // behind
+		}
+		if to > w.Build.Torso/2 {
+			room = min(room, to-w.Build.Torso/2-doorGap)
+		}
+		// Who stands in the plane already may go on: the leaf rests on him.
+	}
+	return room
+}
+
+// pull lets the case follow.
+func (w *Walker) pull(s float64) {
+	if w.luggage == nil {
+		return
+	}
+	want := w.x - w.facing*w.luggage.Trail
+	w.caseX += (want - w.caseX) * min(1, 12*s)
+}
+
+// X is where the middle of the trunk is.
+func (w *Walker) X(p *plant.Plant) (x float64) {
+	p.Do(func(plant.World) { x = w.x })
+	return x
+}
+
+// At is X inside a Wait condition or a Do.
+func (w *Walker) At() float64 { return w.x }
+
+// Standing tells inside a Wait condition that the person has come to the end of the walk.
+func (w *Walker) Standing() bool { return math.Abs(w.x-w.target) < 20 }
+
+// WalkTo sends the person to x.
+func (w *Walker) WalkTo(p *plant.Plant, x float64) { p.Do(func(plant.World) { w.target = x }) }
+
+// Stop lets the person stand where he is.
+func (w *Walker) Stop(p *plant.Plant) { p.Do(func(plant.World) { w.target = w.x }) }
+
+// Follow makes the person keep only gap mm to who is ahead, as somebody who tailgates.
+func (w *Walker) Follow(p *plant.Plant, gap float64) { p.Do(func(plant.World) { w.gap = gap }) }
+
+// Push makes the person disregard others, as somebody who forces a way.
+func (w *Walker) Push(p *plant.Plant) { p.Do(func(plant.World) { w.pushes = true }) }
+
+// DropCase leaves the case where it is and tells whether there was one.
+func (w *Walker) DropCase(p *plant.Plant) (*Thing, error) {
+	var t *Thing
+	p.Do(func(world plant.World) {
+		if w.luggage == nil {
+			return
+		}
+		t = &Thing{Name: w.Name + "'s suitcase", X: w.caseX, Length: w.luggage.Length, Height: w.luggage.Height, Broad: w.luggage.Width}
+		w.luggage = nil
+		plant.Place(world, t)
+	})
+	if t == nil {
+		return nil, fmt.Errorf("people: %s has no suitcase to leave", w.Name)
+	}
+	return t, nil
+}
+
+// Thing lies where it was left.
+type Thing struct {
+	Name           string
+	X              float64
+	Length, Height float64
+	Broad          float64
+}
+
+var _ plant.Body = (*Thing)(nil)
+
+// Label implements plant.Body.
+func (t *Thing) Label() string { return t.Name }
+
+// Human implements plant.Body.
+func (t *Thing) Human() bool { return false }
+
+// Width implements plant.Body.
+func (t *Thing) Width() float64 { return t.Broad }
+
+// Step implements plant.Body: a thing does nothing.
+func (t *Thing) Step(time.Duration, plant.World) {}
+
+// Spans implements plant.Body.
+func (t *Thing) Spans(z float64, to []plant.Span) []plant.Span {
+	if z <= t.Height {
+		to = append(to, plant.Span{From: t.X - t.Length/2, To: t.X + t.Length/2})
+	}
+	return to
+}

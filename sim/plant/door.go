@@ -1,0 +1,98 @@
+package plant
+
+import "time"
+
+// DoorConfig describes one door and its drive.
+type DoorConfig struct {
+	TravelMM  float64 // clear width when open
+	SpeedMMS  float64 // speed of the opening, mm/s
+	AccelMMS2 float64 // what the motor makes of the leaf's inertia, mm/s²
+	// Slow multiplies the speed of a worn motor; 0 means 1.
+	Slow float64
+}
+
+const (
+	// contactMM is where the end contacts switch.
+	contactMM = 5.0
+	// backMM is how far the drive gives way after it met something: its own force limit, below any
+	// software (D-04).
+	backMM = 150.0
+	// lockWait is how long a drive that was told to open keeps pulling at an engaged lock.
+	lockWait = 2 * time.Second
+)
+
+// door is one leaf with its drive. order is where the drive wants to go.
+type door struct {
+	name      string
+	x         float64
+	cfg       DoorConfig
+	pos, vel  float64 // clear width and its change, mm and mm/s
+	want      int     // -1 closing, 0 at rest, +1 opening
+	stopAt    float64 // where an opening ends
+	since     time.Duration
+	lock      bool // energised: the bolt falls when the leaf is closed
+	forced    time.Duration
+	beamSince time.Duration
+	hits      int // times that the leaf met something
+}
+
+func newDoor(name string, x float64, cfg DoorConfig) *door {
+	return &door{name: name, x: x, cfg: cfg, stopAt: cfg.TravelMM}
+}
+
+func (d *door) order(want int, now time.Duration) {
+	d.want, d.since, d.stopAt = want, now, d.cfg.TravelMM
+}
+
+// step moves the leaf. obstacle is the width of what stands in the plane, 0 for nothing.
+func (d *door) step(dt, now time.Duration, released bool, obstacle float64) {
+	s := dt.Seconds()
+	forced := now < d.forced
+	if released || forced {
+		d.want, d.stopAt, d.since = +1, d.cfg.TravelMM, now
+	}
+	bolt := d.lock && !released && !forced && d.pos <= contactMM
+	if d.want > 0 && bolt {
+		d.vel = 0
+		if now-d.since > lockWait {
+			d.want = 0
+		}
+		return
+	}
+	speed := d.cfg.SpeedMMS
+	if d.cfg.Slow > 0 {
+		speed *= d.cfg.Slow
+	}
+	target := d.stopAt
+	if d.want < 0 {
+		target = 0
+	}
+	if d.want == 0 {
+		d.vel = 0
+		return
+	}
+	dist := target - d.pos
+	dir := 1.0
+	if dist < 0 {
+		dir = -1
+	}
+	// The fastest speed from which the leaf still stops at the target.
+	limit := min(speed, sqrt(2*d.cfg.AccelMMS2*abs(dist)))
+	v := d.vel + dir*d.cfg.AccelMMS2*s
+	if v*dir > limit {
+		v = dir * limit
+	}
+	d.vel = v
+	next := d.pos + v*s
+	if d.want < 0 && obstacle > 0 && next < obstacle && d.pos >= obstacle-1 {
+		// The leaf meets a body: the drive's force limit stops it and gives way a little.
+		d.vel, d.pos = 0, max(d.pos, obstacle)
+		d.want, d.stopAt = +1, min(d.pos+backMM, d.cfg.TravelMM)
+		d.hits++
+		return
+	}
+	if (dir > 0 && next >= target) || (dir < 0 && next <= target) || abs(dist) < 0.5 {
+		next, d.vel, d.want = target, 0, 0
+	}
+	d.pos = min(max(next, 0), d.cfg.TravelMM)
+}
