@@ -1,0 +1,156 @@
+package scenario
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Kinds of conditions and of doings.
+const (
+	WhenStart        = "start"
+	WhenProgress     = "progress"
+	WhenScreen       = "screen"
+	WhenInside       = "inside"
+	WhenEntryOpens   = "entry opens"
+	WhenEntryShuts   = "entry closes"
+	WhenEntryShut    = "entry closed"
+	WhenExitOpens    = "exit opens"
+	WhenExitShuts    = "exit closes"
+	WhenCrossed      = "crossed"
+	WhenBack         = "back"
+	WhenReferral     = "referral"
+	WhenNext         = "next"
+	DoTakeAway       = "take away"
+	DoFollow         = "follow"
+	DoForceEntry     = "force entry"
+	DoStandEntry     = "stand entry"
+	DoFire           = "fire"
+	DoFireEnd        = "fire end"
+	DoKillGate       = "kill gate"
+	DoStartGate      = "start gate"
+	DoFreezeGate     = "freeze gate"
+	DoKillInspector  = "kill inspector"
+	DoCut            = "cut"
+	DoMend           = "mend"
+	DoForge          = "forge"
+	DoTouch          = "touch"
+	DoOfficerAccept  = "officer accept"
+	DoOfficerBack    = "officer back"
+	DoOfficerReset   = "officer reset"
+	DoOfficerEnd     = "officer end emergency"
+	DoNextTraveller  = "next traveller"
+	DoLeave          = "leave"
+	DoFetchCase      = "fetch case"
+	DoPressExit      = "press exit"
+	DoLeaveUnstopped = "walk out"
+)
+
+type form struct {
+	kind string
+	re   *regexp.Regexp
+	text string // as shown to the writer of a scenario
+}
+
+func f(kind, text string) form {
+	// "N" stands for a number, "NAME" for a word.
+	re := regexp.QuoteMeta(text)
+	re = strings.ReplaceAll(re, "NAME", `([a-z_]+)`)
+	re = regexp.MustCompile(`\bN\b`).ReplaceAllString(re, `([0-9]+(?:\.[0-9]+)?)`)
+	return form{kind, regexp.MustCompile("^" + re + "$"), text}
+}
+
+// whens are the conditions. Each may be followed by ", N s later".
+var whens = []form{
+	f(WhenStart, "the traveller comes"),
+	f(WhenNext, "the event before has happened"),
+	f(WhenProgress, "the chip read reaches N %"),
+	f(WhenScreen, "the screen shows NAME"),
+	f(WhenInside, "the traveller is inside"),
+	f(WhenEntryOpens, "the entry door opens"),
+	f(WhenEntryShuts, "the entry door starts to close"),
+	f(WhenEntryShut, "the entry door has closed behind the traveller"),
+	f(WhenExitOpens, "the exit door opens"),
+	f(WhenExitShuts, "the exit door starts to close"),
+	f(WhenCrossed, "the traveller has crossed the border"),
+	f(WhenBack, "the traveller is back outside"),
+	f(WhenReferral, "the officers' console shows the referral"),
+}
+
+// dos are the doings.
+var dos = []form{
+	f(DoTakeAway, "take the passport away for N s"),
+	f(DoFollow, "a second person follows N cm behind"),
+	f(DoForceEntry, "somebody forces the entry door and steps in"),
+	f(DoStandEntry, "stand in the entry door for N s"),
+	f(DoFire, "the fire alarm sounds"),
+	f(DoFireEnd, "the fire alarm ends"),
+	f(DoKillGate, "kill egated"),
+	f(DoStartGate, "start egated again"),
+	f(DoFreezeGate, "freeze egated for N s"),
+	f(DoKillInspector, "kill the inspector"),
+	f(DoCut, "cut the network to the centre"),
+	f(DoMend, "mend the network to the centre"),
+	f(DoForge, "the broker forges the centre's answer"),
+	f(DoTouch, "touch NAME"),
+	f(DoPressExit, "press the exit button"),
+	f(DoOfficerAccept, "the officer accepts the traveller"),
+	f(DoOfficerBack, "the officer sends the traveller back"),
+	f(DoOfficerReset, "the officer resets the gate"),
+	f(DoOfficerEnd, "the officer ends the emergency"),
+	f(DoNextTraveller, "the next traveller lays down a passport"),
+	f(DoLeave, "the traveller walks back"),
+	f(DoFetchCase, "an officer takes the suitcase away"),
+	f(DoLeaveUnstopped, "everybody walks out to the side of origin"),
+}
+
+var later = regexp.MustCompile(`^(.*), ([0-9]+(?:\.[0-9]+)?) s later$`)
+
+// UnmarshalYAML keeps the text; it is parsed with the phrases of its place.
+func (p *Phrase) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: a phrase is one line of text", n.Line)
+	}
+	p.Text = n.Value
+	return nil
+}
+
+func (p *Phrase) parse(forms []form) error {
+	s := strings.Join(strings.Fields(p.Text), " ")
+	if m := later.FindStringSubmatch(s); m != nil {
+		sec, _ := strconv.ParseFloat(m[2], 64)
+		p.After = time.Duration(sec * float64(time.Second))
+		s = m[1]
+	}
+	for _, f := range forms {
+		m := f.re.FindStringSubmatch(s)
+		if m == nil {
+			continue
+		}
+		p.Kind = f.kind
+		if len(m) > 1 {
+			if v, err := strconv.ParseFloat(m[1], 64); err == nil {
+				p.N = v
+			} else {
+				p.Arg = m[1]
+			}
+		}
+		return nil
+	}
+	if s == "" {
+		return fmt.Errorf("an event has when and do")
+	}
+	return fmt.Errorf("%q is not understood", p.Text)
+}
+
+func known(forms []form) string {
+	l := make([]string, len(forms))
+	for i, f := range forms {
+		l[i] = f.text
+	}
+	return "known: " + strings.Join(l, " · ")
+}
