@@ -3,21 +3,20 @@ package chip
 import (
 	"bytes"
 	"crypto"
-	"crypto/cipher"
-	"crypto/des"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
-	"crypto/subtle"
+	"errors"
 	"math/big"
 	"time"
 
+	"egate/emrtd/activeauth"
+	"egate/emrtd/bac"
 	"egate/emrtd/ber"
+	"egate/emrtd/chipauth"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
-	"egate/emrtd/lds"
 	"egate/emrtd/sm"
 	"egate/emrtd/tlv"
 )
@@ -63,48 +62,14 @@ func (c *Chip) externalAuth(cmd iso7816.Command) iso7816.Response {
 		return status(iso7816.SWWrongLength)
 	}
 	c.crypto += c.timing.BAC
-	seed := sha1.Sum(c.mrzInfo())
-	kEnc, kMAC := sm.TDES.KDF(seed[:16], sm.CounterEnc), sm.TDES.KDF(seed[:16], sm.CounterMAC)
-	mac, err := sm.NewMAC(sm.TDES, kMAC)
+	k := bac.DeriveKeys(bac.KeySeed(c.mrzInfo()))
+	defer k.Wipe()
+	out, ch, err := bac.Answer(k, rndIC, cmd.Data, random(16))
 	if err != nil {
-		return status(iso7816.SWUnknown)
-	}
-	want := mac.Sum(cmd.Data[:32])
-	if subtle.ConstantTimeCompare(want[:], cmd.Data[32:]) != 1 {
 		return status(iso7816.SWAuthFailed)
 	}
-	plain := tdesCBC(kEnc, cmd.Data[:32], false)
-	if !bytes.Equal(plain[8:16], rndIC) {
-		return status(iso7816.SWAuthFailed)
-	}
-	kIC := random(16)
-	secret := make([]byte, 16)
-	subtle.XORBytes(secret, kIC, plain[16:32])
-	answer := append(append(append([]byte{}, rndIC...), plain[:8]...), kIC...)
-	out := tdesCBC(kEnc, answer, true)
-	code := mac.Sum(out)
-	ssc := append(append([]byte{}, rndIC[4:]...), plain[4:8]...)
-	kSEnc, kSMAC := sm.TDES.KDF(secret, sm.CounterEnc), sm.TDES.KDF(secret, sm.CounterMAC)
-	if c.next, err = sm.New(sm.TDES, kSEnc, kSMAC, ssc); err != nil {
-		return status(iso7816.SWUnknown)
-	}
-	c.access = true
-	return iso7816.Response{Data: append(out, code[:]...), SW: iso7816.SWOK}
-}
-
-// tdesCBC is two-key 3DES in CBC mode with a zero vector, no padding.
-func tdesCBC(key, in []byte, encrypt bool) []byte {
-	b, err := des.NewTripleDESCipher(append(append([]byte{}, key...), key[:8]...))
-	if err != nil {
-		panic("chip: key size")
-	}
-	out := make([]byte, len(in))
-	if encrypt {
-		cipher.NewCBCEncrypter(b, make([]byte, 8)).CryptBlocks(out, in)
-	} else {
-		cipher.NewCBCDecrypter(b, make([]byte, 8)).CryptBlocks(out, in)
-	}
-	return out
+	c.next, c.access = ch, true
+	return iso7816.Response{Data: out, SW: iso7816.SWOK}
 }
 
 // manageSecurity is MSE:SET AT for PACE (C1 A4) and chip authentication (41 A4), and MSE:SET KAT (41 A6).
@@ -126,7 +91,7 @@ func (c *Chip) manageSecurity(cmd iso7816.Command) iso7816.Response {
 		if !c.access || c.ca == nil {
 			return status(iso7816.SWWrongData)
 		}
-		if s, _ := caSuite(c.ca.OID); s != sm.TDES {
+		if c.ca.Suite != sm.TDES {
 			return status(iso7816.SWWrongData)
 		}
 		pub, ok := tlv.Find(cmd.Data, 0x91)
@@ -138,53 +103,41 @@ func (c *Chip) manageSecurity(cmd iso7816.Command) iso7816.Response {
 	return status(iso7816.SWIncorrectP1P2)
 }
 
-func caSuite(oid string) (sm.Suite, bool) {
-	for _, base := range []string{lds.OIDCAECDH, lds.OIDCADH} {
-		for i, s := range []sm.Suite{sm.TDES, sm.AES128, sm.AES192, sm.AES256} {
-			if oid == base+"."+string(rune('1'+i)) {
-				return s, true
-			}
-		}
-	}
-	return 0, false
-}
-
 // agree is the card's part of chip authentication (Doc 9303-11 §6.2.3): a new channel under the secret
 // of its static key and the reader's ephemeral one.
 func (c *Chip) agree(pub []byte) iso7816.Response {
 	if c.has(CloneRefuse) {
 		return status(iso7816.SWWrongData)
 	}
-	c.ecdh(c.ca.Curve)
-	q, err := c.ca.Curve.Decode(pub)
+	c.agreement(c.ca.Group, 1)
+	ch, err := chipauth.Answer(c.ca.Group, c.ca.Suite, c.ca.Private, pub)
 	if err != nil {
 		return status(iso7816.SWWrongData)
 	}
-	z, err := c.ca.Curve.ScalarMult(q, c.ca.Private)
-	if err != nil {
-		return status(iso7816.SWWrongData)
-	}
-	suite, ok := caSuite(c.ca.OID)
-	if !ok {
-		return status(iso7816.SWUnknown)
-	}
-	if c.next, err = sm.FromSecret(suite, z.X); err != nil {
-		return status(iso7816.SWUnknown)
-	}
+	c.next = ch
 	return status(iso7816.SWOK)
 }
 
-// generalAuth carries PACE and chip authentication, chained where the reader chains.
+// generalAuth carries PACE and chip authentication. A chain that splits one set of dynamic
+// authentication data over several commands is put together first (ISO/IEC 7816-4 §5.3.3).
 func (c *Chip) generalAuth(cmd iso7816.Command) iso7816.Response {
-	dyn, ok := tlv.Find(cmd.Data, 0x7C)
-	if !ok {
+	last := cmd.CLA&iso7816.CLAChain == 0
+	data := append(c.chain, cmd.Data...)
+	c.chain = nil
+	if o, _, err := tlv.Read(data); errors.Is(err, tlv.ErrTruncated) && !last {
+		if len(data) > maxChain {
+			return status(iso7816.SWWrongLength)
+		}
+		c.chain = data
+		return status(iso7816.SWOK)
+	} else if err != nil || o.Tag != 0x7C {
 		return status(iso7816.SWWrongData)
 	}
-	last := cmd.CLA&iso7816.CLAChain == 0
+	dyn, _ := tlv.Find(data, 0x7C)
 	if c.kat && c.pace == nil {
 		c.kat = false
 		pub, ok := tlv.Find(dyn, 0x80)
-		if !ok || !last {
+		if !ok {
 			return status(iso7816.SWWrongData)
 		}
 		r := c.agree(pub)
@@ -196,12 +149,12 @@ func (c *Chip) generalAuth(cmd iso7816.Command) iso7816.Response {
 	if c.pace == nil {
 		return status(iso7816.SWConditions)
 	}
-	data, sw := c.paceStep(dyn, last)
+	out, sw := c.paceStep(dyn, last)
 	if sw != iso7816.SWOK {
 		c.pace = nil
 		return status(sw)
 	}
-	return iso7816.Response{Data: tlv.Encode(0x7C, data), SW: iso7816.SWOK}
+	return iso7816.Response{Data: tlv.Encode(0x7C, out), SW: iso7816.SWOK}
 }
 
 // internalAuth is active authentication (Doc 9303-11 §6.1).
@@ -239,7 +192,10 @@ func (c *Chip) internalAuth(cmd iso7816.Command, limit int) iso7816.Response {
 			}
 		}
 		c.crypto += c.rsa(k.N.BitLen())
-		sig = sign9796(k, cmd.Data)
+		sig, err = activeauth.SignRSA(cryptoRand, k.N, func(m *big.Int) *big.Int { return m.Exp(m, k.D, k.N) }, crypto.SHA256, cmd.Data)
+		if err != nil {
+			return status(iso7816.SWUnknown)
+		}
 	}
 	if len(sig) > limit {
 		// A 2048-bit signature does not fit a short protected answer of 256 bytes: chips with such keys
@@ -254,22 +210,4 @@ func (c *Chip) rsa(bits int) time.Duration {
 		return c.timing.RSA1024
 	}
 	return c.timing.RSA2048
-}
-
-// sign9796 is a signature with partial message recovery of ISO/IEC 9796-2 scheme 1 (Doc 9303-11
-// §6.1.2.2) with SHA-256: 6A ‖ M1 ‖ H(M1 ‖ M2) ‖ 34CC.
-func sign9796(k *rsa.PrivateKey, m2 []byte) []byte {
-	n := (k.N.BitLen() + 7) / 8
-	f := make([]byte, n)
-	f[0] = 0x6A
-	m1 := f[1 : n-2-sha256.Size]
-	copy(m1, random(len(m1)))
-	h := crypto.SHA256.New()
-	h.Write(m1)
-	h.Write(m2)
-	copy(f[n-2-sha256.Size:], h.Sum(nil))
-	f[n-2], f[n-1] = 0x34, 0xCC
-	v := new(big.Int).SetBytes(f)
-	v.Exp(v, k.D, k.N)
-	return v.FillBytes(make([]byte, n))
 }

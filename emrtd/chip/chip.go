@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"egate/emrtd/ec"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
+	"egate/emrtd/pace"
 	"egate/emrtd/sm"
 	"egate/emrtd/tlv"
 )
@@ -46,7 +46,7 @@ type Chip struct {
 	faults  map[Kind]Misbehaviour
 	master  map[uint16][]byte
 	app     map[uint16][]byte
-	ca      *issue.ChipKey
+	ca, cam *issue.ChipKey
 	history []byte
 
 	lost   bool
@@ -97,7 +97,7 @@ func New(p *issue.Passport, opt Options) *Chip {
 // NewChecked makes a chip from a personalised passport.
 func NewChecked(p *issue.Passport, opt Options) (*Chip, error) {
 	c := &Chip{p: p, opt: opt, faults: map[Kind]Misbehaviour{}, lost: true,
-		master: maps.Clone(p.Master), app: maps.Clone(p.App), ca: p.CA, history: opt.Historical}
+		master: maps.Clone(p.Master), app: maps.Clone(p.App), ca: p.CA, cam: p.CAM, history: opt.Historical}
 	if opt.Profile != "" {
 		t, err := Profile(opt.Profile)
 		if err != nil {
@@ -130,7 +130,7 @@ func (c *Chip) has(k Kind) bool { _, ok := c.faults[k]; return ok }
 func (c *Chip) extended() bool { return c.opt.ExtendedLength || c.p.Extended }
 
 // breakFiles applies the misbehaviours that show in the files.
-func (c *Chip) breakFiles() error {
+func (c *Chip) breakFiles() (err error) {
 	edit := func(n int, f func([]byte) []byte) {
 		if b, ok := c.app[lds.FID(n)]; ok {
 			c.app[lds.FID(n)] = f(bytes.Clone(b))
@@ -171,11 +171,18 @@ func (c *Chip) breakFiles() error {
 		c.app[lds.FID(2)] = []byte{0x75, 0x84, 0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0x61, 0x84, 0x7F, 0xFF, 0xFF, 0xF0}
 	}
 	if c.has(Clone) && c.ca != nil {
-		priv, _, err := c.ca.Curve.GenerateKey(cryptoRand)
-		if err != nil {
+		own := *c.ca
+		if own.Private, _, err = own.Group.GenerateKey(cryptoRand, own.Group.Base()); err != nil {
 			return fmt.Errorf("chip: clone key: %w", err)
 		}
-		c.ca = &issue.ChipKey{Curve: c.ca.Curve, Private: priv, OID: c.ca.OID}
+		c.ca = &own
+	}
+	if c.has(Clone) && c.cam != nil {
+		own := *c.cam
+		if own.Private, _, err = own.Group.GenerateKey(cryptoRand, own.Group.Base()); err != nil {
+			return fmt.Errorf("chip: clone key: %w", err)
+		}
+		c.cam = &own
 	}
 	return nil
 }
@@ -504,8 +511,14 @@ func (c *Chip) read(off, ne, limit int, step *Step) iso7816.Response {
 	return iso7816.Response{Data: out, SW: sw}
 }
 
-// ecdh is the modelled time of one multiplication on a curve: it grows with the cube of its size.
-func (c *Chip) ecdh(curve *ec.Curve) {
+// agreement adds the modelled time of n multiplications or exponentiations in a group: on a curve it
+// grows with the cube of the size; a 2048-bit prime field costs about as much as RSA of that size.
+func (c *Chip) agreement(g pace.Group, n int) {
+	curve := pace.Curve(g)
+	if curve == nil {
+		c.crypto += time.Duration(n) * c.timing.RSA2048 / 2
+		return
+	}
 	k := float64(curve.Bits()) / 256
-	c.crypto += time.Duration(float64(c.timing.ECDH) * k * k * k)
+	c.crypto += time.Duration(float64(n) * float64(c.timing.ECDH) * k * k * k)
 }

@@ -3,17 +3,24 @@ package chip
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/des"
 	"crypto/rand"
 	"crypto/sha1"
 	"errors"
 	"testing"
 	"time"
 
+	"egate/emrtd/activeauth"
 	"egate/emrtd/ber"
+	"egate/emrtd/chipauth"
+	"egate/emrtd/cms"
 	"egate/emrtd/ec"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
+	"egate/emrtd/pace"
 	"egate/emrtd/sm"
 	"egate/emrtd/tlv"
 	"egate/hal"
@@ -165,15 +172,18 @@ func TestC01BAC(t *testing.T) {
 	t.Logf("%d APDUs, %d/%d bytes, %v", r.card.APDUs, r.card.Sent, r.card.Got, r.card.Elapsed)
 }
 
-func (r *reader) pacerun(oid string, param int, info []byte) {
+const oidECDHGM = lds.OIDPACE + ".2"
+
+// gm runs PACE with ECDH and generic mapping, written out from Doc 9303-11 §4.4 without package pace.
+func (r *reader) gm(oid string, param int, info []byte) {
 	r.t.Helper()
-	suite, _ := paceSuite(oid)
+	suite := sm.Suite(oid[len(oid)-1]-'1') + sm.TDES
 	curve, err := ec.ByStandardID(param)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	raw := ber.EncodeOID(oid)[2:]
-	r.ok(iso7816.Command{INS: 0x22, P1: 0xC1, P2: 0xA4, Data: append(append(tlv.Encode(0x80, raw), tlv.Encode(0x83, []byte{1})...), tlv.Encode(0x84, []byte{byte(param)})...)})
+	raw := ber.EncodeOID(oid)
+	r.ok(iso7816.Command{INS: 0x22, P1: 0xC1, P2: 0xA4, Data: append(append(tlv.Encode(0x80, raw[2:]), tlv.Encode(0x83, []byte{1})...), tlv.Encode(0x84, []byte{byte(param)})...)})
 	ga := func(last bool, tag uint32, v []byte, want uint32) []byte {
 		in := []byte{}
 		if v != nil {
@@ -191,17 +201,26 @@ func (r *reader) pacerun(oid string, param int, info []byte) {
 		return got
 	}
 	h := sha1.Sum(info)
-	run := &paceRun{oidRaw: raw, suite: suite, curve: curve, kPi: suite.KDF(h[:], 3)}
+	kPi := suite.KDF(h[:], 3)
 	z := ga(false, 0, nil, 0x80)
-	// Decrypt the nonce with a run whose encryption is known to invert.
-	run.nonce = decryptNonce(run, z)
+	var nonce []byte
+	if suite == sm.TDES {
+		nonce = tdesCBC(kPi, z, false)
+	} else {
+		b, err := aes.NewCipher(kPi)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		nonce = make([]byte, len(z))
+		cipher.NewCBCDecrypter(b, make([]byte, 16)).CryptBlocks(nonce, z)
+	}
 	priv, pub, _ := curve.GenerateKey(rand.Reader)
 	peer, err := curve.Decode(ga(false, 0x81, curve.Encode(pub), 0x82))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	hp, _ := curve.ScalarMult(peer, priv)
-	s, _ := curve.ReduceScalar(run.nonce)
+	s, _ := curve.ReduceScalar(nonce)
 	sg, _ := curve.ScalarBaseMult(s)
 	g, _ := curve.Add(sg, hp)
 	priv, _, _ = curve.GenerateKey(rand.Reader)
@@ -212,13 +231,29 @@ func (r *reader) pacerun(oid string, param int, info []byte) {
 	}
 	k, _ := curve.ScalarMult(peer, priv)
 	mac, _ := sm.NewMAC(suite, suite.KDF(k.X, 2))
-	own, other := mac.Sum(run.tokenInput(peer)), mac.Sum(run.tokenInput(pub))
+	token := func(p ec.Point) [8]byte { return mac.Sum(tlv.Encode(0x7F49, raw, tlv.Encode(0x86, curve.Encode(p)))) }
+	own, other := token(peer), token(pub)
 	if got := ga(true, 0x85, own[:], 0x86); !bytes.Equal(got, other[:]) {
 		r.t.Fatal("pace: token of the chip")
 	}
 	if r.ch, err = sm.FromSecret(suite, k.X); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// tdesCBC is two-key 3DES in CBC mode with a zero vector, no padding.
+func tdesCBC(key, in []byte, encrypt bool) []byte {
+	b, err := des.NewTripleDESCipher(append(append([]byte{}, key...), key[:8]...))
+	if err != nil {
+		panic(err)
+	}
+	out := make([]byte, len(in))
+	if encrypt {
+		cipher.NewCBCEncrypter(b, make([]byte, 8)).CryptBlocks(out, in)
+	} else {
+		cipher.NewCBCDecrypter(b, make([]byte, 8)).CryptBlocks(out, in)
+	}
+	return out
 }
 
 func mrzInfo(p *issue.Passport) []byte {
@@ -235,7 +270,7 @@ func TestC01PACEAndChipAuth(t *testing.T) {
 		p := passport(t, func(p *issue.Profile) { p.PACE = []issue.PACEOption{o} })
 		c := New(p, Options{Profile: "fast"})
 		r := &reader{t: t, card: Direct(c, nil)}
-		r.pacerun(o.OID, o.Param, mrzInfo(p))
+		r.gm(o.OID, o.Param, mrzInfo(p))
 		r.app()
 		if !bytes.Equal(r.read(lds.FIDSOD), p.App[lds.FIDSOD]) {
 			t.Error("SOD differs")
@@ -248,22 +283,134 @@ func TestC01PACEAndChipAuth(t *testing.T) {
 	}
 }
 
+// chipAuth runs chip authentication with the key that DG14 holds.
 func (r *reader) chipAuth(p *issue.Passport) {
 	r.t.Helper()
-	priv, pub, _ := p.CA.Curve.GenerateKey(rand.Reader)
-	r.ok(iso7816.Command{INS: 0x22, P1: 0x41, P2: 0xA4, Data: tlv.Encode(0x80, ber.EncodeOID(p.CA.OID)[2:])})
-	r.ok(iso7816.Command{INS: 0x86, Data: tlv.Encode(0x7C, tlv.Encode(0x80, p.CA.Curve.Encode(pub))), Ne: 256})
-	chipPub, err := p.CA.Curve.ScalarBaseMult(p.CA.Private)
+	infos, err := lds.ParseDG14(p.App[lds.FID(14)])
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	z, err := p.CA.Curve.ScalarMult(chipPub, priv)
+	keys, err := chipauth.ParseKeys(infos)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	suite, _ := caSuite(p.CA.OID)
-	if r.ch, err = sm.FromSecret(suite, z.X); err != nil {
+	prep, err := chipauth.Prepare(keys[0], rand.Reader)
+	if err != nil {
 		r.t.Fatal(err)
+	}
+	ch, err := chipauth.Run(context.Background(), r, keys[0], prep, 200)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.ch = ch
+}
+
+// Transmit makes the reader an iso7816.Transmitter over its channel.
+func (r *reader) Transmit(_ context.Context, c iso7816.Command) (iso7816.Response, error) {
+	return r.try(c)
+}
+
+// C-01, C-03: every mapping, over curves and prime fields, with every cipher; the chip authentication
+// mapping proves the static key of EF.CardSecurity.
+func TestC01Mappings(t *testing.T) {
+	for _, o := range []issue.PACEOption{
+		{OID: lds.OIDPACE + ".2.3", Param: 16}, {OID: lds.OIDPACE + ".4.2", Param: 13}, {OID: lds.OIDPACE + ".4.4", Param: 15},
+		{OID: lds.OIDPACE + ".6.2", Param: 13}, {OID: lds.OIDPACE + ".6.4", Param: 12}, {OID: lds.OIDPACE + ".1.2", Param: 0},
+		{OID: lds.OIDPACE + ".1.4", Param: 2}, {OID: lds.OIDPACE + ".3.2", Param: 1},
+	} {
+		p := passport(t, func(p *issue.Profile) {
+			p.PACE = []issue.PACEOption{o}
+			p.CAN = "123456"
+			p.ExtendedLength = true
+		})
+		for _, pw := range []pace.Password{pace.MRZPassword(mrzInfo(p)), pace.CANPassword("123456")} {
+			r := &reader{t: t, card: Direct(New(p, Options{}), nil)}
+			list, err := lds.ParseSecurityInfos(p.Master[lds.FIDCardAccess])
+			if err != nil {
+				t.Fatal(err)
+			}
+			infos, err := pace.ParseInfos(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rd := pace.Reader{MaxCommand: 1000, MaxResponse: 1000}
+			ch, res, err := rd.Establish(context.Background(), r, infos, pw)
+			if err != nil {
+				t.Fatalf("%v: %v", o, err)
+			}
+			r.ch = ch
+			if res.Info.Mapping == pace.CAM {
+				r.ok(iso7816.Command{INS: 0xA4, P1: 2, P2: 0x0C, Data: []byte{1, 0x1D}})
+				sd, err := cms.Parse(p.Master[lds.FIDCardSecurity])
+				if err != nil || sd.ContentType != lds.OIDCardSecure {
+					t.Fatalf("EF.CardSecurity: %v", err)
+				}
+				if err := pace.VerifyCAM(pace.Curve(res.Info.Group), res.CAMData, p.CAM.Public, res.MappingKey); err != nil {
+					t.Errorf("%v: %v", o, err)
+				}
+			}
+			r.app()
+			if !bytes.Equal(r.read(lds.FID(1)), p.App[lds.FID(1)]) {
+				t.Errorf("%v: DG1 differs", o)
+			}
+		}
+		r := &reader{t: t, card: Direct(New(p, Options{}), nil)}
+		list, _ := lds.ParseSecurityInfos(p.Master[lds.FIDCardAccess])
+		infos, _ := pace.ParseInfos(list)
+		rd := pace.Reader{MaxCommand: 1000, MaxResponse: 1000}
+		if _, _, err := rd.Establish(context.Background(), r, infos, pace.CANPassword("654321")); !errors.Is(err, pace.ErrPassword) {
+			t.Errorf("%v: wrong password: %v", o, err)
+		}
+	}
+}
+
+// C-03: chip authentication with every cipher, over a curve and a prime field.
+func TestC03ChipAuthVariants(t *testing.T) {
+	for _, kind := range []string{"ecdh", "dh"} {
+		for _, suite := range []string{"3des", "aes128", "aes192", "aes256"} {
+			p := passport(t, func(p *issue.Profile) {
+				p.ChipAuth, p.ChipAuthSuite, p.ExtendedLength = kind, suite, true
+			})
+			r := &reader{t: t, card: Direct(New(p, Options{}), nil)}
+			r.gm(oidECDHGM+".2", 12, mrzInfo(p))
+			r.app()
+			r.chipAuth(p)
+			if !bytes.Equal(r.read(lds.FID(1)), p.App[lds.FID(1)]) {
+				t.Errorf("%s %s: DG1 differs", kind, suite)
+			}
+		}
+	}
+}
+
+// C-03: active authentication with both kinds of key; a clone's signature does not verify.
+func TestC03ActiveAuth(t *testing.T) {
+	for _, kind := range []string{"rsa", "ecdsa"} {
+		for _, fault := range []string{"", "clone", "clone-refuse"} {
+			p := passport(t, func(p *issue.Profile) { p.ActiveAuth = kind })
+			var opt Options
+			if fault != "" {
+				opt.Misbehave = []string{fault}
+			}
+			r := &reader{t: t, card: Direct(New(p, opt), nil)}
+			r.gm(oidECDHGM+".2", 12, mrzInfo(p))
+			r.app()
+			spki, err := lds.ParseDG15(p.App[lds.FID(15)])
+			if err != nil {
+				t.Fatal(err)
+			}
+			infos, err := lds.ParseDG14(p.App[lds.FID(14)])
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := activeauth.ParseKey(spki, infos)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dev, err := activeauth.Run(context.Background(), r, k, nil)
+			if (err == nil) != (fault == "") || len(dev) > 0 {
+				t.Errorf("%s %q: %v %v", kind, fault, dev, err)
+			}
+		}
 	}
 }
 
@@ -272,7 +419,7 @@ func TestC03CloneFailsChipAuth(t *testing.T) {
 	p := passport(t, nil)
 	c := New(p, Options{Misbehave: []string{"clone"}})
 	r := &reader{t: t, card: Direct(c, nil)}
-	r.pacerun(oidECDHGM+".2", 12, mrzInfo(p))
+	r.gm(oidECDHGM+".2", 12, mrzInfo(p))
 	r.app()
 	r.chipAuth(p)
 	if _, err := r.try(iso7816.Command{INS: 0xB0, P1: 0x82, Ne: 10}); !errors.Is(err, sm.ErrUnprotected) && !errors.Is(err, sm.ErrMAC) {
@@ -308,11 +455,4 @@ func TestTagLoss(t *testing.T) {
 	if !bytes.Equal(r.read(lds.FID(2)), p.App[lds.FID(2)]) {
 		t.Error("DG2 differs")
 	}
-}
-
-func decryptNonce(p *paceRun, z []byte) []byte {
-	if p.suite == sm.TDES {
-		return tdesCBC(p.kPi, z, false)
-	}
-	return aesDecrypt(p.kPi, z)
 }

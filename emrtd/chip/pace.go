@@ -1,61 +1,42 @@
 package chip
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/sha1"
-	"crypto/subtle"
+	"bytes"
 	"slices"
-	"strings"
 	"time"
 
+	"crypto/subtle"
+
 	"egate/emrtd/ber"
-	"egate/emrtd/ec"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
-	"egate/emrtd/lds"
+	"egate/emrtd/pace"
 	"egate/emrtd/sm"
 	"egate/emrtd/tlv"
 )
 
-// Object identifier prefix of PACE with ECDH and generic mapping (Doc 9303-11 §9.2.3).
-const oidECDHGM = lds.OIDPACE + ".2"
-
 // paceRun is one PACE (Doc 9303-11 §4.4.3) from the card's end.
 type paceRun struct {
-	oid    string
-	oidRaw []byte
-	suite  sm.Suite
-	curve  *ec.Curve
-	kPi    []byte
-	step   int
-	nonce  []byte
-	gen    ec.Point
-	priv   []byte
-	pub    ec.Point
-	peer   ec.Point
-	secret []byte
-}
-
-// paceSuite splits the identifier of a PACE protocol that this chip has.
-func paceSuite(oid string) (sm.Suite, bool) {
-	tail, ok := strings.CutPrefix(oid, oidECDHGM+".")
-	if !ok || len(tail) != 1 || tail[0] < '1' || tail[0] > '4' {
-		return 0, false
-	}
-	return sm.Suite(tail[0]-'1') + sm.TDES, true
+	alg     pace.Algorithm
+	group   pace.Group
+	kPi     []byte
+	step    int
+	nonce   []byte
+	base    []byte
+	mapPriv []byte
+	pub     []byte
+	peer    []byte
+	secret  []byte
 }
 
 // nonceTime is the modelled time of drawing and encrypting the nonce.
 const nonceTime = 5 * time.Millisecond
 
+// setPACE is MSE:SET AT (Doc 9303-11 §4.4.4.1).
 func (c *Chip) setPACE(data []byte) iso7816.Response {
-	c.pace = nil
-	if len(c.p.PACE) == 0 {
-		return status(iso7816.SWWrongData)
-	}
+	c.pace, c.chain = nil, nil
 	raw, ok := tlv.Find(data, 0x80)
-	if !ok {
+	if !ok || len(c.p.PACE) == 0 {
 		return status(iso7816.SWWrongData)
 	}
 	oid, err := ber.DecodeOID(raw)
@@ -72,27 +53,26 @@ func (c *Chip) setPACE(data []byte) iso7816.Response {
 	if i < 0 {
 		return status(iso7816.SWWrongData)
 	}
-	suite, ok := paceSuite(oid)
-	curve, err := ec.ByStandardID(c.p.PACE[i].Param)
-	if !ok || err != nil {
+	alg, ok := pace.AlgorithmByOID(oid)
+	g := pace.StandardGroup(c.p.PACE[i].Param)
+	if !ok || g == nil || alg.Mapping == pace.CAM && c.cam == nil {
 		return status(iso7816.SWFuncNotSupported)
 	}
 	ref, _ := tlv.Find(data, 0x83)
-	var secret []byte
+	var pw pace.Password
 	switch {
-	case len(ref) == 1 && ref[0] == 1:
-		h := sha1.Sum(c.mrzInfo())
-		secret = h[:]
-	case len(ref) == 1 && ref[0] == 2 && c.p.CAN != "":
-		secret = []byte(c.p.CAN)
+	case len(ref) == 1 && ref[0] == pace.RefMRZ:
+		pw = pace.MRZPassword(c.mrzInfo())
+	case len(ref) == 1 && ref[0] == pace.RefCAN && c.p.CAN != "":
+		pw = pace.CANPassword(c.p.CAN)
 	default:
 		return status(iso7816.SWRefNotFound)
 	}
-	c.pace = &paceRun{oid: oid, oidRaw: raw, suite: suite, curve: curve, kPi: suite.KDF(secret, sm.CounterPi)}
+	c.pace = &paceRun{alg: alg, group: g, kPi: pw.Key(alg.Suite)}
 	return status(iso7816.SWOK)
 }
 
-// paceStep answers one GENERAL AUTHENTICATE.
+// paceStep answers one set of dynamic authentication data (Doc 9303-11 §4.4.4.2).
 func (c *Chip) paceStep(dyn []byte, last bool) ([]byte, iso7816.SW) {
 	p := c.pace
 	p.step++
@@ -102,33 +82,78 @@ func (c *Chip) paceStep(dyn []byte, last bool) ([]byte, iso7816.SW) {
 	switch p.step {
 	case 1:
 		c.crypto += nonceTime
-		p.nonce = random(16)
-		return tlv.Encode(0x80, p.encryptNonce()), iso7816.SWOK
+		p.nonce = random(pace.NonceSize(p.alg.Suite))
+		z, err := pace.EncryptNonce(p.alg.Suite, p.kPi, p.nonce)
+		if err != nil {
+			return nil, iso7816.SWUnknown
+		}
+		return tlv.Encode(0x80, z), iso7816.SWOK
 	case 2:
-		peer, ok := tlv.Find(dyn, 0x81)
+		in, ok := tlv.Find(dyn, 0x81)
 		if !ok {
 			return nil, iso7816.SWWrongData
 		}
-		c.ecdh(p.curve)
-		c.ecdh(p.curve)
-		own, err := p.mapGeneric(peer)
+		out, err := p.mapping(c, in)
 		if err != nil {
 			return nil, iso7816.SWWrongData
 		}
-		return tlv.Encode(0x82, own), iso7816.SWOK
+		return tlv.Encode(0x82, out), iso7816.SWOK
 	case 3:
 		peer, ok := tlv.Find(dyn, 0x83)
 		if !ok {
 			return nil, iso7816.SWWrongData
 		}
-		c.ecdh(p.curve)
-		c.ecdh(p.curve)
-		own, err := p.agree(peer)
-		if err != nil {
+		c.agreement(p.group, 2)
+		if err := p.agree(peer); err != nil {
 			return nil, iso7816.SWWrongData
 		}
-		return tlv.Encode(0x84, own), iso7816.SWOK
+		return tlv.Encode(0x84, p.pub), iso7816.SWOK
 	}
+	return c.paceToken(dyn)
+}
+
+// mapping makes the generator (Doc 9303-11 §4.4.3.3) and returns what the reader needs for it.
+func (p *paceRun) mapping(c *Chip, in []byte) ([]byte, error) {
+	var err error
+	if p.alg.Mapping == pace.IM {
+		c.agreement(p.group, 1)
+		p.base, err = pace.MapIntegrated(p.alg.Suite, p.group, p.nonce, in)
+		return nil, err
+	}
+	c.agreement(p.group, 2)
+	priv, pub, err := p.group.GenerateKey(cryptoRand, p.group.Base())
+	if err != nil {
+		return nil, err
+	}
+	shared, err := p.group.Agree(priv, in)
+	if err != nil {
+		return nil, err
+	}
+	p.mapPriv = priv
+	p.base, err = p.group.MapGeneric(p.nonce, shared)
+	return pub, err
+}
+
+func (p *paceRun) agree(peer []byte) error {
+	priv, pub, err := p.group.GenerateKey(cryptoRand, p.base)
+	if err != nil {
+		return err
+	}
+	shared, err := p.group.Agree(priv, peer)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(pub, peer) {
+		return pace.ErrChip
+	}
+	p.pub, p.peer, p.secret = pub, bytes.Clone(peer), bytes.Clone(p.group.Secret(shared))
+	return nil
+}
+
+// paceToken checks the reader's token and answers with the chip's own, and with chip authentication
+// data where the mapping has them.
+func (c *Chip) paceToken(dyn []byte) ([]byte, iso7816.SW) {
+	p := c.pace
 	c.paceTries++
 	token, ok := tlv.Find(dyn, 0x85)
 	if !ok {
@@ -137,88 +162,34 @@ func (c *Chip) paceStep(dyn []byte, last bool) ([]byte, iso7816.SW) {
 	if c.has(PACEFail) || c.has(PACEFailOnce) && c.paceTries == 1 {
 		return nil, iso7816.SWAuthFailed
 	}
-	mac, err := sm.NewMAC(p.suite, p.suite.KDF(p.secret, sm.CounterMAC))
+	kMAC := p.alg.Suite.KDF(p.secret, sm.CounterMAC)
+	want, err := pace.Token(p.alg, p.group, kMAC, p.pub)
 	if err != nil {
 		return nil, iso7816.SWUnknown
 	}
-	want := mac.Sum(p.tokenInput(p.pub))
-	if subtle.ConstantTimeCompare(want[:], token) != 1 {
+	if subtle.ConstantTimeCompare(want, token) != 1 {
 		return nil, iso7816.SWAuthFailed
 	}
-	own := mac.Sum(p.tokenInput(p.peer))
-	if c.next, err = sm.FromSecret(p.suite, p.secret); err != nil {
+	own, err := pace.Token(p.alg, p.group, kMAC, p.peer)
+	if err != nil {
+		return nil, iso7816.SWUnknown
+	}
+	out := tlv.Encode(0x86, own)
+	if p.alg.Mapping == pace.CAM {
+		c.agreement(p.group, 1)
+		data, err := pace.CAMData(pace.Curve(p.group), c.cam.Private, p.mapPriv)
+		if err != nil {
+			return nil, iso7816.SWUnknown
+		}
+		sealed, err := pace.EncryptCAM(p.alg.Suite, p.alg.Suite.KDF(p.secret, sm.CounterEnc), data)
+		if err != nil {
+			return nil, iso7816.SWUnknown
+		}
+		out = append(out, tlv.Encode(0x8A, sealed)...)
+	}
+	if c.next, err = sm.FromSecret(p.alg.Suite, p.secret); err != nil {
 		return nil, iso7816.SWUnknown
 	}
 	c.access, c.pace = true, nil
-	return tlv.Encode(0x86, own[:]), iso7816.SWOK
-}
-
-func (p *paceRun) encryptNonce() []byte {
-	if p.suite == sm.TDES {
-		return tdesCBC(p.kPi, p.nonce, true)
-	}
-	b, err := aes.NewCipher(p.kPi)
-	if err != nil {
-		panic("chip: key size")
-	}
-	out := make([]byte, len(p.nonce))
-	cipher.NewCBCEncrypter(b, make([]byte, 16)).CryptBlocks(out, p.nonce)
-	return out
-}
-
-// mapGeneric is the generic mapping (Doc 9303-11 §4.4.3.3.1): G' = s·G + H, H the shared point of an
-// anonymous agreement.
-func (p *paceRun) mapGeneric(peer []byte) ([]byte, error) {
-	q, err := p.curve.Decode(peer)
-	if err != nil {
-		return nil, err
-	}
-	priv, pub, err := p.curve.GenerateKey(cryptoRand)
-	if err != nil {
-		return nil, err
-	}
-	h, err := p.curve.ScalarMult(q, priv)
-	if err != nil {
-		return nil, err
-	}
-	s, err := p.curve.ReduceScalar(p.nonce)
-	if err != nil {
-		return nil, err
-	}
-	sg, err := p.curve.ScalarBaseMult(s)
-	if err != nil {
-		return nil, err
-	}
-	if p.gen, err = p.curve.Add(sg, h); err != nil {
-		return nil, err
-	}
-	return p.curve.Encode(pub), nil
-}
-
-func (p *paceRun) agree(peer []byte) ([]byte, error) {
-	var err error
-	if p.peer, err = p.curve.Decode(peer); err != nil {
-		return nil, err
-	}
-	if p.priv, _, err = p.curve.GenerateKey(cryptoRand); err != nil {
-		return nil, err
-	}
-	if p.pub, err = p.curve.ScalarMult(p.gen, p.priv); err != nil {
-		return nil, err
-	}
-	if p.pub.Equal(p.peer) {
-		return nil, ec.ErrPoint
-	}
-	z, err := p.curve.ScalarMult(p.peer, p.priv)
-	if err != nil {
-		return nil, err
-	}
-	p.secret = z.X
-	return p.curve.Encode(p.pub), nil
-}
-
-// tokenInput is what an authentication token is computed over (Doc 9303-11 §4.4.3.4): the protocol's
-// identifier and the other side's public key.
-func (p *paceRun) tokenInput(pub ec.Point) []byte {
-	return tlv.Encode(0x7F49, tlv.Encode(0x06, p.oidRaw), tlv.Encode(0x86, p.curve.Encode(pub)))
+	return out, iso7816.SWOK
 }

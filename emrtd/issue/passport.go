@@ -8,18 +8,25 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"math/big"
+	"slices"
 	"time"
 
 	"egate/emrtd/ber"
+	"egate/emrtd/dh"
 	"egate/emrtd/ec"
 	"egate/emrtd/lds"
+	"egate/emrtd/pace"
+	"egate/emrtd/sm"
 )
 
-// ChipKey is the static key of chip authentication.
+// ChipKey is a static key of chip authentication.
 type ChipKey struct {
-	Curve   *ec.Curve
-	Private []byte // scalar
+	Group   pace.Group
+	Private []byte
+	Public  []byte
 	OID     string // chip authentication protocol, from its ChipAuthenticationInfo
+	Suite   sm.Suite
 }
 
 // Passport is a personalised chip: its files and its keys.
@@ -33,6 +40,7 @@ type Passport struct {
 	Master map[uint16][]byte
 	App    map[uint16][]byte
 	CA     *ChipKey
+	CAM    *ChipKey // of PACE with chip authentication mapping; OID and Suite unset
 	AA     crypto.Signer
 	// Extended tells whether the chip takes extended length.
 	Extended bool
@@ -45,8 +53,8 @@ func (p *Passport) MRZ() []byte { return []byte(p.Lines[0] + p.Lines[1]) }
 const (
 	defaultPACE  = "0.4.0.127.0.7.2.2.4.2.2" // id-PACE-ECDH-GM-AES-CBC-CMAC-128
 	defaultParam = 12                        // P-256
-	defaultCA    = "0.4.0.127.0.7.2.2.3.2.2" // id-CA-ECDH-AES-CBC-CMAC-128
-	caCurveParam = 13                        // brainpoolP256r1
+	caParamECDH  = 13                        // brainpoolP256r1
+	caParamDH    = 2                         // 2048-bit MODP group with 256-bit subgroup
 	// aaRSABits is the largest usual modulus whose signature fits a short protected answer (223 bytes);
 	// a chip with extended length takes aaRSABitsExt.
 	aaRSABits    = 1536
@@ -76,23 +84,20 @@ func (a *Authority) Personalise(profile Profile) (*Passport, error) {
 			p.PACE = []PACEOption{{defaultPACE, defaultParam}}
 		}
 		for _, o := range p.PACE {
+			if _, ok := pace.AlgorithmByOID(o.OID); !ok || pace.StandardGroup(o.Param) == nil {
+				return nil, fmt.Errorf("%w: pace: a PACE object identifier and a standardised domain parameter id", ErrProfile)
+			}
 			paceInfos = append(paceInfos, ber.Encode(ber.Sequence, ber.EncodeOID(o.OID), ber.EncodeInt(2), ber.EncodeInt(int64(o.Param))))
 		}
 		p.Master[lds.FIDCardAccess] = ber.Encode(ber.Set, paceInfos...)
 	}
-	if pr.ChipAuth == "ecdh" {
-		c, err := ec.ByStandardID(caCurveParam)
-		if err != nil {
-			return nil, fmt.Errorf("issue: %w", err)
+	if pr.ChipAuth != "none" {
+		if err := p.chipAuth(pr, &infos); err != nil {
+			return nil, err
 		}
-		priv, pub, err := c.GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, fmt.Errorf("issue: chip authentication key: %w", err)
-		}
-		p.CA = &ChipKey{Curve: c, Private: priv, OID: defaultCA}
-		infos = append(infos,
-			ber.Encode(ber.Sequence, ber.EncodeOID(lds.OIDPKECDH), ExplicitSPKI(c, pub)),
-			ber.Encode(ber.Sequence, ber.EncodeOID(defaultCA), ber.EncodeInt(1)))
+	}
+	if err := p.cardSecurity(a, paceInfos); err != nil {
+		return nil, err
 	}
 	switch pr.ActiveAuth {
 	case "rsa":
@@ -164,6 +169,87 @@ func (p *Passport) Groups() map[int][]byte {
 		}
 	}
 	return out
+}
+
+// chipAuth makes the static key of chip authentication and its announcements.
+func (p *Passport) chipAuth(pr Profile, infos *[][]byte) error {
+	param := pr.ChipAuthParam
+	base, pk := lds.OIDCAECDH, lds.OIDPKECDH
+	if pr.ChipAuth == "dh" {
+		base, pk = lds.OIDCADH, lds.OIDPKDH
+		if param < 0 || param > 2 {
+			param = caParamDH
+		}
+	} else if param == 0 {
+		param = caParamECDH
+	}
+	g := pace.StandardGroup(param)
+	if g == nil || (pace.Curve(g) == nil) != (pr.ChipAuth == "dh") {
+		return fmt.Errorf("%w: chip_auth_param: a standardised domain parameter id (0-2 for dh, 8-18 for ecdh)", ErrProfile)
+	}
+	suite := suites[pr.ChipAuthSuite]
+	k := &ChipKey{Group: g, Suite: suite, OID: fmt.Sprintf("%s.%d", base, suite-sm.TDES+1)}
+	var err error
+	if k.Private, k.Public, err = g.GenerateKey(rand.Reader, g.Base()); err != nil {
+		return fmt.Errorf("issue: chip authentication key: %w", err)
+	}
+	p.CA = k
+	*infos = append(*infos,
+		ber.Encode(ber.Sequence, ber.EncodeOID(pk), groupSPKI(param, g, k.Public)),
+		ber.Encode(ber.Sequence, ber.EncodeOID(k.OID), ber.EncodeInt(1)))
+	return nil
+}
+
+var suites = map[string]sm.Suite{"3des": sm.TDES, "aes128": sm.AES128, "aes192": sm.AES192, "aes256": sm.AES256}
+
+// groupSPKI writes a static key: curves in full, prime fields by X9.42 parameters as RFC 2631 has them.
+func groupSPKI(param int, g pace.Group, pub []byte) []byte {
+	if c := pace.Curve(g); c != nil {
+		q, err := c.Decode(pub)
+		if err != nil {
+			panic("issue: own key off its curve")
+		}
+		return ExplicitSPKI(c, q)
+	}
+	d, err := dh.ByStandardID(param)
+	if err != nil {
+		panic("issue: group without parameters")
+	}
+	par := ber.Encode(ber.Sequence, ber.EncodeBig(d.P), ber.EncodeBig(d.G), ber.EncodeBig(d.Q))
+	return ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10046.2.1"), par),
+		ber.EncodeBits(ber.EncodeBig(new(big.Int).SetBytes(pub))))
+}
+
+// cardSecurity makes EF.CardSecurity and its static key where PACE with chip authentication mapping
+// is announced (Doc 9303-11 §4.4.3.5, Doc 9303-10 §3.11.4).
+func (p *Passport) cardSecurity(a *Authority, paceInfos [][]byte) error {
+	i := slices.IndexFunc(p.PACE, func(o PACEOption) bool {
+		alg, ok := pace.AlgorithmByOID(o.OID)
+		return ok && alg.Mapping == pace.CAM
+	})
+	if i < 0 {
+		return nil
+	}
+	g := pace.StandardGroup(p.PACE[i].Param)
+	if g == nil || pace.Curve(g) == nil {
+		return fmt.Errorf("%w: pace: chip authentication mapping needs a curve", ErrProfile)
+	}
+	k := &ChipKey{Group: g}
+	var err error
+	if k.Private, k.Public, err = g.GenerateKey(rand.Reader, g.Base()); err != nil {
+		return fmt.Errorf("issue: chip authentication mapping key: %w", err)
+	}
+	p.CAM = k
+	// BSI TR-03110-3 §A.2.1.1: a standardised domain parameter by its id.
+	spki := ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID("0.4.0.127.0.7.1.2"), ber.EncodeInt(int64(p.PACE[i].Param))),
+		ber.EncodeBits(k.Public))
+	infos := append(slices.Clone(paceInfos), ber.Encode(ber.Sequence, ber.EncodeOID(lds.OIDPKECDH), spki))
+	sd, err := signedData(lds.OIDCardSecure, ber.EncodeSet(infos...), a.ds, [][]byte{a.dsCert}, a.dsCert, a.Now.Add(-signedAgo))
+	if err != nil {
+		return err
+	}
+	p.Master[lds.FIDCardSecurity] = sd
+	return nil
 }
 
 // ExplicitSPKI writes a SubjectPublicKeyInfo with explicit curve parameters, as most issuers do

@@ -47,9 +47,13 @@ type Profile struct {
 	Access Access `yaml:"access"`
 	// PACE selects object identifier suffix and parameters; empty is ECDH-GM-AES-128 on P-256.
 	PACE       []PACEOption `yaml:"pace"`
-	ChipAuth   string       `yaml:"chip_auth"`   // none, ecdh
+	ChipAuth   string       `yaml:"chip_auth"`   // none, ecdh, dh
 	ActiveAuth string       `yaml:"active_auth"` // none, rsa, ecdsa
 	CAN        string       `yaml:"can"`
+	// ChipAuthSuite is 3des, aes128 (default), aes192 or aes256; ChipAuthParam a standardised domain
+	// parameter id, brainpoolP256r1 or the 2048-bit group where zero.
+	ChipAuthSuite string `yaml:"chip_auth_suite"`
+	ChipAuthParam int    `yaml:"chip_auth_param"`
 	// ExtendedLength announces extended length in EF.ATR/INFO.
 	ExtendedLength bool `yaml:"extended_length"`
 }
@@ -108,6 +112,7 @@ func (p Profile) normal() (Profile, error) {
 	def(&p.Sex, "X")
 	def(&p.ChipAuth, "none")
 	def(&p.ActiveAuth, "none")
+	def(&p.ChipAuthSuite, "aes128")
 	if p.Access == "" {
 		p.Access = AccessPACE
 	}
@@ -131,8 +136,10 @@ func (p Profile) normal() (Profile, error) {
 		return fail("sex", "F, M or X")
 	case p.Access != AccessBAC && p.Access != AccessPACE && p.Access != AccessPACEOld:
 		return fail("access", "bac, pace or paceonly")
-	case p.ChipAuth != "none" && p.ChipAuth != "ecdh":
-		return fail("chip_auth", "none or ecdh")
+	case p.ChipAuth != "none" && p.ChipAuth != "ecdh" && p.ChipAuth != "dh":
+		return fail("chip_auth", "none, ecdh or dh")
+	case !suites[p.ChipAuthSuite].Valid():
+		return fail("chip_auth_suite", "3des, aes128, aes192 or aes256")
 	case p.ActiveAuth != "none" && p.ActiveAuth != "rsa" && p.ActiveAuth != "ecdsa":
 		return fail("active_auth", "none, rsa or ecdsa")
 	case p.CAN != "" && (len(p.CAN) != 6 || strings.Trim(p.CAN, "0123456789") != ""):
