@@ -3,6 +3,7 @@ package cms
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"egate/emrtd/ec"
 )
@@ -21,6 +22,10 @@ func curveByOID(oid string) curve {
 // curveByParams finds the known curve that explicit parameters are equal to. The base point may be
 // written in compressed form.
 func curveByParams(p *curveParams, g []byte) curve {
+	// A field that no known curve has costs no square root.
+	if !slices.ContainsFunc(ec.All(), func(c *ec.Curve) bool { return c.P.Cmp(p.p) == 0 }) {
+		return nil
+	}
 	x, y, err := point(g, p.p, p.a, p.b)
 	if err != nil {
 		return nil
@@ -32,17 +37,14 @@ func curveByParams(p *curveParams, g []byte) curve {
 	return c
 }
 
-// point reads an encoded point (SEC 1 §2.3.4), decompressing where needed.
+// point reads an encoded point (SEC 1 §2.3.4), decompressing where needed. p is the field of a known
+// curve.
 func point(b []byte, p, a, bb *big.Int) (x, y *big.Int, err error) {
 	size := (p.BitLen() + 7) / 8
 	switch {
 	case len(b) == 1+2*size && (b[0] == 4 || b[0] == 6 || b[0] == 7):
 		return new(big.Int).SetBytes(b[1 : 1+size]), new(big.Int).SetBytes(b[1+size:]), nil
 	case len(b) == 1+size && (b[0] == 2 || b[0] == 3):
-		if !p.ProbablyPrime(0) {
-			// ModSqrt does not end for a composite modulus.
-			return nil, nil, fmt.Errorf("%w: field", ErrFormat)
-		}
 		x = new(big.Int).SetBytes(b[1:])
 		if x.Cmp(p) >= 0 {
 			return nil, nil, fmt.Errorf("%w: point", ErrFormat)
