@@ -141,7 +141,7 @@ func (a *Authority) CRL(at time.Time) ([]byte, error) {
 // Bundle makes an unsigned trust bundle of the given authorities with fresh revocation lists, valid for
 // a week, marked as simulation.
 func Bundle(site string, version uint64, now time.Time, authorities ...*Authority) (*trust.Bundle, error) {
-	b := &trust.Bundle{Site: site, Version: version, Created: now, Expires: now.Add(trust.DefaultCRLStop), Simulation: true}
+	b := &trust.Bundle{Type: trust.BundleType, Site: site, Version: version, Created: now, Expires: now.Add(trust.DefaultCRLStop), Simulation: true}
 	for _, a := range authorities {
 		b.Anchors = append(b.Anchors, a.Anchors()...)
 		l, err := a.CRL(now)
@@ -197,4 +197,10 @@ func (a *Authority) SignSODAsCSCA(groups map[int][]byte, at time.Time) ([]byte, 
 	wrong := *a
 	wrong.ds, wrong.dsCert = a.csca, a.cscaCert
 	return wrong.SignSOD(groups, at)
+}
+
+// MasterListByDS signs a master list with the document signer, which lacks the extended key usage.
+func (a *Authority) MasterListByDS(certs [][]byte, at time.Time) ([]byte, error) {
+	content := ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(certs...))
+	return signedData(lds.OIDMasterList, content, a.ds, [][]byte{a.dsCert}, a.dsCert, at)
 }
