@@ -6,5 +6,5 @@ import "embed"
 
 // Files of the page.
 //
-//go:embed index.html *.css *.js
+//go:embed index.html *.css *.js *.svg
 var Files embed.FS
