@@ -1,0 +1,85 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// siteFile is what `egatectl site init --simulation` writes for the simulator.
+const siteFile = "simulation.json"
+
+// Site tells where everything of a throw-away site is. Relative paths are relative to Dir.
+type Site struct {
+	Dir       string  `json:"-"`
+	Name      string  `json:"site"`
+	Gates     []Gate  `json:"gates"`
+	Console   Console `json:"console"`
+	WatchList string  `json:"watchlist"`
+	Issuer    string  `json:"issuer_dir"`
+}
+
+// Gate is one gate of the site.
+type Gate struct {
+	Name    string `json:"name"`
+	Config  string `json:"config"`
+	Lines   string `json:"lines_socket"`
+	Camera  string `json:"camera_socket"`
+	Scanner string `json:"scanner_device"`
+	NFC     string `json:"nfc_device"`
+	Display string `json:"display_url"`
+	Broker  string `json:"broker"` // what the gate dials: the simulator listens there
+	State   string `json:"state_dir"`
+}
+
+// Console is the officers' console of the site.
+type Console struct {
+	Config  string `json:"config"`
+	URL     string `json:"url"`
+	Broker  string `json:"broker"` // where its broker listens
+	State   string `json:"state_dir"`
+	Officer struct {
+		Name   string `json:"name"`
+		Secret string `json:"secret"`
+	} `json:"officer"`
+}
+
+// NewSite runs egatectl to make a site in dir, which must be empty or absent.
+func NewSite(ctx context.Context, bin, dir string) (*Site, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "egatectl"), "site", "init", "--simulation", dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("run: egatectl site init: %w\n%s", err, bytes.TrimSpace(out))
+	}
+	return LoadSite(dir)
+}
+
+// LoadSite reads a site that exists.
+func LoadSite(dir string) (*Site, error) {
+	b, err := os.ReadFile(filepath.Join(dir, siteFile))
+	if err != nil {
+		return nil, fmt.Errorf("run: %w (made by: egatectl site init --simulation %s)", err, dir)
+	}
+	s := &Site{Dir: dir}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(s); err != nil {
+		return nil, fmt.Errorf("run: %s: %w", siteFile, err)
+	}
+	if len(s.Gates) == 0 {
+		return nil, fmt.Errorf("run: %s: no gates", siteFile)
+	}
+	return s, nil
+}
+
+// Path resolves a path of the site.
+func (s *Site) Path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(s.Dir, p)
+}
