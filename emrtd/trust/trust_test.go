@@ -85,7 +85,12 @@ func TestC07Bundle(t *testing.T) {
 	for at := 20; at < len(data); at += len(data) / 40 {
 		bad := bytes.Clone(data)
 		bad[at] ^= 1
-		if _, err := trust.Open(bad, pub, now); err == nil {
+		// The unused bits at the end of base 64 carry nothing; what was signed must be the same.
+		x, err := trust.Verify(bad, pub)
+		if err != nil {
+			continue
+		}
+		if again, err := x.Sign(key); err != nil || !bytes.Equal(again, data) {
 			t.Errorf("changed byte %d accepted", at)
 		}
 	}
