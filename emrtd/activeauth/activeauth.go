@@ -24,6 +24,9 @@ import (
 	"egate/emrtd/lds"
 )
 
+// maxShortSignature is what fits a short protected answer with AES.
+const maxShortSignature = 223
+
 // ChallengeSize is the length of RND.IFD in bytes.
 const ChallengeSize = 8
 
@@ -32,6 +35,8 @@ var (
 	ErrSignature   = errors.New("activeauth: signature does not verify")
 	ErrUnsupported = errors.New("activeauth: key or algorithm not supported")
 	ErrRefused     = errors.New("activeauth: refused by the chip")
+	// ErrTooLong says that link or chip cannot carry the signature.
+	ErrTooLong = errors.New("activeauth: signature longer than an answer may be")
 )
 
 // Named deviations.
@@ -84,8 +89,8 @@ func (k *Key) SignatureSize() int {
 }
 
 // Run sends the challenge and verifies the answer. It returns the deviations that were tolerated.
-// random may be nil for crypto/rand.
-func Run(ctx context.Context, tx iso7816.Transmitter, k *Key, random io.Reader) ([]string, error) {
+// random may be nil for crypto/rand; maxData is the largest answer that the channel carries.
+func Run(ctx context.Context, tx iso7816.Transmitter, k *Key, random io.Reader, maxData int) ([]string, error) {
 	if random == nil {
 		random = rand.Reader
 	}
@@ -93,9 +98,13 @@ func Run(ctx context.Context, tx iso7816.Transmitter, k *Key, random io.Reader) 
 	if _, err := io.ReadFull(random, ch); err != nil {
 		return nil, fmt.Errorf("activeauth: random source: %w", err)
 	}
+	if n, _, ok := k.pub.RSA(); ok && (n.BitLen()+7)/8 > maxData {
+		return nil, ErrTooLong
+	}
+	// 256 asks for whatever there is in the short form; a longer signature needs the extended one.
 	ne := iso7816.MaxShortNe
-	if k.SignatureSize() > ne {
-		ne = iso7816.MaxExtNe
+	if k.SignatureSize() > maxShortSignature {
+		ne = maxData
 	}
 	r, err := tx.Transmit(ctx, iso7816.Command{INS: iso7816.INSInternalAuth, Data: ch, Ne: ne})
 	if err != nil {
