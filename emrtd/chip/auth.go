@@ -17,6 +17,7 @@ import (
 	"egate/emrtd/chipauth"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
+	"egate/emrtd/mrz"
 	"egate/emrtd/sm"
 	"egate/emrtd/tlv"
 )
@@ -34,8 +35,12 @@ func random(n int) []byte {
 // mrzInfo is the MRZ information of Doc 9303-11 §4.3.2: document number, birth and expiry dates, each
 // with its check digit.
 func (c *Chip) mrzInfo() []byte {
-	l := c.p.Lines[1]
-	return []byte(l[0:10] + l[13:20] + l[21:28])
+	// The reference date decides the century of dates only, which access keys do not depend on.
+	d, err := mrz.ParseJoined(c.p.MRZ(), time.Unix(0, 0))
+	if err != nil {
+		return nil
+	}
+	return d.Information()
 }
 
 // getChallenge starts BAC (Doc 9303-11 §4.3.4.1).

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"egate/emrtd/chipauth"
 	"egate/emrtd/cms"
 	"egate/emrtd/ec"
+	"egate/emrtd/internal/vectors"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
@@ -406,7 +408,7 @@ func TestC03ActiveAuth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dev, err := activeauth.Run(context.Background(), r, k, nil)
+			dev, err := activeauth.Run(context.Background(), r, k, nil, 256)
 			if (err == nil) != (fault == "") || len(dev) > 0 {
 				t.Errorf("%s %q: %v %v", kind, fault, dev, err)
 			}
@@ -454,5 +456,47 @@ func TestTagLoss(t *testing.T) {
 	r.bac(p)
 	if !bytes.Equal(r.read(lds.FID(2)), p.App[lds.FID(2)]) {
 		t.Error("DG2 differs")
+	}
+}
+
+// The reference document of BSI TR-03105-5 plays on the chip: BAC, chip authentication over explicit
+// parameters with 3DES, active authentication with RSA 1024; a wrong private key fails the first
+// protected answer.
+func TestC03ReferenceDocument(t *testing.T) {
+	p, err := issue.LoadFolder(filepath.Join(vectors.Dir(t), "bsi-tr03105-5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(p, Options{Profile: "typical"})
+	r := &reader{t: t, card: Direct(c, nil)}
+	r.bac(p)
+	if resp := r.send(iso7816.Command{INS: 0xA4, P1: 2, P2: 0x0C, Data: []byte{1, 3}}); resp.SW != iso7816.SWSecurityStatus {
+		t.Errorf("DG3: %v", resp.SW)
+	}
+	r.chipAuth(p)
+	if r.ch.Suite() != sm.TDES {
+		t.Errorf("channel %v", r.ch.Suite())
+	}
+	for _, fid := range []uint16{lds.FIDSOD, lds.FID(1), lds.FID(2), lds.FID(14), lds.FID(15)} {
+		if !bytes.Equal(r.read(fid), p.App[fid]) {
+			t.Errorf("file %04X differs", fid)
+		}
+	}
+	spki, err := lds.ParseDG15(p.App[lds.FID(15)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := activeauth.ParseKey(spki, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := activeauth.Run(context.Background(), r, k, nil, 256); err != nil {
+		t.Error(err)
+	}
+	r = &reader{t: t, card: Direct(New(p, Options{Misbehave: []string{"clone"}}), nil)}
+	r.bac(p)
+	r.chipAuth(p)
+	if _, err := r.try(iso7816.Command{INS: 0xB0, P1: 0x81, Ne: 8}); err == nil {
+		t.Error("wrong chip authentication key went unnoticed")
 	}
 }

@@ -31,7 +31,7 @@ type ChipKey struct {
 
 // Passport is a personalised chip: its files and its keys.
 type Passport struct {
-	// Lines are the lines of the printed MRZ.
+	// Lines are the lines of the printed MRZ of a TD3 document.
 	Lines  [2]string
 	Access Access
 	PACE   []PACEOption
@@ -46,8 +46,17 @@ type Passport struct {
 	Extended bool
 }
 
-// MRZ returns both lines joined, as DG1 has them.
-func (p *Passport) MRZ() []byte { return []byte(p.Lines[0] + p.Lines[1]) }
+// MRZ returns the printed lines joined. A folder with another format than TD3 has them in DG1 only.
+func (p *Passport) MRZ() []byte {
+	if p.Lines[0] == "" {
+		m, err := lds.ParseDG1(p.App[lds.FID(1)])
+		if err != nil {
+			return nil
+		}
+		return m
+	}
+	return []byte(p.Lines[0] + p.Lines[1])
+}
 
 // Default choices: what most chips issued today offer.
 const (

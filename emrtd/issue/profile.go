@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"egate/emrtd/lds"
+	"egate/emrtd/mrz"
 )
 
 // Access is what access control the chip offers.
@@ -204,18 +205,5 @@ func (p Profile) lines(issuer string) (l1, l2 string) {
 	return l1, l2
 }
 
-// digit is the check digit of ICAO Doc 9303-3 §4.9: weights 7, 3, 1 modulo 10.
-func digit(s string) string {
-	sum := 0
-	for i, c := range s {
-		v := 0
-		switch {
-		case c >= '0' && c <= '9':
-			v = int(c - '0')
-		case c >= 'A' && c <= 'Z':
-			v = int(c-'A') + 10
-		}
-		sum += v * [...]int{7, 3, 1}[i%3]
-	}
-	return string(rune('0' + sum%10))
-}
+// digit is the check digit of a field.
+func digit(s string) string { return string(rune(mrz.CheckDigit([]byte(s)))) }
