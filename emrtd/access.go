@@ -19,7 +19,7 @@ const (
 	DevBAC = "access.bac"
 	// DevPACEFallback: the strongest announced PACE did not work and another one was used.
 	DevPACEFallback = "access.pace_variant_failed"
-	// DevNo84: the chip refused the reference to its own domain parameters.
+	// DevPACERepeated: a run had to be repeated, without the parameter reference or after a 6300.
 	DevPACERepeated = "access.pace_repeated"
 )
 
@@ -213,6 +213,9 @@ func (r *reader) open(ctx context.Context) error {
 	}
 	if len(r.infos) > 0 {
 		if err := r.openPACE(ctx); err != nil {
+			return err
+		}
+		if err := r.camProof(ctx); err != nil {
 			return err
 		}
 		return r.selectApplication(ctx)

@@ -48,6 +48,9 @@ func (l *link) Transmit(ctx context.Context, c iso7816.Command) (iso7816.Respons
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
+	if l.report.APDUs >= MaxAPDUs {
+		return none, fmt.Errorf("%w: %d apdus", errLimit, MaxAPDUs)
+	}
 	out := c
 	var err error
 	if l.sm != nil {
@@ -107,6 +110,10 @@ func (l *link) Transmit(ctx context.Context, c iso7816.Command) (iso7816.Respons
 	}
 	return none, fmt.Errorf("%w: %w", errSession, err)
 }
+
+// MaxAPDUs bounds one read: the largest DG2 accepted in the smallest usual pieces takes about as many; a
+// chip that gives single bytes for ever ends here and not at the deadline.
+const MaxAPDUs = 12_000
 
 // use replaces the channel.
 func (l *link) use(s *sm.Session, proof bool) {

@@ -48,6 +48,7 @@ type reader struct {
 	caPlanned bool // chip authentication is part of every access from now on
 	clone     cloneState
 	aaKey     *activeauth.Key
+	cardSec   *cardSecurity
 
 	stageStart time.Duration
 }
@@ -183,6 +184,9 @@ func (r *reader) run(ctx context.Context) error {
 	if f := r.files[lds.FID(14)]; f != nil && f.complete() {
 		infos = r.announcements(f.buf)
 	}
+	if r.clone.proven == "cam" || r.clone.failed {
+		r.caKey = nil // the chip has shown already whether it is genuine
+	}
 	if r.caKey != nil {
 		r.stage(StageChipAuth)
 		if err := r.do(ctx, func() error {
@@ -200,7 +204,7 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.group(ctx, 15); err != nil {
 			return err
 		}
-		if f := r.files[lds.FID(15)]; f != nil && f.complete() && r.caKey == nil {
+		if f := r.files[lds.FID(15)]; f != nil && f.complete() && r.caKey == nil && r.clone.proven == "" && !r.clone.failed {
 			r.stage(StageActive)
 			if err := r.activeAuth(ctx, f.buf, infos); err != nil {
 				return err
@@ -391,7 +395,7 @@ func (r *reader) do(ctx context.Context, step func() error) error {
 // recover activates the card again where that is possible, and opens it as before.
 func (r *reader) recover(ctx context.Context) error {
 	r.link.use(nil, false)
-	if r.caPlanned {
+	if r.caPlanned || r.clone.proven == "cam" {
 		r.clone.proven = "" // to be repeated over the new channel
 	}
 	if r.opt.Reconnect != nil {
@@ -520,7 +524,7 @@ func (r *reader) checkAccess(failure *ReadError) verdict.Check {
 		if failure != nil {
 			c.Reason = failure.Reason
 		}
-	case r.downgrade:
+	case r.downgrade, r.hiddenInCardSecurity():
 		c.Result, c.Reason = verdict.Fail, verdict.PACEDowngrade
 	}
 	return c
@@ -571,8 +575,7 @@ func (r *reader) checkClone(failure *ReadError) verdict.Check {
 		// The SOD lists the group, the chip denies it: how a copy hides that it has no key.
 		return set(verdict.Fail, verdict.CloneSuspected)
 	case r.clone.proven != "":
-		key := r.files[lds.FID(r.clone.group)]
-		if !v.Authentic() || r.clone.group != 0 && (key == nil || !v.Matches(r.clone.group, key.buf)) {
+		if !r.authenticKey() {
 			return set(verdict.NotPossible, verdict.CloneUnproven)
 		}
 		r.report.Clone = r.clone.proven

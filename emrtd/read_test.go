@@ -174,6 +174,21 @@ func TestC01Genuine(t *testing.T) {
 			p.PACE = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.2.1", Param: 12}}
 			p.ChipAuth, p.ActiveAuth = "none", "ecdsa"
 		}, "pace-gm/P-256/3des", "aa", nil},
+		"pace cam": {func(p *issue.Profile) {
+			p.PACE = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.2", Param: 13}, {OID: "0.4.0.127.0.7.2.2.4.2.2", Param: 13}}
+		}, "pace-cam/brainpoolP256r1/aes-128", "cam", nil},
+		"pace cam alone": {func(p *issue.Profile) {
+			p.PACE, p.ChipAuth = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.4", Param: 12}}, "none"
+		}, "pace-cam/P-256/aes-256", "cam", nil},
+		"pace im": {func(p *issue.Profile) {
+			p.PACE = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.4.4", Param: 16}}
+		}, "pace-im/brainpoolP384r1/aes-256", "ca", nil},
+		"pace dh gm, ca dh": {func(p *issue.Profile) {
+			p.PACE, p.ChipAuth = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.1.2", Param: 2}}, "dh"
+		}, "pace-gm/modp-2048-256/aes-128", "ca", nil},
+		"pace dh im": {func(p *issue.Profile) {
+			p.PACE = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.3.3", Param: 1}}
+		}, "pace-im/modp-2048-224/aes-192", "ca", nil},
 		"aa rsa":     {func(p *issue.Profile) { p.ChipAuth, p.ActiveAuth = "none", "rsa" }, "pace-gm/P-256/aes-128", "aa", nil},
 		"ca and aa":  {func(p *issue.Profile) { p.ActiveAuth = "rsa" }, "pace-gm/P-256/aes-128", "ca", nil},
 		"short":      {func(p *issue.Profile) { p.ExtendedLength = false }, "pace-gm/P-256/aes-128", "ca", nil},
@@ -215,6 +230,9 @@ func TestC03Misbehaviour(t *testing.T) {
 		return func(p *issue.Profile) { p.ChipAuth, p.ActiveAuth = "none", kind }
 	}
 	short := func(p *issue.Profile) { p.ExtendedLength = false }
+	cam := func(p *issue.Profile) {
+		p.PACE, p.ChipAuth = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.4", Param: 12}}, "none"
+	}
 	clone := checks{verdict.CheckClone: fail(verdict.CloneSuspected)}
 	ended := func(access verdict.Check) checks {
 		m := checks{verdict.CheckAccess: access, verdict.CheckMRZ: {Result: verdict.Pass, Reason: verdict.OK}}
@@ -234,6 +252,8 @@ func TestC03Misbehaviour(t *testing.T) {
 		"clone aa rsa":            {aa("rsa"), "clone", 0, clone},
 		"clone aa ecdsa":          {aa("ecdsa"), "clone", 0, clone},
 		"clone refuses aa":        {aa("ecdsa"), "clone-refuse", 0, clone},
+		"clone cam":               {cam, "clone", 0, clone},
+		"tag lost, cam":           {cam, "tag-loss@7000", 0, nil},
 		"dg14 stripped":           {nil, "strip-dg14", 0, checks{verdict.CheckClone: fail(verdict.CloneSuspected), verdict.CheckGroups: fail(verdict.GroupInconsistent)}},
 		"dg15 stripped":           {aa("rsa"), "strip-dg15", 0, checks{verdict.CheckClone: fail(verdict.CloneSuspected), verdict.CheckGroups: fail(verdict.GroupInconsistent)}},
 		"one bit in dg2":          {nil, "bitflip-dg2", 0, checks{verdict.CheckDGHashes: fail(verdict.DGHashMismatch)}},
