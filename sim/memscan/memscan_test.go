@@ -1,68 +1,30 @@
 package memscan
 
 import (
-	"bufio"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
 
-// TestMain plays the process with a leak when asked to: it holds what comes on its standard input.
+// TestMain plays the process with a leak when asked to.
 func TestMain(m *testing.M) {
-	if os.Getenv("MEMSCAN_HOLD") != "" {
-		b, _ := io.ReadAll(bufio.NewReader(io.LimitReader(os.Stdin, 4096)))
-		fmt.Println("holding", len(b))
-		_, _ = io.Copy(io.Discard, os.NewFile(3, "hold"))
-		os.Exit(int(b[0]) & 1)
+	if len(os.Args) > 1 && os.Args[1] == HoldCommand {
+		if err := Hold(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	os.Exit(m.Run())
 }
 
-// A planted leak in another process is found (DP-01), at any alignment; without it nothing is.
-func TestPlantedLeakInProcess(t *testing.T) {
-	secret := make([]byte, 4096)
-	_, _ = rand.Read(secret)
-	m := New()
-	if m.AddBlocks("live frame", secret) == 0 {
-		t.Fatal("no markers")
-	}
-	for _, c := range []struct {
-		name string
-		leak []byte
-		want bool
-	}{{"leak", secret[1000:1031], true}, {"clean", make([]byte, 31), false}} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "MEMSCAN_HOLD=1")
-		cmd.ExtraFiles = []*os.File{r}
-		in, _ := cmd.StdinPipe()
-		out, _ := cmd.StdoutPipe()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = in.Write(append([]byte{0, 1, 2}, c.leak...))
-		in.Close()
-		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-		var st Stats
-		hits, err := m.Process(cmd.Process.Pid, "child", &st)
-		if err != nil {
-			t.Error(err)
-		}
-		if (len(hits) > 0) != c.want {
-			t.Errorf("%s: hits %v in %d bytes", c.name, hits, st.Bytes)
-		}
-		w.Close()
-		r.Close()
-		_ = cmd.Wait()
+// A planted leak in another process and in a file is found (DP-01), at any alignment; without one
+// nothing is.
+func TestDP01PlantedLeak(t *testing.T) {
+	if err := SelfTest(t.Context(), os.Args[0]); err != nil {
+		t.Fatal(err)
 	}
 }
 

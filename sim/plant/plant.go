@@ -369,6 +369,9 @@ func (v View) Output(name string) bool { return v.p.outputs[name].high }
 // Input tells the level of an input line; it is valid inside a Wait condition only.
 func (v View) Input(name string) bool { return v.p.inputs[name] }
 
+// Length is the x of the exit door.
+func (v View) Length() float64 { return v.p.cfg.LengthMM }
+
 // Closed tells whether a door's end contact says closed.
 func (v View) Closed(door string) bool { return v.p.inputs[door+"_closed"] }
 

@@ -36,6 +36,7 @@ type Proxy struct {
 	conns   map[net.Conn]struct{}
 	capture []byte
 	forged  int
+	watch   func(topic string, payload []byte)
 	wg      sync.WaitGroup
 	lost    atomic.Int64 // bytes not kept
 }
@@ -140,6 +141,9 @@ func (p *Proxy) pump(to, from net.Conn, down bool) {
 		if down && first>>4 == 3 {
 			body = p.tamper(first, body)
 		}
+		if first>>4 == 3 {
+			p.publish(first, body)
+		}
 		pkt := append(encodeRemaining([]byte{first}, len(body)), body...)
 		p.keep(pkt)
 		if _, err := to.Write(pkt); err != nil {
@@ -173,6 +177,23 @@ func encodeRemaining(to []byte, n int) []byte {
 			continue
 		}
 		return append(to, b)
+	}
+}
+
+// Watch registers the one receiver of PUBLISH packets, before Run.
+func (p *Proxy) Watch(f func(topic string, payload []byte)) { p.watch = f }
+
+func (p *Proxy) publish(first byte, body []byte) {
+	if p.watch == nil || len(body) < 2 {
+		return
+	}
+	tl := int(body[0])<<8 | int(body[1])
+	head := 2 + tl
+	if first&0x06 != 0 {
+		head += 2
+	}
+	if len(body) >= head {
+		p.watch(string(body[2:2+tl]), body[head:])
 	}
 }
 

@@ -1,0 +1,124 @@
+// Command egate-sim is the gate's hardware and its travellers, simulated: the far end of every device
+// driver, a network, and the scenario files that are played and judged.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"egate/sim/memscan"
+	"egate/sim/run"
+	"egate/sim/scenario"
+	"egate/sim/scenarios"
+)
+
+const usage = `egate-sim plays the hardware of a gate and its travellers.
+
+  egate-sim run [--once] [--scenario NAME]… [--json]   play scenarios with the real programs
+  egate-sim check FILE…                                check scenario files
+  egate-sim list                                       list the scenarios
+
+Flags of run:
+`
+
+// names collects a flag that may be repeated.
+type names []string
+
+func (n *names) String() string     { return fmt.Sprint(*n) }
+func (n *names) Set(s string) error { *n = append(*n, s); return nil }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := dispatch(ctx, os.Args[1:]); err != nil {
+		stop()
+		if !errors.Is(err, run.ErrFailed) {
+			fmt.Fprintln(os.Stderr, "egate-sim:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+func dispatch(ctx context.Context, args []string) error {
+	cmd := ""
+	if len(args) > 0 {
+		cmd = args[0]
+	}
+	switch cmd {
+	case memscan.HoldCommand:
+		return memscan.Hold(os.Stdin, os.Stdout)
+	case "run":
+		return play(ctx, args[1:])
+	case "check":
+		return check(args[1:])
+	case "list":
+		all, err := scenario.Load(scenarios.Files)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			fmt.Printf("%-28s %s\n", s.Name, s.Title)
+		}
+		return nil
+	}
+	fmt.Fprint(os.Stderr, usage)
+	flags(&run.Options{}, new(names), new(string)).PrintDefaults()
+	return fmt.Errorf("unknown command %q", cmd)
+}
+
+func flags(o *run.Options, want *names, from *string) *flag.FlagSet {
+	f := flag.NewFlagSet("egate-sim run", flag.ContinueOnError)
+	f.Var(want, "scenario", "play this scenario only; may be repeated")
+	f.StringVar(from, "scenarios", "", "folder of scenario files instead of the built-in ones")
+	f.StringVar(&o.Bin, "bin", "", "folder of the programs (default: where egate-sim lies)")
+	f.StringVar(&o.Dir, "dir", "", "folder for state and logs (default: a fresh one)")
+	f.BoolVar(&o.Once, "once", false, "play each scenario once, print the table and end")
+	f.BoolVar(&o.JSON, "json", false, "print one JSON object a scenario")
+	f.BoolVar(&o.Keep, "keep", false, "keep the state folder")
+	return f
+}
+
+func play(ctx context.Context, args []string) error {
+	o := run.Options{Out: os.Stdout}
+	var want names
+	var from string
+	if err := flags(&o, &want, &from).Parse(args); err != nil {
+		return err
+	}
+	if o.Bin == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		o.Bin = filepath.Dir(self)
+	}
+	files := fs.FS(scenarios.Files)
+	if from != "" {
+		files = os.DirFS(from)
+	}
+	var err error
+	if o.Scenarios, err = scenario.Load(files, want...); err != nil {
+		return err
+	}
+	return run.Run(ctx, o)
+}
+
+func check(paths []string) error {
+	var errs []error
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if err == nil {
+			_, err = scenario.Parse(p, f)
+			f.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
