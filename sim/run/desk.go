@@ -90,8 +90,20 @@ func (d *Desk) SignIn(ctx context.Context, name, secret string) error {
 	return d.call(ctx, http.MethodPost, "/api/sign-in", map[string]string{"name": name, "secret": secret}, nil)
 }
 
-// Run watches the line until ctx ends.
+// Run watches the line until ctx ends. The officer is awake: keys are pressed now and then.
 func (d *Desk) Run(ctx context.Context) {
+	go func() {
+		t := time.NewTicker(20 * time.Second)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				_ = d.call(ctx, http.MethodPost, "/api/input", struct{}{}, nil)
+			}
+		}
+	}()
 	for ctx.Err() == nil {
 		_ = d.watch(ctx)
 		select {
@@ -211,6 +223,7 @@ func (d *Desk) Decide(ctx context.Context, gate, passage, order, reason string) 
 	}
 	path := "/api/referrals/" + url.PathEscape(gate) + "/" + url.PathEscape(passage)
 	opened := d.call(ctx, http.MethodPost, path+"/open", struct{}{}, &facts)
+	_, taken := d.Order(ctx, gate, api.CmdTake, passage, nil, "")
 	if opened == nil {
 		for _, photo := range []string{"portrait", "live"} {
 			_ = d.call(ctx, http.MethodGet, path+"/photo/"+photo, nil, nil) // not every referral has both
@@ -218,11 +231,14 @@ func (d *Desk) Decide(ctx context.Context, gate, passage, order, reason string) 
 	} else if order == api.CmdAccept {
 		return opened // nobody is accepted unseen
 	}
-	_, err := d.Order(ctx, gate, order, passage, facts.Hash, reason)
-	if opened == nil {
-		err = errors.Join(err, d.call(ctx, http.MethodDelete, path, nil, nil))
+	if order != api.CmdAccept {
+		reason = ""
 	}
-	return err
+	if _, err := d.Order(ctx, gate, order, passage, facts.Hash, reason); err != nil {
+		return errors.Join(err, taken)
+	}
+	_ = d.call(ctx, http.MethodDelete, path, nil, nil) // the decision has closed it already
+	return nil
 }
 
 // History returns acknowledged events of a gate after a position, oldest first.

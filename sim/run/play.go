@@ -368,7 +368,7 @@ func (s *stage) officer(ctx context.Context) {
 		if !pause(ctx, officerTime) {
 			return
 		}
-		if err := s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, "as_shown"); err != nil && ctx.Err() == nil {
+		if err := s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, "person_compared"); err != nil && ctx.Err() == nil {
 			s.trouble("officer: %v", err)
 		}
 	}
@@ -531,12 +531,12 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		if err != nil {
 			return err
 		}
-		return s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, "as_shown")
+		return s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, "person_compared")
 	case scenario.DoOfficerReset:
-		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdReset, "", nil, "scenario")
+		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdReset, "", nil, "")
 		return err
 	case scenario.DoOfficerEnd:
-		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdEndEmergency, "", nil, "scenario")
+		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdEndEmergency, "", nil, "")
 		return err
 	case scenario.DoNextTraveller:
 		return s.next(ctx)
