@@ -25,6 +25,7 @@ type Authority struct {
 	csca, ds         *signer
 	cscaCert, dsCert []byte
 	revoked          []*big.Int
+	docTypes         []string
 }
 
 // Life spans, in the middle of what Doc 9303-12 §4.2 recommends.
@@ -51,7 +52,7 @@ func NewAuthorityWith(country string, kind KeyKind, rnd io.Reader, now time.Time
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{Country: country, Country2: two, Now: now.UTC().Truncate(time.Second)}
+	a := &Authority{Country: country, Country2: two, Now: now.UTC().Truncate(time.Second), docTypes: []string{"P"}}
 	if a.csca, err = newSigner(kind, rnd); err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (a *Authority) cscaName() []byte {
 func (a *Authority) issueDS(from, to, useTo time.Time) error {
 	t := template{
 		issuer: a.cscaName(), subject: name(a.Country2, "Document Signer", Mark+" Document Signer "+strings.TrimRight(a.Country, "<")),
-		from: from, to: to, useTo: useTo, docTypes: []string{"P"},
+		from: from, to: to, useTo: useTo, docTypes: a.docTypes,
 	}
 	var err error
 	a.dsCert, err = certificate(t, a.ds, a.csca)
@@ -111,6 +112,13 @@ func (a *Authority) Rollover(kind KeyKind) (link []byte, err error) {
 
 // ReissueDS gives the document signer another certificate with these dates.
 func (a *Authority) ReissueDS(from, to time.Time) error { return a.issueDS(from, to, to) }
+
+// SetDocTypes gives the document signer a certificate with another list of document types.
+func (a *Authority) SetDocTypes(codes ...string) error {
+	a.docTypes = codes
+	from := a.Now.Add(-dsAge)
+	return a.issueDS(from, from.Add(dsLife), from.Add(dsUse))
+}
 
 // CSCA returns the CSCA certificate, DS that of the document signer.
 func (a *Authority) CSCA() []byte { return a.cscaCert }

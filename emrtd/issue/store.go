@@ -99,7 +99,7 @@ func LoadAuthority(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{Country: s.Country, Country2: two, Now: s.Now, cscaCert: s.CSCADER, dsCert: s.DSDER}
+	a := &Authority{Country: s.Country, Country2: two, Now: s.Now, cscaCert: s.CSCADER, dsCert: s.DSDER, docTypes: []string{"P"}}
 	if a.csca, err = s.CSCA.load(s.CSCADER); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ const (
 	DevDSKeyUsage     = "x509.ds_key_usage_absent"
 	DevCOMDiffers     = "lds.com_differs_from_sod"
 	DevCountryAlpha3  = "x509.ds_country_alpha3"
-	DevDSDocType      = "x509.ds_document_type_list"
+	DevDSDocType      = "x509.document_type_not_in_ds_list"
 	// DevKnown prefixes the id of an entry of the signed list of known deviations.
 	DevKnown = "known:"
 )
@@ -453,9 +453,16 @@ func (v *Verifier) checkCountry(g Groups) verdict.Check {
 			dev = append(dev, DevCountryAlpha3)
 		}
 	}
+	if len(v.ds.DocTypes) > 0 && !slices.ContainsFunc(v.ds.DocTypes, func(t string) bool {
+		t = strings.TrimRight(t, "<")
+		return t != "" && strings.HasPrefix(strings.TrimRight(string(mrz[:2]), "<"), t)
+	}) {
+		// Doc 9303-12 §7.1.1.6; lists of issuers are incomplete often enough that this alone refuses nothing.
+		dev = append(dev, DevDSDocType)
+	}
 	switch {
 	case have == "":
-		return check(id, verdict.NotPossible, verdict.CountryMismatch)
+		return check(id, verdict.NotPossible, verdict.CountryMismatch, dev...)
 	case have != want:
 		return check(id, verdict.Fail, verdict.CountryMismatch, dev...)
 	case v.path != nil && !strings.EqualFold(v.path.Issuer().Subject.Country, v.ds.Subject.Country):

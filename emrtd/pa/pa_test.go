@@ -159,3 +159,99 @@ func TestC05ReferenceDocument(t *testing.T) {
 		t.Errorf("hashes with an unlisted DG15: %v", c)
 	}
 }
+
+// In steps, as an inspection does it: the signature in a goroutine of its own while DG2 streams through
+// the hash. The outcome is that of one-shot verification.
+func TestIncremental(t *testing.T) {
+	a := authority(t, "UTO", issue.ECDSAP256)
+	p := passport(t, a)
+	s := store(t, nil, a)
+	for _, broken := range []bool{false, true} {
+		v := pa.New(p.App[lds.FIDSOD], s, now, pa.Policy{})
+		done := make(chan struct{})
+		go func() { defer close(done); v.Authenticate() }()
+		g := p.Groups()
+		h := v.Hasher()
+		for b := range slices.Chunk(g[2], 223) {
+			h.Write(b)
+		}
+		if broken {
+			h.Write([]byte{0})
+		}
+		if !v.Lists(14) || !v.Matches(1, g[1]) || v.Matches(2, g[1]) || v.Lists(3) {
+			t.Error("listing")
+		}
+		<-done
+		if !v.Authentic() {
+			t.Error("not authentic")
+		}
+		sums := map[int][]byte{2: h.Sum(nil)}
+		delete(g, 2)
+		r := v.Finish(pa.Groups{Files: g, Sums: sums, MRZ: p.MRZ()})
+		for _, c := range r.Checks {
+			if fails := broken && c.ID == verdict.CheckDGHashes; (c.Result == verdict.Pass) == fails {
+				t.Errorf("broken %v: %v %v %v", broken, c.ID, c.Result, c.Reason)
+			}
+		}
+	}
+}
+
+// C-03: a group that the SOD lists and the chip denies is an inconsistency, not a chip without it.
+func TestC03StrippedGroup(t *testing.T) {
+	a := authority(t, "UTO", issue.ECDSAP256)
+	p := passport(t, a)
+	v := pa.New(p.App[lds.FIDSOD], store(t, nil, a), now, pa.Policy{})
+	g := p.Groups()
+	delete(g, 15)
+	r := v.Finish(pa.Groups{Files: g, Refused: []int{15}, MRZ: p.MRZ()})
+	if c := r.Check(verdict.CheckGroups); c.Result != verdict.Fail || c.Reason != verdict.GroupInconsistent || !slices.Equal(r.Missing, []int{15}) {
+		t.Errorf("%v %v, missing %v", c.Result, c.Reason, r.Missing)
+	}
+}
+
+// SHA-1 under a policy that forbids it proves nothing; a document type that the signer's list lacks is
+// named.
+func TestNamedDeviations(t *testing.T) {
+	a := authority(t, "UTO", issue.ECDSAP256)
+	pr := profile()
+	pr.DocumentCode = "PX"
+	p, err := a.Personalise(pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := pa.Verify(input(p, store(t, nil, a))); len(r.Deviations) != 0 {
+		t.Errorf("PX under P: %v", r.Deviations)
+	}
+	if err := a.SetDocTypes("ID", "AC"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Seal(a, p.Groups(), now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r := pa.Verify(input(p, store(t, nil, a)))
+	if c := r.Check(verdict.CheckDG1Country); c.Result != verdict.Pass || !slices.Equal(c.Deviations, []string{pa.DevDSDocType}) {
+		t.Errorf("%v %v", c.Result, c.Deviations)
+	}
+}
+
+// C-10: any SOD and any groups end in nine checks, none of which passes for want of sense.
+func FuzzC10Verify(f *testing.F) {
+	a := authority(f, "UTO", issue.ECDSAP256)
+	p := passport(f, a)
+	s := store(f, nil, a)
+	f.Add(p.App[lds.FIDSOD], p.App[lds.FID(1)])
+	f.Add([]byte{0x77, 0}, []byte{0x61, 0})
+	f.Fuzz(func(t *testing.T, sod, dg1 []byte) {
+		g := p.Groups()
+		g[1] = dg1
+		r := pa.Verify(pa.Input{SOD: sod, DGs: g, MRZ: p.MRZ(), Trust: s, Now: now})
+		if len(r.Checks) != 9 {
+			t.Errorf("%d checks", len(r.Checks))
+		}
+		for _, c := range r.Checks {
+			if c.Result == verdict.NotEvaluated || c.Reason == verdict.ReasonNone {
+				t.Errorf("%v: %v %v", c.ID, c.Result, c.Reason)
+			}
+		}
+	})
+}
