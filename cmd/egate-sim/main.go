@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"egate/sim/memscan"
+	"egate/sim/people"
+	"egate/sim/plant"
 	"egate/sim/run"
 	"egate/sim/scenario"
 	"egate/sim/scenarios"
@@ -24,6 +26,8 @@ const usage = `egate-sim plays the hardware of a gate and its travellers.
   egate-sim run [--once] [--scenario NAME]… [--json]   play scenarios with the real programs
   egate-sim check FILE…                                check scenario files
   egate-sim list                                       list the scenarios
+  egate-sim trace --class C --seed N [--gap-mm G]      write what the beams see of a simulated walk, as CSV
+  egate-sim geometry                                   write where the beams are, as CSV
 
 Flags of run:
 `
@@ -54,6 +58,10 @@ func dispatch(ctx context.Context, args []string) error {
 	switch cmd {
 	case memscan.HoldCommand:
 		return memscan.Hold(os.Stdin, os.Stdout)
+	case "trace":
+		return trace(args[1:])
+	case "geometry":
+		return people.WriteGeometry(os.Stdout, plant.Default())
 	case "run":
 		return play(ctx, args[1:])
 	case "check":
@@ -108,6 +116,25 @@ func play(ctx context.Context, args []string) error {
 		return err
 	}
 	return run.Run(ctx, o)
+}
+
+func trace(args []string) error {
+	f := flag.NewFlagSet("egate-sim trace", flag.ContinueOnError)
+	class := f.String("class", string(people.Single), fmt.Sprintf("what is walked: one of %v", people.Classes()))
+	seed := f.Uint64("seed", 1, "seed: the same one gives the same trace")
+	var o people.TraceOptions
+	f.Float64Var(&o.GapMM, "gap-mm", 0, "gap between two people in mm (default: drawn, 20 to 1000)")
+	f.Float64Var(&o.Speed, "speed", 0, "walking speed in mm/s (default: drawn, 800 to 1300)")
+	f.Float64Var(&o.Flicker, "flicker", 0, "false edges a beam and second")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	t, err := people.Generate(people.Class(*class), *seed, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "simulated: class %s, %d in, gap %.0f mm, %.0f mm/s, %d edges\n", t.Class, t.People, t.Gap, t.Speed, len(t.Edges))
+	return t.WriteCSV(os.Stdout)
 }
 
 func check(paths []string) error {
