@@ -3,6 +3,8 @@ package issue
 import (
 	"crypto/rand"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -115,5 +117,32 @@ func TestProfileErrors(t *testing.T) {
 	}
 	if _, err := NewAuthority("QQQ", rand.Reader, now); !errors.Is(err, ErrProfile) {
 		t.Errorf("unknown country: %v", err)
+	}
+}
+
+// A profile file names its portrait relative to itself.
+func TestLoadProfile(t *testing.T) {
+	dir := t.TempDir()
+	text := "number: X0000001\nsurname: MUSTER\ngiven_names: ANNA\nnationality: UTO\nbirth_date: 1990-02-03\nsex: F\nexpiry: 2031-05-06\n" +
+		"portrait: face.jpg\naccess: pace\nchip_auth: ecdh\nactive_auth: rsa\nextended_length: true\npace:\n  - oid: 0.4.0.127.0.7.2.2.4.6.2\n    param: 13\n"
+	for n, b := range map[string][]byte{"p.yaml": []byte(text), "face.jpg": portrait} {
+		if err := os.WriteFile(filepath.Join(dir, n), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := LoadProfile(filepath.Join(dir, "p.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewAuthority("UTO", rand.Reader, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := a.Personalise(*p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.CA == nil || made.CAM == nil || made.AA == nil || !made.Extended || len(made.Groups()) != 4 {
+		t.Errorf("%d groups", len(made.Groups()))
 	}
 }

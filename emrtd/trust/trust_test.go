@@ -245,3 +245,25 @@ func FuzzC10Bundle(f *testing.F) {
 		}
 	})
 }
+
+// C-10: master lists.
+func FuzzC10MasterList(f *testing.F) {
+	a := authority(f, "D")
+	list, err := a.MasterList([][]byte{a.CSCA()}, now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	root, err := cms.ParseCertificate(a.CSCA())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(list)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := trust.ParseMasterList(b, root); err == nil {
+			var x trust.Bundle
+			if _, err := x.Import(m, "fuzz"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
