@@ -714,23 +714,18 @@ func (w world) Opening(name string) float64 {
 
 func (w world) Ahead(b Body, dir float64) float64 {
 	free := 1e9
-	var mine, other []Span
-	for _, z := range w.p.cfg.Heights {
-		mine = b.Spans(z, mine[:0])
-		for _, q := range w.p.bodies {
-			if q.Body == b || q.gone > 0 {
-				continue
-			}
-			other = q.Spans(z, other[:0])
-			for _, m := range mine {
-				for _, o := range other {
-					if dir > 0 && (o.From+o.To) > (m.From+m.To) {
-						free = min(free, o.From-m.To)
-					} else if dir < 0 && (o.From+o.To) < (m.From+m.To) {
-						free = min(free, m.From-o.To)
-					}
-				}
-			}
+	lo, hi := extent(b, w.p.cfg.Heights, &w.p.buf)
+	for _, q := range w.p.bodies {
+		if q.Body == b || q.gone > 0 {
+			continue
+		}
+		l, h := extent(q.Body, w.p.cfg.Heights, &w.p.buf)
+		// Whose middle is ahead is ahead: legs and arms of two people may overlap.
+		switch {
+		case dir > 0 && l+h > lo+hi:
+			free = min(free, l-hi)
+		case dir < 0 && l+h < lo+hi:
+			free = min(free, lo-h)
 		}
 	}
 	return free
