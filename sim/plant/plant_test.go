@@ -1,0 +1,191 @@
+package plant
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// box stands still; it can be made to cover the way.
+type box struct {
+	x, half float64
+	human   bool
+	v       float64
+}
+
+func (b *box) Step(dt time.Duration, _ World)    { b.x += b.v * dt.Seconds() }
+func (b *box) Spans(z float64, to []Span) []Span { return append(to, Span{b.x - b.half, b.x + b.half}) }
+func (b *box) Width() float64                    { return 450 }
+func (b *box) Label() string                     { return "box" }
+func (b *box) Human() bool                       { return b.human }
+func closed(p *Plant) *Plant {
+	p.Set(OutRelease, true)
+	for _, d := range []string{"entry", "exit"} {
+		p.Set(d+"_close_pulse", true)
+		p.Set(d+"_lock", true)
+		p.Advance(100 * time.Millisecond)
+		p.Set(d+"_close_pulse", false)
+	}
+	p.Advance(2 * time.Second)
+	return p
+}
+
+// D-10: a door opens and closes within 2 s, and its contacts say so after bouncing.
+func TestD10DoorTravelTime(t *testing.T) {
+	p := closed(New(Default()))
+	if in := p.Inputs(); !in["entry_closed"] || in["entry_open"] || !in["exit_closed"] {
+		t.Fatalf("contacts %v", in)
+	}
+	changes := map[string]int{}
+	p.OnInput(func(name string, _ bool, _ time.Duration) { changes[name]++ })
+	p.Set("entry_lock", false)
+	p.Set("entry_open_pulse", true)
+	p.Advance(100 * time.Millisecond)
+	p.Set("entry_open_pulse", false)
+	p.Advance(1900 * time.Millisecond)
+	in := p.Inputs()
+	if in["entry_closed"] || !in["entry_open"] {
+		t.Fatalf("contacts %v", in)
+	}
+	if changes["entry_closed"] == 0 || changes["exit_closed"] != 0 {
+		t.Fatalf("changes %v", changes)
+	}
+}
+
+// A locked door does not open; a lock that drops while the drive pulls lets it.
+func TestLockHolds(t *testing.T) {
+	p := closed(New(Default()))
+	p.Set("exit_open_pulse", true)
+	p.Advance(100 * time.Millisecond)
+	p.Set("exit_open_pulse", false)
+	p.Advance(time.Second)
+	if p.View().Exit > contactMM {
+		t.Fatal("a locked door opened")
+	}
+	p.Set("exit_lock", false)
+	p.Advance(2 * time.Second)
+	if p.View().Exit < 800 {
+		t.Fatal("the drive gave up too early")
+	}
+	p = closed(New(Default()))
+	p.Set("exit_open_pulse", true)
+	p.Set("exit_open_pulse", false)
+	p.Advance(lockWait + time.Second)
+	p.Set("exit_lock", false)
+	p.Advance(time.Second)
+	if p.View().Exit > contactMM {
+		t.Fatal("the drive never gave up")
+	}
+}
+
+// D-11: a forced door opens against its lock and the contact tells.
+func TestD11Forced(t *testing.T) {
+	p := closed(New(Default()))
+	if err := p.Force("entry", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.Advance(time.Second)
+	if p.Inputs()["entry_closed"] || p.View().Entry < 300 {
+		t.Fatal("not forced")
+	}
+	if err := p.Force("roof", time.Second); err == nil {
+		t.Fatal("a door that is not there")
+	}
+}
+
+// S-06: a stuck line stays where it is until it is let go.
+func TestS06StuckBeam(t *testing.T) {
+	p := closed(New(Default()))
+	p.Stick("beam_03", true)
+	p.Advance(50 * time.Millisecond)
+	if !p.Inputs()["beam_03"] {
+		t.Fatal("not stuck")
+	}
+	p.Unstick("beam_03")
+	p.Advance(50 * time.Millisecond)
+	if p.Inputs()["beam_03"] {
+		t.Fatal("still stuck")
+	}
+}
+
+// The plant counts who crosses and who goes back.
+func TestCrossings(t *testing.T) {
+	p := New(Default()) // released: doors open
+	a := &box{x: -500, half: 100, human: true, v: 1000}
+	b := &box{x: -500, half: 100, v: 1000}
+	p.Add(a)
+	p.Add(b)
+	p.Advance(800 * time.Millisecond)
+	p.Do(func(World) { b.v = -1000 })
+	p.Advance(3 * time.Second)
+	c := p.Crossings()
+	if len(c) != 2 || c[0].Across || !c[1].Across || c[0].Human {
+		t.Fatalf("%+v", c)
+	}
+}
+
+// Wait wakes at the step at which its condition holds and ends with its context.
+func TestWait(t *testing.T) {
+	p := New(Default())
+	done := make(chan error)
+	at := 30 * time.Millisecond
+	go func() { done <- p.Wait(t.Context(), func(v View) bool { return v.Now >= at }) }()
+	for {
+		p.Advance(Step)
+		select {
+		case err := <-done:
+			if err != nil || p.View().Now < at {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := p.Wait(ctx, func(View) bool { return false }); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			return
+		default:
+		}
+	}
+}
+
+// Whatever is driven, leaves stay within their travel, a released plant opens both doors (D-01), and
+// a door that met a body never squeezes it.
+func TestPlantProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := New(Default())
+		body := &box{x: 0, half: 140, human: true}
+		if rapid.Bool().Draw(t, "body") {
+			p.Add(body)
+		} else {
+			body = nil
+		}
+		names := Outputs()
+		for range rapid.IntRange(1, 40).Draw(t, "orders") {
+			p.Set(rapid.SampledFrom(names).Draw(t, "line"), rapid.Bool().Draw(t, "level"))
+			p.Advance(time.Duration(rapid.IntRange(0, 700).Draw(t, "ms")) * time.Millisecond)
+			v := p.View()
+			if v.Entry < 0 || v.Exit < 0 || v.Entry > 900 || v.Exit > 900 {
+				t.Fatalf("%+v", v)
+			}
+			if body != nil && v.Entry < body.Width()-1 {
+				t.Fatalf("squeezed to %.0f", v.Entry)
+			}
+		}
+		p.AllLow()
+		p.Advance(2 * time.Second)
+		if v := p.View(); v.Entry < 895 || v.Exit < 895 {
+			t.Fatalf("released and not open: %+v", v)
+		}
+	})
+}
+
+// Ten hours of an empty plant in virtual time are cheap.
+func BenchmarkStep(b *testing.B) {
+	p := closed(New(Default()))
+	for b.Loop() {
+		p.Advance(Step)
+	}
+}
