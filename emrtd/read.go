@@ -50,6 +50,8 @@ type reader struct {
 	aaKey     *activeauth.Key
 	cardSec   *cardSecurity
 
+	proofFailures int // false first answers after chip authentication
+
 	stageStart time.Duration
 }
 
@@ -368,9 +370,12 @@ func (r *reader) do(ctx context.Context, step func() error) error {
 		}
 		switch {
 		case errors.Is(err, errProof):
-			// The chip opened the channel of chip authentication with a key that it does not have.
-			r.clone = cloneState{failed: true}
-			r.caPlanned = false
+			// The chip opened the channel of chip authentication with a key that it does not have. Once
+			// may be a fault of the link or a session that the chip dropped; twice is an answer.
+			if r.proofFailures++; r.proofFailures > 1 {
+				r.clone = cloneState{failed: true}
+				r.caPlanned = false
+			}
 		case errors.Is(err, errLost), errors.Is(err, errSession):
 		default:
 			return err

@@ -1,0 +1,441 @@
+package emrtd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"egate/emrtd/chip"
+	"egate/emrtd/internal/vectors"
+	"egate/emrtd/iso7816"
+	"egate/emrtd/issue"
+	"egate/emrtd/lds"
+	"egate/emrtd/mrz"
+	"egate/hal"
+	"egate/verdict"
+)
+
+// tap stands between reader and card: it may answer in the card's place.
+type tap struct {
+	hal.Card
+	do func(n int, c iso7816.Command, raw []byte) ([]byte, error, bool)
+	n  int
+}
+
+func (t *tap) Transmit(ctx context.Context, b []byte) ([]byte, error) {
+	t.n++
+	c, err := iso7816.ParseCommand(b)
+	if err != nil {
+		return nil, err
+	}
+	if a, err, ok := t.do(t.n, c, b); ok {
+		return a, err
+	}
+	return t.Card.Transmit(ctx, b)
+}
+
+// with puts a tap before every card of a bench; its counter goes on over reconnections.
+func (b *bench) with(do func(n int, c iso7816.Command, raw []byte) ([]byte, error, bool)) (*Report, error) {
+	b.t.Helper()
+	n := 0
+	connect := func(ctx context.Context) (hal.Card, error) {
+		c, err := b.reader.Connect(ctx)
+		return &tap{Card: c, do: func(_ int, c iso7816.Command, raw []byte) ([]byte, error, bool) {
+			n++
+			return do(n, c, raw)
+		}}, err
+	}
+	b.opt.Reconnect = connect
+	card, err := connect(context.Background())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return Read(context.Background(), card, b.doc(), b.opt)
+}
+
+func sw(v uint16) []byte { return []byte{byte(v >> 8), byte(v)} }
+
+// The rows of the shared table of odd status words, each as the reader must take it.
+func TestStatusWords(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(vectors.Dir(t), "status-words.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table struct {
+		Rows []struct{ ID, Must string } `json:"rows"`
+	}
+	if err := json.Unmarshal(raw, &table); err != nil {
+		t.Fatal(err)
+	}
+	bac := func(p *issue.Profile) { p.Access = issue.AccessBAC }
+	short := func(p *issue.Profile) { p.ExtendedLength = false }
+	passes := func(edit func(*issue.Profile), misbehave ...string) func(*testing.T) {
+		return func(t *testing.T) {
+			b := setup(t, passport(t, edit), misbehave...)
+			r, err := b.read()
+			if err != nil || !r.Authenticated || r.Clone != "ca" {
+				t.Fatal(err)
+			}
+		}
+	}
+	rows := map[string]func(*testing.T){
+		"mf-6982":         passes(bac, "mf-sw=6982"),
+		"mf-6a86":         passes(bac, "mf-sw=6A86"),
+		"mf-explicit":     passes(func(p *issue.Profile) {}, "mf-sw=6A86", "no-sfi"),
+		"cardaccess-6982": passes(bac, "cardaccess-sw=6982"),
+		"le-on-select":    passes(nil, "no-le"),
+		"extra-tag-84":    passes(nil, "no-84"),
+		"read-6282":       passes(short, "read-sw=6282@160"),
+		"read-6cxx":       passes(short, "read-sw=6CA0@160"),
+		"read-9000-empty": passes(short, "empty@200"),
+		"no-answer":       passes(nil, "no-answer@15"),
+		"im-only":         passes(func(p *issue.Profile) { p.PACE = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.4.2", Param: 13}} }),
+		"bare-6a82-under-sm": func(t *testing.T) {
+			b := setup(t, passport(t, nil), "strip-dg14", "bare-error")
+			r, err := b.read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Twice denied in fresh sessions: the group is missing, and the rest was read.
+			b.expect(r, checks{verdict.CheckClone: fail(verdict.CloneSuspected), verdict.CheckGroups: fail(verdict.GroupInconsistent)})
+		},
+		"ef-6283": func(t *testing.T) {
+			b := setup(t, passport(t, nil))
+			r, err := b.with(func(_ int, c iso7816.Command, _ []byte) ([]byte, error, bool) { return nil, nil, false })
+			if err != nil || r == nil {
+				t.Fatal(err)
+			}
+			b = setup(t, passport(t, bac))
+			if r, err = b.with(func(_ int, c iso7816.Command, raw []byte) ([]byte, error, bool) {
+				return sw(0x6283), nil, c.INS == 0xA4 && c.P1 == 2
+			}); err != nil || !r.Authenticated {
+				t.Fatal(err)
+			}
+		},
+		"pace-6300": func(t *testing.T) {
+			b := setup(t, passport(t, nil), "pace-fail")
+			r, err := b.read()
+			var re *ReadError
+			if !errors.As(err, &re) || re.Reason != verdict.ChipAccessFailed || r.Check(verdict.CheckAccess).Result != verdict.Fail {
+				t.Fatal(err)
+			}
+			runs := 0
+			for _, s := range b.chip.Log() {
+				if s.INS == 0x22 {
+					runs++
+				}
+			}
+			if runs != 2 {
+				t.Errorf("%d runs, want 2", runs)
+			}
+		},
+		"dg3-6982":      passes(nil), // never selected at all: setup checks the log of every read
+		"ca-chained-ga": nil,         // chipauth.TestC03BSIChipAuthentication
+		"dead-6fff": func(t *testing.T) {
+			b := setup(t, passport(t, nil), "dead")
+			r, err := b.read()
+			var re *ReadError
+			if !errors.As(err, &re) || re.Reason != verdict.ChipReadFailed || r.Check(verdict.CheckAccess).Result != verdict.NotPossible {
+				t.Fatal(err)
+			}
+		},
+		"cla-ff": passes(nil), // no pseudo command is ever sent
+	}
+	for _, row := range table.Rows {
+		f, known := rows[row.ID]
+		if !known {
+			t.Errorf("row %s has no test: %s", row.ID, row.Must)
+		}
+		if f != nil {
+			t.Run(row.ID, f)
+		}
+	}
+}
+
+// Statuses outside secure messaging at any step end the session, never the read: the chip is opened
+// again and reading goes on where it stopped.
+func TestBareStatusAnywhere(t *testing.T) {
+	for _, edit := range []func(*issue.Profile){nil, func(p *issue.Profile) { p.ExtendedLength = false }, func(p *issue.Profile) { p.Access = issue.AccessBAC }} {
+		for _, status := range []uint16{0x6988, 0x6987, 0x6F00, 0x6700} {
+			p := passport(t, edit)
+			for _, at := range []int{1, 2, 4, 9} {
+				b := setup(t, p)
+				secure := 0
+				r, err := b.with(func(_ int, c iso7816.Command, _ []byte) ([]byte, error, bool) {
+					if c.CLA&0x0C == 0 {
+						return nil, nil, false
+					}
+					secure++
+					if secure == at {
+						// The chip sees nothing of the command and keeps its counter; ours has moved.
+						return sw(status), nil, true
+					}
+					return nil, nil, false
+				})
+				if err != nil || !r.Authenticated || r.Clone != "ca" && r.Clone != "" {
+					t.Errorf("%04X at %d: %v", status, at, err)
+				}
+				if r.Check(verdict.CheckClone).Result != verdict.Pass {
+					t.Errorf("%04X at %d: a genuine chip is suspected", status, at)
+				}
+			}
+		}
+	}
+}
+
+// After a loss, reading goes on at the byte where it stopped: no byte of DG2 is asked for twice.
+func TestResumeAtTheByte(t *testing.T) {
+	for _, ext := range []bool{false, true} {
+		p := passport(t, func(p *issue.Profile) { p.ExtendedLength = ext })
+		b := setup(t, p, "tag-loss@9000")
+		b.opt.ReadSize = func([]byte) int { return 1000 }
+		if !ext {
+			b.opt.ReadSize = nil
+		}
+		var last int
+		b.opt.Progress = func(stage string, done, total int) {
+			if stage == StageDG2 {
+				if done <= last || done > total {
+					t.Errorf("progress went from %d to %d of %d", last, done, total)
+				}
+				last = done
+			}
+		}
+		r, err := b.read()
+		if err != nil || r.Recoveries != 1 || !r.Authenticated || r.Clone != "ca" {
+			t.Fatal(err, r)
+		}
+		got := 0
+		sods := 0
+		cas := 0
+		for _, s := range b.chip.Log() {
+			if s.INS == 0xB0 && s.FID == lds.FID(2) {
+				got += s.Got
+			}
+			if s.INS == 0xB0 && s.FID == lds.FIDSOD {
+				sods++
+			}
+			if s.INS == 0x22 && s.Secure {
+				cas++
+			}
+		}
+		size := len(p.App[lds.FID(2)])
+		if got > size+size/5+1200 {
+			t.Errorf("%d bytes carried for a DG2 of %d", got, size)
+		}
+		if sods < 2 || cas != 2 {
+			t.Errorf("SOD read %d times, chip authentication run %d times", sods, cas)
+		}
+	}
+}
+
+func TestLostForGood(t *testing.T) {
+	b := setup(t, passport(t, nil))
+	n := 0
+	b.opt.Reconnect = func(context.Context) (hal.Card, error) { n++; return nil, hal.ErrNoCard }
+	card, _ := b.reader.Connect(context.Background())
+	r, err := Read(context.Background(), &tap{Card: card, do: func(n int, _ iso7816.Command, _ []byte) ([]byte, error, bool) {
+		return nil, hal.ErrCardLost, n > 12
+	}}, b.doc(), b.opt)
+	var re *ReadError
+	if !errors.As(err, &re) || re.Reason != verdict.ChipLost || n != MaxRecoveries {
+		t.Fatal(err, n)
+	}
+	if r.Authenticated || r.Check(verdict.CheckClone).Result == verdict.Pass {
+		t.Error("a part was taken for the whole")
+	}
+}
+
+// Another chip that comes back after a loss is noticed by its SOD.
+func TestAnotherChipComesBack(t *testing.T) {
+	p := passport(t, nil)
+	b := setup(t, p, "tag-loss@5000")
+	q := *p
+	q.App = map[uint16][]byte{}
+	for k, v := range p.App {
+		q.App[k] = v
+	}
+	groups := p.Groups()
+	if err := q.Seal(authority(), groups, now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	other := &chip.Reader{Chip: chip.New(&q, chip.Options{})}
+	b.opt.Reconnect = func(ctx context.Context) (hal.Card, error) { return other.Connect(ctx) }
+	r, err := b.read()
+	if !errors.Is(err, errChanged) || r.Authenticated {
+		t.Fatal(err)
+	}
+}
+
+func TestPolicyAndPasswords(t *testing.T) {
+	bac := passport(t, func(p *issue.Profile) { p.Access = issue.AccessBAC })
+	b := setup(t, bac)
+	b.opt.AllowBAC = false
+	r, err := b.read()
+	var re *ReadError
+	if !errors.As(err, &re) || re.Reason != verdict.ChipAccessFailed || r.Check(verdict.CheckAccess).Result != verdict.NotPossible {
+		t.Fatal(err)
+	}
+	for _, s := range b.chip.Log() {
+		if s.INS == 0x82 || s.FID == lds.FIDSOD {
+			t.Error("bac was tried against the policy")
+		}
+	}
+	// A CAN opens PACE without an MRZ; the comparison with the MRZ is then not possible.
+	b = setup(t, passport(t, func(p *issue.Profile) { p.CAN = "123456" }))
+	b.opt.CAN = "123456"
+	card, _ := b.reader.Connect(context.Background())
+	r, err = Read(context.Background(), card, mrz.Document{}, b.opt)
+	if err != nil || !r.Authenticated || r.Check(verdict.CheckDG1MRZ).Result != verdict.NotPossible {
+		t.Fatal(err)
+	}
+	b.opt.CAN = "654321"
+	card, _ = b.reader.Connect(context.Background())
+	if _, err = Read(context.Background(), card, mrz.Document{}, b.opt); !errors.As(err, &re) || re.Reason != verdict.ChipAccessFailed {
+		t.Fatal(err)
+	}
+	// The MRZ of another document.
+	b = setup(t, bac)
+	d, err := mrz.ParseJoined([]byte("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	card, _ = b.reader.Connect(context.Background())
+	r, err = Read(context.Background(), card, d, b.opt)
+	if !errors.As(err, &re) || re.Reason != verdict.ChipAccessFailed || r.Check(verdict.CheckAccess).Result != verdict.Fail {
+		t.Fatal(err)
+	}
+}
+
+// C-12
+func TestC12Validity(t *testing.T) {
+	for expiry, want := range map[string]verdict.Check{"2026-11-22": fail(verdict.DocumentExpired), "2026-11-23": {Result: verdict.Pass, Reason: verdict.OK}} {
+		b := setup(t, passport(t, func(p *issue.Profile) { p.Expiry = expiry }))
+		r, err := b.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.expect(r, checks{verdict.CheckValidity: want})
+	}
+}
+
+// C-05: without an anchor nothing is a failure, and nothing passes that rests on it.
+func TestC05NoAnchor(t *testing.T) {
+	b := setup(t, passport(t, nil))
+	other, err := issue.NewAuthority("UTO", rand.Reader, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.opt.Trust = anchors(t, other)
+	r, err := b.read()
+	if err != nil || r.Authenticated {
+		t.Fatal(err)
+	}
+	for id, want := range map[verdict.CheckID]verdict.Result{verdict.CheckSODSignature: verdict.Pass, verdict.CheckDSChain: verdict.NotPossible, verdict.CheckDGHashes: verdict.Pass, verdict.CheckClone: verdict.NotPossible} {
+		if c := r.Check(id); c.Result != want && !(id == verdict.CheckDSChain && c.Result == verdict.Fail) {
+			t.Errorf("%s: %s %s", id, c.Result, c.Reason)
+		}
+	}
+}
+
+// The read size found is handed out once and taken as it is the next time.
+func TestReadSizeMemory(t *testing.T) {
+	p := passport(t, func(p *issue.Profile) { p.ExtendedLength = false })
+	memory := map[string]int{}
+	var apdus []int
+	for range 2 {
+		b := setup(t, p, "empty@150")
+		b.opt.ReadSize = func(ats []byte) int { return memory[string(ats)] }
+		b.opt.Remember = func(ats []byte, n int) { memory[string(ats)] = n }
+		r, err := b.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		apdus = append(apdus, r.APDUs)
+	}
+	if len(memory) != 1 || apdus[1] >= apdus[0] {
+		t.Errorf("%v, %v", memory, apdus)
+	}
+}
+
+// A PN532 carries 262 bytes per exchange: the read stays within that.
+func TestShortLink(t *testing.T) {
+	for _, lim := range []int{262, 200, 100} {
+		b := setup(t, passport(t, nil))
+		card := chip.Direct(b.chip, nil)
+		card.CommandLimit, card.ResponseLimit = max(lim, 180), lim
+		r, err := Read(context.Background(), card, b.doc(), b.opt)
+		if err != nil || !r.Authenticated || r.Clone != "ca" {
+			t.Fatalf("%d: %v", lim, err)
+		}
+		for _, s := range b.chip.Log() {
+			if s.Got > lim {
+				t.Errorf("answer of %d bytes over a link of %d", s.Got, lim)
+			}
+		}
+	}
+}
+
+// Files beyond 32 767 bytes need the odd instruction.
+func TestLargeDG2(t *testing.T) {
+	for _, ext := range []bool{false, true} {
+		b := setup(t, passport(t, func(p *issue.Profile) {
+			p.ExtendedLength = ext
+			p.Portrait = append([]byte{0xFF, 0xD8, 0xFF, 0xE0}, make([]byte, 70_000)...)
+		}))
+		r, err := b.read()
+		if err != nil || !r.Authenticated {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(b.chip.Log(), func(s chip.Step) bool { return s.INS == 0xB1 }) {
+			t.Error("no odd read")
+		}
+	}
+}
+
+// Deadline and cancellation are honoured between any two APDUs.
+func TestCancelled(t *testing.T) {
+	p := passport(t, nil)
+	full := 0
+	{
+		b := setup(t, p)
+		r, _ := b.read()
+		full = r.APDUs
+	}
+	for stop := range full {
+		b := setup(t, p)
+		ctx, cancel := context.WithCancel(context.Background())
+		card, _ := b.reader.Connect(ctx)
+		n := 0
+		r, err := Read(ctx, &tap{Card: card, do: func(_ int, _ iso7816.Command, _ []byte) ([]byte, error, bool) {
+			if n++; n == stop+1 {
+				cancel()
+				return nil, ctx.Err(), true
+			}
+			return nil, nil, false
+		}}, b.doc(), b.opt)
+		if err == nil || n != stop+1 || !errors.Is(err, context.Canceled) || r.Authenticated {
+			t.Fatalf("stopped at %d: %d APDUs, %v", stop, n, err)
+		}
+		cancel()
+	}
+}
+
+// A reader that is gone is a device fault, not a lost card.
+func TestReaderLost(t *testing.T) {
+	b := setup(t, passport(t, nil))
+	_, err := b.with(func(n int, _ iso7816.Command, _ []byte) ([]byte, error, bool) {
+		return nil, fmt.Errorf("usb: %w", hal.ErrLost), n == 10
+	})
+	var re *ReadError
+	if !errors.As(err, &re) || re.Reason != verdict.DeviceFault {
+		t.Fatal(err)
+	}
+}
