@@ -308,3 +308,22 @@ func TestTimingModel(t *testing.T) {
 		t.Errorf("mean %v", m)
 	}
 }
+
+// Whatever a reader sends, the chip answers with a status word.
+func FuzzC10Chip(f *testing.F) {
+	p := passport(f, func(p *issue.Profile) { p.ActiveAuth, p.CAN = "ecdsa", "123456" })
+	f.Add([]byte{0x00, 0xA4, 0x04, 0x0C, 0x07, 0xA0, 0, 0, 2, 0x47, 0x10, 1}, []byte{0, 0x84, 0, 0, 8})
+	f.Add([]byte{0x00, 0x22, 0xC1, 0xA4, 0x0F, 0x80, 10, 4, 0, 0x7F, 0, 7, 2, 2, 4, 2, 2, 0x83, 1, 1}, []byte{0x10, 0x86, 0, 0, 2, 0x7C, 0, 0})
+	f.Add([]byte{0x0C, 0xB0, 0x81, 0, 0x0D, 0x97, 1, 8, 0x8E, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0}, []byte{0, 0xB1, 0, 0, 4, 0x54, 2, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		c := New(p, Options{Misbehave: []string{"plain-read"}})
+		c.PowerOn()
+		for range 2 {
+			for _, cmd := range [][]byte{a, b} {
+				if resp, _, err := c.Transceive(cmd); err != nil || len(resp) < 2 {
+					t.Fatalf("%X: %X %v", cmd, resp, err)
+				}
+			}
+		}
+	})
+}

@@ -120,6 +120,13 @@ func (a *Authority) SetDocTypes(codes ...string) error {
 	return a.issueDS(from, from.Add(dsLife), from.Add(dsUse))
 }
 
+// CSCAWithoutFlag returns another certificate of the CSCA key that lacks basic constraints, as some
+// issued ones do.
+func (a *Authority) CSCAWithoutFlag() ([]byte, error) {
+	t := template{issuer: a.cscaName(), subject: a.cscaName(), from: a.Now.Add(-cscaAge), to: a.Now.Add(cscaLife), ca: true, noBasic: true}
+	return certificate(t, a.csca, a.csca)
+}
+
 // CSCA returns the CSCA certificate, DS that of the document signer.
 func (a *Authority) CSCA() []byte { return a.cscaCert }
 

@@ -191,7 +191,7 @@ type template struct {
 	from, to        time.Time
 	useTo           time.Time // end of the private key's use, zero for none
 	ca              bool
-	noAKI           bool
+	noBasic         bool
 	docTypes        []string
 	eku             string
 }
@@ -203,13 +203,13 @@ func certificate(t template, subject, issuer *signer) ([]byte, error) {
 	}
 	serial[0] = serial[0]&0x7f | 0x40
 	ext := [][]byte{extension("2.5.29.14", false, ber.Encode(ber.OctetString, subject.keyID()))}
-	if !t.noAKI {
-		ext = append(ext, extension("2.5.29.35", false, ber.Encode(ber.Sequence, ber.Encode(0x80, issuer.keyID()))))
-	}
+	ext = append(ext, extension("2.5.29.35", false, ber.Encode(ber.Sequence, ber.Encode(0x80, issuer.keyID()))))
 	if t.ca {
-		ext = append(ext,
-			extension("2.5.29.19", true, ber.Encode(ber.Sequence, ber.Encode(ber.Boolean, []byte{0xff}), ber.EncodeInt(0))),
-			extension("2.5.29.15", true, ber.Encode(ber.BitString, []byte{1, 0x06})))
+		if !t.noBasic {
+			ext = append(ext, extension("2.5.29.19", true,
+				ber.Encode(ber.Sequence, ber.Encode(ber.Boolean, []byte{0xff}), ber.EncodeInt(0))))
+		}
+		ext = append(ext, extension("2.5.29.15", true, ber.Encode(ber.BitString, []byte{1, 0x06})))
 	} else {
 		ext = append(ext, extension("2.5.29.15", true, ber.Encode(ber.BitString, []byte{7, 0x80})))
 	}

@@ -232,16 +232,26 @@ func TestC02MutationMatrix(t *testing.T) {
 			w.in.COM = lds.BuildCOM(lds.COM{LDSVersion: "0107", UnicodeVersion: "040000", Groups: []int{1, 2}})
 		}, deviates: pa.DevCOMDiffers},
 		{name: "csca reached by a link certificate only", mutate: func(w *world) {
-			old := store(w.t, nil, w.a) // keeps the old anchor's bundle alive for its certificate
 			anchors := w.a.Anchors()
 			link, err := w.a.Rollover(issue.RSAPSS)
 			w.must(err)
 			w.reseal(signedAt)
-			_ = old
 			w.in.Trust = store(w.t, func(b *trust.Bundle) {
 				b.Anchors = append(anchors, trust.Entry{Kind: trust.Link, Source: "link", DER: link})
 			}, w.a)
 		}, deviates: trust.DevLinkPath},
+		{name: "csca without the ca flag", mutate: func(w *world) {
+			der, err := w.a.CSCAWithoutFlag()
+			w.must(err)
+			w.in.Trust = store(w.t, func(b *trust.Bundle) { b.Anchors[0].DER = der }, w.a)
+		}, deviates: trust.DevCSCANotCA},
+		{name: "link certificate without the ca flag", mutate: func(w *world) {
+			der, err := w.a.CSCAWithoutFlag()
+			w.must(err)
+			w.in.Trust = store(w.t, func(b *trust.Bundle) { b.Anchors[0] = trust.Entry{Kind: trust.Link, Source: "link", DER: der} }, w.a)
+		}, change: map[verdict.CheckID]outcome{
+			verdict.CheckDSChain: fail(verdict.DSChainFailed), verdict.CheckDSRevocation: impossible(verdict.CRLStale),
+		}},
 		{name: "new csca without its link", mutate: func(w *world) {
 			anchors := w.a.Anchors()
 			_, err := w.a.Rollover(issue.ECDSAP384)

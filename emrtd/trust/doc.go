@@ -57,6 +57,7 @@ const (
 	DevNameSpelling = "trust.issuer_name_spelled_differently"
 	DevCSCAExpired  = "trust.csca_expired_today"
 	DevDSBeforeCSCA = "trust.certificate_older_than_its_csca"
+	DevCSCANotCA    = "trust.csca_without_ca_flag"
 	DevCSCAKeyUsage = "trust.csca_key_usage"
 	DevCRLAge       = "trust.crl_age_over_warning"
 )

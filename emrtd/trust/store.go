@@ -160,8 +160,13 @@ func (s *Store) find(c *cms.Certificate, now time.Time, depth int) (*Path, error
 			continue
 		}
 		if !mayIssue(a.Cert) {
-			result = ErrChain
-			continue
+			// A root is trusted because a verified list names it as CSCA. Issued ones lack the flag, which
+			// then is a deviation; without the key usage it is no issuer of anything.
+			if a.Kind != Root || a.Cert.KeyUsage&cms.KeyUsageCertSign == 0 || len(a.Cert.UnknownCritical) > 0 {
+				result = ErrChain
+				continue
+			}
+			dev = append(dev, DevCSCANotCA)
 		}
 		if c.Issuer.Canonical != a.Cert.Subject.Canonical {
 			dev = append(dev, DevNameSpelling)
