@@ -40,9 +40,9 @@ type Config struct {
 
 // BrokerConfig says which broker carries the link: exactly one of Listen and URL is set.
 type BrokerConfig struct {
-	Listen   string `yaml:"listen,omitempty"`   // the embedded broker listens here, host:port
-	URL      string `yaml:"url,omitempty"`      // an external broker, e.g. tls://broker.example:8883
-	CAFile   string `yaml:"ca_file,omitempty"`  // of an external broker
+	Listen   string `yaml:"listen,omitempty"`  // the embedded broker listens here, host:port
+	URL      string `yaml:"url,omitempty"`     // an external broker, e.g. tls://broker.example:8883
+	CAFile   string `yaml:"ca_file,omitempty"` // of an external broker
 	CertFile string `yaml:"cert_file,omitempty"`
 	CertKey  string `yaml:"cert_key_file,omitempty"`
 }
@@ -96,7 +96,9 @@ func parseConfig(path string, raw []byte) (Config, error) {
 	if err := yaml.Unmarshal(raw, &root); err != nil {
 		return Config{}, located(path, err)
 	}
-	at := func(key ...string) string { return fmt.Sprintf("%s:%d: %s", path, lineOf(&root, key), strings.Join(key, ".")) }
+	at := func(key ...string) string {
+		return fmt.Sprintf("%s:%d: %s", path, lineOf(&root, key), strings.Join(key, "."))
+	}
 	if err := errors.Join(c.check(at)...); err != nil {
 		return Config{}, err
 	}
