@@ -419,17 +419,25 @@ func (v *Verifier) checkMRZ(g Groups) verdict.Check {
 	if err != nil {
 		return check(id, verdict.Fail, verdict.DG1MRZMismatch)
 	}
-	if !bytes.Equal(mrz, bytes.Map(dropBreaks, g.MRZ)) {
+	if !sameMRZ(mrz, g.MRZ) {
 		return check(id, verdict.Fail, verdict.DG1MRZMismatch)
 	}
 	return check(id, verdict.Pass, verdict.OK)
 }
 
-func dropBreaks(r rune) rune {
-	if r == '\n' || r == '\r' {
-		return -1
+// sameMRZ compares without regard to line breaks, and without a copy that would outlive the traveller.
+func sameMRZ(dg1, scanned []byte) bool {
+	i := 0
+	for _, c := range scanned {
+		if c == '\n' || c == '\r' {
+			continue
+		}
+		if i == len(dg1) || dg1[i] != c {
+			return false
+		}
+		i++
 	}
-	return r
+	return i == len(dg1)
 }
 
 func (v *Verifier) checkCountry(g Groups) verdict.Check {

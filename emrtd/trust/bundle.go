@@ -210,12 +210,16 @@ func (d Deviation) valid() error {
 type Option func(*accept)
 
 type accept struct {
-	min  uint64
-	site string
+	min     uint64
+	site    string
+	service bool
 }
 
 // MinVersion refuses bundles older than the highest version accepted before.
 func MinVersion(v uint64) Option { return func(a *accept) { a.min = v } }
+
+// InService refuses bundles of the simulator: anybody may hold the keys of its issuers.
+func InService() Option { return func(a *accept) { a.service = true } }
 
 // Site refuses bundles of another site.
 func Site(s string) Option { return func(a *accept) { a.site = s } }
@@ -233,6 +237,8 @@ func Open(data []byte, pub ed25519.PublicKey, now time.Time, opts ...Option) (*S
 	switch {
 	case a.site != "" && a.site != b.Site:
 		return nil, ErrSite
+	case a.service && b.Simulation:
+		return nil, ErrSimulation
 	case b.Version < a.min:
 		return nil, fmt.Errorf("%w: version %d, accepted %d", ErrOlder, b.Version, a.min)
 	case now.After(b.Expires):

@@ -39,8 +39,10 @@ var (
 	ErrNotYet    = errors.New("trust: bundle not yet valid")
 	ErrOlder     = errors.New("trust: bundle older than the accepted version")
 	ErrSite      = errors.New("trust: bundle of another site")
-	ErrFormat    = errors.New("trust: malformed")
-	ErrLimit     = errors.New("trust: limit exceeded")
+	// ErrSimulation refuses a simulator's bundle on a gate in service.
+	ErrSimulation = errors.New("trust: bundle of a simulation")
+	ErrFormat     = errors.New("trust: malformed")
+	ErrLimit      = errors.New("trust: limit exceeded")
 	// ErrNoAnchor says that no trusted certificate claims to have issued the document signer:
 	// nothing was proven or disproven.
 	ErrNoAnchor = errors.New("trust: no anchor")

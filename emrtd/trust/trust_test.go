@@ -71,6 +71,7 @@ func TestC07Bundle(t *testing.T) {
 		"older":        {pub, now, trust.MinVersion(8), trust.ErrOlder},
 		"expired":      {pub, now.Add(trust.DefaultCRLStop + time.Hour), trust.Site("harbour"), trust.ErrExpired},
 		"not yet":      {pub, now.Add(-time.Hour), trust.Site("harbour"), trust.ErrNotYet},
+		"simulated":    {pub, now, trust.InService(), trust.ErrSimulation},
 		"no key":       {nil, now, trust.Site("harbour"), trust.ErrFormat},
 		"clock behind": {pub, now.Add(-time.Minute), trust.Site("harbour"), nil},
 	} {
