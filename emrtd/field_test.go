@@ -439,3 +439,37 @@ func TestReaderLost(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// C-13
+func TestC13MRZReasons(t *testing.T) {
+	for line, want := range map[string]verdict.Reason{
+		"V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L8988901C4XXX4009078F96121096ZE184226B<<<<<<": verdict.MRZWrongPage,
+		"P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C37UTO7408122F1204159ZE184226B<<<<<10": verdict.MRZCheckDigits,
+		"P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10": verdict.OK,
+		"hello": verdict.MRZUnreadable,
+	} {
+		_, err := mrz.ParseJoined([]byte(line), now)
+		if got := MRZReason(err); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// An exchange far beyond the others is hinted at; an ordinary read is not.
+func TestRelayHint(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		b := setup(t, passport(t, func(p *issue.Profile) { p.ExtendedLength = false }))
+		card := chip.Direct(b.chip, nil)
+		extra := time.Duration(0)
+		b.opt.Clock = func() time.Duration { return card.Elapsed + extra }
+		r, err := Read(context.Background(), &tap{Card: card, do: func(_ int, c iso7816.Command, _ []byte) ([]byte, error, bool) {
+			if slow && card.APDUs == 40 {
+				extra = 3 * time.Second
+			}
+			return nil, nil, false
+		}}, b.doc(), b.opt)
+		if err != nil || r.RelayHint != slow {
+			t.Errorf("slow %v: hint %v, baseline %v, slowest %v (%v)", slow, r.RelayHint, r.Baseline, r.SlowestExchange, err)
+		}
+	}
+}

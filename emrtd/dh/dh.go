@@ -313,3 +313,16 @@ func (g *Group) Cofactor() []byte {
 	c := new(big.Int).Sub(g.P, big.NewInt(1))
 	return c.Div(c, g.Q).Bytes()
 }
+
+// Sound checks that P and Q are prime, Q divides P-1 and G has order Q. It takes some ten milliseconds
+// and is for parameters that came unsigned: a password must not be proven in a group that leaks it.
+func (g *Group) Sound() bool {
+	if g.StandardID >= 0 {
+		return true
+	}
+	one := big.NewInt(1)
+	if g.Q == nil || !g.Q.ProbablyPrime(4) || new(big.Int).Mod(new(big.Int).Sub(g.P, one), g.Q).Sign() != 0 {
+		return false
+	}
+	return new(big.Int).Exp(g.G, g.Q, g.P).Cmp(one) == 0 && g.P.ProbablyPrime(4)
+}

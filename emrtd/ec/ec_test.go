@@ -214,3 +214,47 @@ func BenchmarkScalarMult(b *testing.B) {
 		})
 	}
 }
+
+// The point encoding gives points of the curve for any input, and only where it is defined.
+func TestMapToPoint(t *testing.T) {
+	for _, c := range All() {
+		rapid.Check(t, func(t *rapid.T) {
+			r := rapid.SliceOfN(rapid.Byte(), 0, 90).Draw(t, "r")
+			p, err := c.MapToPoint(r)
+			if c.StandardID == 10 {
+				if err != ErrMap {
+					t.Fatal("P-224 has no encoding")
+				}
+				return
+			}
+			if err != nil {
+				// t in {0, 1, -1} has none; a pseudo-random number hits it with negligible probability.
+				v := new(big.Int).Mod(new(big.Int).SetBytes(r), c.P)
+				if v.Cmp(big.NewInt(1)) > 0 && v.Cmp(new(big.Int).Sub(c.P, big.NewInt(1))) < 0 {
+					t.Fatal(err)
+				}
+				return
+			}
+			if _, err := c.Decode(c.Encode(p)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestQuotient(t *testing.T) {
+	for _, c := range All() {
+		a, _, _ := c.GenerateKey(rand.Reader)
+		b, pb, _ := c.GenerateKey(rand.Reader)
+		q, err := c.Quotient(a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// (a/b)·(b·G) = a·G
+		l, err1 := c.ScalarMult(pb, q)
+		r, err2 := c.ScalarBaseMult(a)
+		if err1 != nil || err2 != nil || !l.Equal(r) {
+			t.Errorf("%s", c)
+		}
+	}
+}

@@ -60,8 +60,8 @@ func (r *Reader) Establish(ctx context.Context, tx iso7816.Transmitter, infos []
 		return nil, res, ErrNone
 	}
 	last := error(nil)
-	for _, info := range infos {
-		if !info.Usable() {
+	for n, info := range infos {
+		if !info.Usable() || n >= maxVariants || info.Explicit && !info.Group.sound() {
 			res.Failed = append(res.Failed, Failure{info, ErrUnsupported})
 			continue
 		}
@@ -105,6 +105,9 @@ func (r *Reader) Establish(ctx context.Context, tx iso7816.Transmitter, infos []
 	}
 	return nil, res, last
 }
+
+// maxVariants bounds the variants that are tried: issued chips announce up to four, and each costs time.
+const maxVariants = 8
 
 type mseError struct{ sw iso7816.SW }
 

@@ -28,6 +28,10 @@ type Group interface {
 	MapIntegrated(r []byte) ([]byte, error)
 
 	bits() int
+	// canIntegrate tells whether the integrated mapping is defined.
+	canIntegrate() bool
+	// sound checks explicit parameters before a password is used with them.
+	sound() bool
 	security() int
 	tag() uint32
 	isEC() bool
@@ -64,8 +68,12 @@ func (g ecGroup) Name() string  { return g.c.Name }
 func (g ecGroup) Base() []byte  { return g.c.Encode(g.c.Generator()) }
 func (g ecGroup) bits() int     { return g.c.Bits() }
 func (g ecGroup) security() int { return g.c.Bits() / 2 }
+func (g ecGroup) sound() bool   { return true } // only known curves exist
 func (g ecGroup) tag() uint32   { return 0x86 }
-func (g ecGroup) isEC() bool    { return true }
+
+// The point encoding needs a modulus of 3 modulo 4, which P-224 has not.
+func (g ecGroup) canIntegrate() bool { return g.c.P.Bit(1) == 1 }
+func (g ecGroup) isEC() bool         { return true }
 
 func (g ecGroup) GenerateKey(rand io.Reader, base []byte) (priv, pub []byte, err error) {
 	priv, p, err := g.c.GenerateKey(rand)
@@ -128,8 +136,11 @@ type dhGroup struct{ g *dh.Group }
 func (g dhGroup) Name() string { return g.g.Name }
 func (g dhGroup) Base() []byte { return g.g.Generator() }
 func (g dhGroup) bits() int    { return g.g.P.BitLen() }
+func (g dhGroup) sound() bool  { return g.g.Sound() }
 func (g dhGroup) tag() uint32  { return 0x84 }
-func (g dhGroup) isEC() bool   { return false }
+
+func (g dhGroup) canIntegrate() bool { return g.g.Q != nil }
+func (g dhGroup) isEC() bool         { return false }
 
 // security in bits after NIST SP 800-57 part 1, table 2.
 func (g dhGroup) security() int {

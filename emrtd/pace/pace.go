@@ -106,7 +106,9 @@ func (i Info) String() string {
 }
 
 // Usable tells whether this package can run the variant.
-func (i Info) Usable() bool { return i.Group != nil && i.Version == 2 }
+func (i Info) Usable() bool {
+	return i.Group != nil && i.Version == 2 && (i.Mapping != IM || i.Group.canIntegrate())
+}
 
 // strength orders variants: chip authentication mapping first, as it saves a protocol, then the size of
 // the group in terms of security, then the cipher.
