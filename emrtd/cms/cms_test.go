@@ -88,6 +88,38 @@ func TestReferenceSOD(t *testing.T) {
 	}
 }
 
+// Content as PKCS #7 version 1.5 has it: the wrapping octet string is gone, the digest covers the contents of
+// the sequence. What is signed stays signed.
+func TestPKCS7Content(t *testing.T) {
+	sd, err := Parse(referenceSOD(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := ber.ParseExact(sd.Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := *sd
+	x.covered = e.Content
+	c, _, err := x.SignerCertificate(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.VerifySigner(0, c); !errors.Is(err, ErrDigest) {
+		t.Errorf("other bytes under the same digest: %v", err)
+	}
+	wrapped := ber.Encode(ber.Sequence, ber.EncodeOID("2.23.136.1.1.1"), ber.Encode(0xA0, sd.Content))
+	ec, err := ber.ParseExact(wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var y SignedData
+	if err := y.content(ec); err != nil || !bytes.Equal(y.covered, e.Content) || !bytes.Equal(y.Content, sd.Content) ||
+		len(y.Deviations) != 1 || y.Deviations[0] != DevPKCS7Content {
+		t.Errorf("%v %v", y.Deviations, err)
+	}
+}
+
 // The RSA code agrees with the standard library, and padding that only looks right is refused.
 func TestRSAPadding(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -30,6 +30,7 @@ var (
 const (
 	DevAttrsNotDER      = "cms.signed_attributes_not_der"
 	DevAttrsAsTagged    = "cms.signed_attributes_signed_as_tagged"
+	DevPKCS7Content     = "cms.pkcs7_content"
 	DevIndefinite       = "cms.indefinite_length"
 	DevDigestFromSigAlg = "cms.digest_differs_from_signature_hash"
 	DevSigAlgIsKeyAlg   = "cms.signature_algorithm_is_key_algorithm"

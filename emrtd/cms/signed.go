@@ -32,6 +32,7 @@ type SignedData struct {
 	Deviations   []string
 
 	digests []crypto.Hash
+	covered []byte // what the message digest is taken over
 }
 
 // SignerInfo is one signature over the content.
@@ -155,6 +156,13 @@ func (sd *SignedData) content(e ber.Element) error {
 	if err != nil || len(in) != 1 || !k[1].IsContext(0) {
 		return fmt.Errorf("%w: encapsulated content", ErrFormat)
 	}
+	if in[0].Is(ber.Sequence) {
+		// PKCS #7 version 1.5 content, not wrapped in an octet string: the digest covers the contents
+		// without tag and length (RFC 5652 §5.2.1).
+		sd.Content, sd.covered = in[0].Raw, in[0].Content
+		sd.Deviations = append(sd.Deviations, DevPKCS7Content)
+		return nil
+	}
 	if in[0].Number != ber.OctetString || in[0].Class != ber.ClassUniversal {
 		return fmt.Errorf("%w: encapsulated content is no octet string", ErrFormat)
 	}
@@ -164,6 +172,7 @@ func (sd *SignedData) content(e ber.Element) error {
 	if sd.Content, err = in[0].Octets(); err != nil {
 		return fmt.Errorf("cms: content: %w", err)
 	}
+	sd.covered = sd.Content
 	return nil
 }
 
@@ -325,14 +334,14 @@ func (sd *SignedData) VerifySigner(i int, cert *Certificate) ([]string, error) {
 	if s.attrs == nil {
 		// RFC 5652 §5.3 demands attributes for any content type but id-data.
 		dev = append(dev, DevNoSignedAttrs)
-		d, err := cert.Key.Verify(alg, sd.Content, s.Signature)
+		d, err := cert.Key.Verify(alg, sd.covered, s.Signature)
 		return append(dev, d...), err
 	}
 	if s.attrType != sd.ContentType {
 		return dev, fmt.Errorf("%w: content type attribute", ErrDigest)
 	}
 	h := s.Digest.New()
-	h.Write(sd.Content)
+	h.Write(sd.covered)
 	if subtle.ConstantTimeCompare(h.Sum(nil), s.attrHash) != 1 {
 		return dev, ErrDigest
 	}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"egate/emrtd/cms"
@@ -250,9 +252,15 @@ func Open(data []byte, pub ed25519.PublicKey, now time.Time, opts ...Option) (*S
 	if err != nil {
 		return nil, err
 	}
+	if a.service && slices.ContainsFunc(s.anchors, func(a *Anchor) bool { return strings.HasPrefix(a.Cert.Subject.Common, simulationMark) }) {
+		return nil, ErrSimulation
+	}
 	s.info.Hash = sha256.Sum256(data)
 	return s, nil
 }
+
+// simulationMark begins the subject names of simulated issuers, whatever the bundle says of itself.
+const simulationMark = "SIMULATION"
 
 // maxSkew is how far the gate's clock may lag behind the desk's.
 const maxSkew = 5 * time.Minute

@@ -79,6 +79,15 @@ func TestC07Bundle(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	b.Simulation = false
+	hidden, err := b.Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trust.Open(hidden, pub, now, trust.InService()); !errors.Is(err, trust.ErrSimulation) {
+		t.Errorf("simulated issuer in an unmarked bundle: %v", err)
+	}
+	b.Simulation = true
 	data, err := b.Sign(key)
 	if err != nil {
 		t.Fatal(err)
