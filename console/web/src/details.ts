@@ -22,7 +22,8 @@ export class GateDetails extends LitElement {
   static override styles = [base, css`
     :host { display: block; background: var(--panel); border: 1px solid var(--edge); border-radius: 12px; padding: 16px 20px; }
     header { display: flex; align-items: baseline; gap: 14px; margin-bottom: 14px; }
-    h1 { font-size: 20px; font-weight: 650; outline: none; margin-inline-end: auto; }
+    h1 { font-size: 20px; font-weight: 650; margin-inline-end: auto; }
+    h1:focus-visible { outline: none; }
     .acts { display: flex; flex-wrap: wrap; gap: 8px; padding-bottom: 16px; border-bottom: 1px solid var(--line); margin-bottom: 16px; align-items: center; }
     .cols { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 22px; }
     h2 { margin-bottom: 8px; }

@@ -40,7 +40,7 @@ export const reason = (code: string): { what: string; why: string; do: string } 
 /** seconds writes a duration as 4.2 or 1:05. */
 export function seconds(ms: number): string {
   const s = Math.max(0, ms) / 1000;
-  if (s < 100) return s < 10 ? s.toFixed(1) : s.toFixed(0);
+  if (s < 100) return s.toFixed(1);
   return waiting(ms);
 }
 export function waiting(ms: number): string {

@@ -38,14 +38,15 @@ export class ReferralDesk extends LitElement {
   static override styles = [base, css`
     :host { display: block; background: var(--panel); border: 1px solid var(--edge); border-radius: 12px; padding: 16px 20px 18px; }
     header { display: flex; gap: 14px; align-items: baseline; flex-wrap: wrap; margin-bottom: 12px; }
-    h1 { font-size: 20px; font-weight: 650; outline: none; }
+    h1 { font-size: 20px; font-weight: 650; }
+    h1:focus-visible { outline: none; }
     header .sub { color: var(--soft); margin-inline-end: auto; }
     .cause { background: var(--warn-deep); border: 1px solid #6a5420; border-radius: 9px; padding: 9px 14px; margin-bottom: 14px; }
     .cause b { font-size: 16px; }
     .cause.danger { background: var(--bad-deep); border-color: #8a3a34; }
     .cause p { color: var(--ink); }
     .cols { display: grid; grid-template-columns: minmax(380px, 1.15fr) minmax(330px, 1fr); gap: 20px; align-items: start; }
-    .photos { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
+    .photos { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; max-width: 640px; }
     figure { margin: 0; }
     .frame { aspect-ratio: 3 / 4; background: #0c0e12; border: 1px solid var(--line); border-radius: 9px; overflow: hidden; display: grid; place-items: center; color: var(--faint); text-align: center; padding: 0; }
     .frame img { width: 100%; height: 100%; object-fit: contain; display: block; -webkit-user-drag: none; user-select: none; }
@@ -60,7 +61,7 @@ export class ReferralDesk extends LitElement {
     table { width: 100%; border-collapse: collapse; font-size: 13px; }
     caption { text-align: start; color: var(--soft); font-weight: 600; padding-bottom: 6px; }
     th { text-align: start; font-weight: 500; color: var(--faint); font-size: 12px; padding: 2px 6px 5px; }
-    td { border-top: 1px solid var(--line); padding: 5px 6px; vertical-align: top; }
+    td { border-top: 1px solid var(--line); padding: 3.5px 6px; vertical-align: top; }
     td.n, th.n { text-align: end; }
     tr.fail td { background: #2f1b1b; }
     tr.dim td { color: var(--soft); }
@@ -183,6 +184,22 @@ export class ReferralDesk extends LitElement {
     </tr>`;
   }
 
+  private decision() {
+    const f = this.facts;
+    return html`<div class="decide">
+        <fieldset @change=${(e: Event) => { this.why = (e.target as HTMLInputElement).value; }}>
+          <legend>${t("ref.why_accept")}</legend>
+          ${overrides.map((o) => html`<label><input type="radio" name="why" value=${o} .checked=${this.why === o}>${word("override", o)}</label>`)}
+        </fieldset>
+        <div class="row">
+          <span class="grow" role="status">${this.answer || (this.why ? "" : t("ref.choose"))}</span>
+          <egate-act .text=${t("ref.hold")} sure kind="risk" ?disabled=${this.busy || !this.taken} @act=${() => this.decide("referral_hold")}></egate-act>
+          <button id="send-back" ?disabled=${this.busy || !this.taken} @click=${() => this.decide("referral_send_back")}>${t("ref.send_back")}</button>
+          <button id="accept" class="good" ?disabled=${this.busy || !this.why || !this.taken || (!f && this.view.referral?.dossier)} @click=${() => this.decide("referral_accept", this.why)}>${t("ref.accept")}</button>
+        </div>
+      </div>`;
+  }
+
   override render() {
     const r = this.view.referral;
     const gone = !r || r.passage !== this.passage;
@@ -201,7 +218,7 @@ export class ReferralDesk extends LitElement {
       </header>
       <div class="cause"><b>${why.what}.</b> ${why.why}.<p>${why.do}.</p></div>
       ${gone ? html`<p class="empty">${t("ref.gone")}</p>` : !f
-        ? html`<p class="empty" role="status">${this.fault === "no_dossier" ? t("ref.no_dossier") : this.fault ? t("ref.failed") : t("ref.opening") + " …"}</p>`
+        ? html`<p class="empty" role="status">${this.fault === "no_dossier" ? t("ref.no_dossier") : this.fault ? t("ref.failed") : t("ref.opening") + " …"}</p>${this.fault ? this.decision() : nothing}`
         : html`<div class="cols">
         <div>
           <div class="photos">${this.picture("portrait", t("ref.portrait"))}${this.picture("live", t("ref.live"))}</div>
@@ -211,6 +228,7 @@ export class ReferralDesk extends LitElement {
             <dt>${t("ref.sex")}</dt><dd>${word("sex", f.sex || "X")}</dd><dt>${t("ref.age")}</dt><dd>${f.age}</dd>
             <dd class="ask">${t("ref.plausible")}</dd>
           </dl>
+          ${this.decision()}
         </div>
         <table>
           <caption>${t("ref.checks")} · ${t("ref.all_pass")} <span class="num">${passed}/${checks.length}</span></caption>
@@ -218,18 +236,7 @@ export class ReferralDesk extends LitElement {
           <tbody>${checks.map((c) => this.row(c))}</tbody>
         </table>
       </div>`}
-      ${gone ? nothing : html`<div class="decide">
-        <fieldset @change=${(e: Event) => { this.why = (e.target as HTMLInputElement).value; }}>
-          <legend>${t("ref.why_accept")}</legend>
-          ${overrides.map((o) => html`<label><input type="radio" name="why" value=${o} .checked=${this.why === o}>${word("override", o)}</label>`)}
-        </fieldset>
-        <div class="row">
-          <span class="grow" role="status">${this.answer || (this.why ? "" : t("ref.choose"))}</span>
-          <egate-act .text=${t("ref.hold")} sure kind="risk" ?disabled=${this.busy || !this.taken} @act=${() => this.decide("referral_hold")}></egate-act>
-          <button id="send-back" ?disabled=${this.busy || !this.taken} @click=${() => this.decide("referral_send_back")}>${t("ref.send_back")}</button>
-          <button id="accept" class="good" ?disabled=${this.busy || !this.why || !this.taken || (!f && this.view.referral?.dossier)} @click=${() => this.decide("referral_accept", this.why)}>${t("ref.accept")}</button>
-        </div>
-      </div>`}`;
+`;
   }
 }
 customElements.define("egate-referral", ReferralDesk);

@@ -1,0 +1,139 @@
+// A referral decided on the officers' console; then what must not remain of it.
+import { param, start, watch, check, fail, contrast, overflow, end } from "./common.mjs";
+
+const control = async (what) => {
+  const r = await fetch(param.control + "/" + what, { method: "POST" });
+  const text = await r.text();
+  return text ? JSON.parse(text) : null;
+};
+const shot = (page, name) => page.screenshot({ path: `${param.artefacts}/console-${name}.png` });
+
+const { browser, context } = await start({ width: 1600, height: 1000 });
+const page = await context.newPage();
+watch(page, "console", /401|404|409|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_EMPTY/);
+const cached = [];
+page.on("response", (r) => { if (/photo|open$/.test(r.url())) cached.push([r.url(), r.headers()["cache-control"] ?? ""]); });
+
+// Sign in: wrong first, then right, by keyboard alone.
+await page.goto(param.url);
+await page.getByLabel("Name").waitFor();
+await page.keyboard.type("demo");
+await page.keyboard.press("Tab");
+await page.keyboard.type("wrong");
+await page.keyboard.press("Enter");
+await page.getByText("Name or passphrase is not right.").waitFor();
+for (const c of await contrast(page)) fail(`sign-in: contrast ${c}`);
+await shot(page, "sign-in");
+await page.getByRole("button", { name: "Sign in as demo officer" }).click();
+await page.getByRole("heading", { name: "Gate line" }).waitFor();
+await page.getByText("demo officer").waitFor();
+await page.locator("egate-tile").nth(5).waitFor();
+check(await page.locator("egate-tile").count() === 6, "not all gates are shown");
+check(await page.getByText("SIMULATION").count() > 0, "simulation is not marked");
+await page.waitForTimeout(300);
+for (const c of await contrast(page)) fail(`line: contrast ${c}`);
+for (const o of await overflow(page)) fail(`line: ${o}`);
+await shot(page, "line");
+
+// The queue stands by danger, then by waiting time.
+const order = await page.locator(".queue li .what").allInnerTexts();
+check(order.join("|") === "Two persons in the mantrap|Device failed|Face does not match", `queue: ${order.join(" | ")}`);
+
+// Open the referral by keyboard; both photos side by side, drawn by the child.
+const open = page.getByRole("button", { name: "Open referral" });
+await open.focus();
+await page.keyboard.press("Enter");
+await page.locator("egate-referral img").nth(1).waitFor();
+await page.waitForFunction(() => { const r = document.querySelector("egate-app").shadowRoot.querySelector("egate-referral").shadowRoot; return [...r.querySelectorAll("img")].length === 2 && [...r.querySelectorAll("img")].every((i) => i.complete && i.naturalWidth === 300); });
+await page.getByText("SPECIMEN, ANNA MARIA").waitFor();
+await page.waitForTimeout(300);
+for (const c of await contrast(page)) fail(`referral: contrast ${c}`);
+for (const o of await overflow(page)) fail(`referral: ${o}`);
+await shot(page, "referral");
+check((await control("children")).alive === 1, "the dossier has no child of its own");
+for (const [url, cc] of cached) check(/no-store/.test(cc), `${url} may be kept: ${cc}`);
+check(cached.length >= 3, "photos were not fetched");
+const boxes = await page.locator("egate-referral figure .frame").evaluateAll((f) => f.map((x) => x.getBoundingClientRect().top));
+check(Math.abs(boxes[0] - boxes[1]) < 1, "the photos do not stand side by side");
+
+// Accepting needs a reason (O-07).
+const accept = page.locator("egate-referral #accept");
+check(await accept.isDisabled(), "accept is offered without a reason");
+await page.getByLabel("Person compared with portrait by eye").focus();
+await page.keyboard.press("Space");
+await accept.focus();
+const ring = await accept.evaluate((n) => getComputedStyle(n).outlineStyle);
+check(ring !== "none", "focus is not visible");
+await page.keyboard.press("Enter");
+await page.locator("egate-referral").waitFor({ state: "detached" });
+const orders = await control("orders");
+check(orders.includes("gate-2 referral_accept 5f0c2f9d8a7b4c3e9d1f0a2b3c4d5e6f hash=32 person_compared"), `orders: ${orders}`);
+check((await control("children")).alive === 0, "the child outlived the decision");
+check(await page.evaluate(() => document.querySelector("egate-app").shadowRoot.querySelectorAll("img").length) === 0, "a picture remained on the page");
+for (const [url] of cached.filter(([u]) => /photo/.test(u))) check((await page.request.get(url)).status() === 404, "a photo is still served after close");
+await page.waitForTimeout(200);
+await shot(page, "decided");
+
+// 60 s without input (a shorter value here): the dossier closes by itself (O-06).
+await control("refer");
+await open.click();
+await page.locator("egate-referral img").nth(1).waitFor();
+await page.locator("egate-referral").waitFor({ state: "detached", timeout: param.idle + 6000 }).catch(() => fail("the dossier stayed open without input"));
+await page.getByText("Closed after 60 s without input.").waitFor().catch(() => fail("nobody says why it closed"));
+for (let i = 0; i < 20 && (await control("children")).alive > 0; i++) await page.waitForTimeout(100);
+check((await control("children")).alive === 0, "the child outlived the time without input");
+
+// Gate orders: close asks twice, open once.
+const tile = page.locator("egate-tile").nth(0);
+await tile.getByRole("button", { name: "Close gate" }).click();
+await tile.getByRole("button", { name: "Press again to confirm" }).click();
+await tile.getByRole("button", { name: "Open gate" }).waitFor();
+await tile.getByRole("button", { name: "Open gate" }).click();
+await tile.getByRole("button", { name: "Close gate" }).waitFor();
+await tile.getByRole("button", { name: "gate-1" }).click();
+await page.locator("egate-details").waitFor();
+await page.getByText("allowed · All checks passed").waitFor();
+await page.waitForTimeout(200);
+for (const c of await contrast(page)) fail(`details: contrast ${c}`);
+await shot(page, "details");
+await page.keyboard.press("Escape");
+await page.locator("egate-details").waitFor({ state: "detached" });
+
+// Every language, Arabic from right to left, with the referral open.
+await control("refer");
+for (const tag of ["fr", "es", "de", "ar", "uk", "en"]) {
+  const select = page.locator(".bar select");
+  if (!(await select.locator(`option[value=${tag}]`).count())) { fail(`no ${tag}`); continue; }
+  await select.selectOption(tag);
+  await page.waitForFunction((t) => document.documentElement.lang === t, tag);
+  await page.locator(".queue button.main").click();
+  await page.locator("egate-referral img").nth(1).waitFor();
+  await page.waitForTimeout(300);
+  check(await page.evaluate(() => document.documentElement.dir) === (tag === "ar" ? "rtl" : "ltr"), `${tag}: direction`);
+  for (const o of await overflow(page)) fail(`${tag}: ${o}`);
+  for (const c of await contrast(page)) fail(`${tag}: contrast ${c}`);
+  await shot(page, `referral-${tag}`);
+  await page.locator("egate-referral #close").click();
+  await page.locator("egate-referral").waitFor({ state: "detached" });
+  await page.locator(".queue button.main:enabled").waitFor();
+}
+
+// 200 % zoom: the page flows into one column, nothing is lost.
+await page.setViewportSize({ width: 800, height: 600 });
+check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "at 200 % the page scrolls sideways");
+await shot(page, "zoom");
+await page.setViewportSize({ width: 1600, height: 1000 });
+
+// The stream breaks: the page says so and comes back by itself.
+await control("cut");
+await page.locator(".bar .pill", { hasText: "Live" }).waitFor({ timeout: 10000 }).catch(() => fail("the page did not come back"));
+
+// Sign-out takes everything with it.
+await page.locator(".queue button.main").click();
+await page.locator("egate-referral img").nth(1).waitFor();
+await page.locator("#sign-out").click();
+await page.getByLabel("Name").waitFor();
+check((await control("children")).alive === 0, "a child outlived the sign-out");
+check((await page.request.get(param.url + "/api/line")).status() === 401, "the line is served after sign-out");
+check((await context.cookies()).length === 0, "the cookie outlived the sign-out");
+await end(browser);

@@ -1,0 +1,363 @@
+package browser
+
+import (
+	"bytes"
+	"context"
+	"crypto/hpke"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"egate/api"
+	"egate/console"
+	"egate/console/dossier"
+	"egate/console/server"
+	"egate/console/web"
+	"egate/verdict"
+)
+
+// TestMain lets this test program be its own dossier child, as the console is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "open-dossier" {
+		os.Exit(dossier.ChildMain())
+	}
+	os.Exit(m.Run())
+}
+
+const officerName, officerSecret = "demo", "correct horse battery"
+
+// line is a centre's end in memory: it answers orders as gates would, and nothing else.
+type line struct {
+	mu      sync.Mutex
+	view    console.Line
+	watch   []func(console.Line)
+	keys    map[string]hpke.PrivateKey // by session
+	orders  []string
+	seq     uint64
+	dossier map[string]api.Dossier // by passage
+}
+
+func (l *line) Watch(ctx context.Context, f func(console.Line)) error {
+	l.mu.Lock()
+	l.watch = append(l.watch, f)
+	f(l.copy())
+	l.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// copy is a deep enough copy; l.mu is held.
+func (l *line) copy() console.Line {
+	v := l.view
+	v.Gates = slices.Clone(v.Gates)
+	for i := range v.Gates {
+		if r := v.Gates[i].Referral; r != nil {
+			c := *r
+			v.Gates[i].Referral = &c
+		}
+		v.Gates[i].Alerts = slices.Clone(v.Gates[i].Alerts)
+	}
+	v.Recent = slices.Clone(v.Recent)
+	return v
+}
+
+func (l *line) change(f func(v *console.Line)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(&l.view)
+	l.seq++
+	l.view.Seq, l.view.At = l.seq, time.Now()
+	for _, w := range l.watch {
+		w(l.copy())
+	}
+}
+
+func (l *line) SignIn(_ context.Context, name, secret string) (console.Officer, error) {
+	if name != officerName || secret != officerSecret {
+		return console.Officer{}, errors.New("centre: wrong name or secret")
+	}
+	k, err := hpke.MLKEM768X25519().GenerateKey()
+	if err != nil {
+		return console.Officer{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := rand.Text()
+	l.keys[id] = k
+	return console.Officer{Session: id, Pseudonym: "officer-demo", Demo: true, Since: time.Now()}, nil
+}
+
+func (l *line) SignOut(session string) {
+	l.mu.Lock()
+	delete(l.keys, session)
+	l.mu.Unlock()
+}
+
+func (l *line) Touch(string) {}
+
+func (l *line) Order(_ context.Context, _, gate, name, passage string, hash []byte, reason string) (api.Response, error) {
+	l.mu.Lock()
+	l.orders = append(l.orders, fmt.Sprintf("%s %s %s hash=%d %s", gate, name, passage, len(hash), reason))
+	l.mu.Unlock()
+	rsp := api.Response{ID: "1", Result: "done", At: time.Now()}
+	l.change(func(v *console.Line) {
+		i := slices.IndexFunc(v.Gates, func(g console.GateView) bool { return g.Gate == gate })
+		if i < 0 {
+			rsp.Result = "rejected"
+			return
+		}
+		g := &v.Gates[i]
+		switch name {
+		case api.CmdTake:
+			g.Referral.State, g.Referral.Owner = "taken", "officer-demo"
+		case api.CmdReturn:
+			g.Referral.State, g.Referral.Owner = "open", ""
+		case api.CmdAccept, api.CmdSendBack:
+			g.Referral = nil
+			g.State.Passage, g.State.Occupancy, g.State.Current = "releasing", "1", passage
+			if name == api.CmdSendBack {
+				g.State.Passage = "returning"
+			}
+		case api.CmdOpenGate:
+			g.State.Mode = "open"
+		case api.CmdCloseGate:
+			g.State.Mode = "closed"
+		case api.CmdReset:
+			g.Alerts = nil
+		default:
+			rsp.Result = "rejected"
+		}
+	})
+	return rsp, nil
+}
+
+func (l *line) History(gate string, epoch, after uint64, limit int) ([]api.Event, error) {
+	if epoch > 0 {
+		return nil, nil
+	}
+	data, _ := json.Marshal(api.Passage{Passage: "0011", Outcome: verdict.Allow, Reason: verdict.OK, Completed: true, TotalMS: 14300})
+	order, _ := json.Marshal(api.OrderEvent{ID: "a", Principal: "console", Name: api.CmdOpenGate, Result: "done"})
+	return []api.Event{
+		{ID: "1-1", Type: "egate.order.v1", Time: time.Now().Add(-3 * time.Minute), Epoch: 1, Seq: 1, Data: order},
+		{ID: "1-2", Type: "egate.passage.v1", Time: time.Now().Add(-2 * time.Minute), Epoch: 1, Seq: 2, Data: data},
+	}, nil
+}
+
+func (l *line) Dossier(session, gate, passage string) (console.SealedDossier, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.keys[session]
+	d, ok := l.dossier[passage]
+	if k == nil || !ok {
+		return console.SealedDossier{}, errors.New("centre: no dossier")
+	}
+	return seal(k, gate, d)
+}
+
+func seal(k hpke.PrivateKey, gate string, d api.Dossier) (console.SealedDossier, error) {
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return console.SealedDossier{}, err
+	}
+	sealed, err := hpke.Seal(k.PublicKey(), hpke.HKDFSHA256(), hpke.AES256GCM(), []byte("egate/v1/referral\x00"+gate+"\x00"+d.Passage), plain)
+	if err != nil {
+		return console.SealedDossier{}, err
+	}
+	priv, err := k.Bytes()
+	if err != nil {
+		return console.SealedDossier{}, err
+	}
+	hash, ph := sha256.Sum256(sealed), sha256.Sum256(plain)
+	return console.SealedDossier{PrivateKey: priv, Envelope: api.Envelope{
+		Gate: gate, Passage: d.Passage, Epoch: 1, Type: "referral", ExpiresAt: time.Now().Add(time.Minute), Sealed: sealed, Hash: hash[:], PlainHash: ph[:],
+	}}, nil
+}
+
+// portrait draws nobody: a head of two colours, turned a little by shift.
+func portrait(t *testing.T, shift float64) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, 300, 400))
+	for y := range 400 {
+		for x := range 300 {
+			c := color.RGBA{uint8(150 + y/8), uint8(160 + y/9), uint8(172 + y/10), 255}
+			fx, fy := float64(x)-150-shift, float64(y)
+			if math.Hypot(fx/150, (fy-430)/130) < 1 {
+				c = color.RGBA{52, 60, 78, 255}
+			}
+			if math.Hypot(fx/72, (fy-190)/98) < 1 {
+				c = color.RGBA{201, 162, 134, 255}
+			}
+			if math.Hypot(fx/76, (fy-120)/62) < 1 && fy < 140 {
+				c = color.RGBA{60, 44, 34, 255}
+			}
+			if math.Hypot((fx-28)/9, (fy-180)/6) < 1 || math.Hypot((fx+28)/9, (fy-180)/6) < 1 || math.Hypot(fx/24, (fy-240)/4) < 1 {
+				c = color.RGBA{54, 38, 34, 255}
+			}
+			img.SetRGBA(x, y, c)
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: 85}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func gate(name, mode, reception, passage, occ string) console.GateView {
+	now := time.Now()
+	g := console.GateView{
+		Site: "north", Gate: name, AckedUpto: 812,
+		Status: api.Status{State: "ready", At: now},
+		State: api.State{
+			Mode: mode, Reception: reception, Passage: passage, Entry: "closed", Exit: "closed", Occupancy: occ,
+			Lease: mode == "open", At: now, StageMS: 2300, Simulated: true,
+		},
+		Health: api.Health{At: now, Overall: "ok", DemoModel: true, Parts: []api.Part{
+			{Name: "scanner", State: "ok", Since: now}, {Name: "nfc", State: "ok", Since: now}, {Name: "camera", State: "ok", Since: now},
+			{Name: "entry_door", State: "ok", Since: now}, {Name: "exit_door", State: "ok", Since: now}, {Name: "display", State: "ok", Since: now},
+		}},
+	}
+	if passage != "idle" {
+		g.State.Current = "ab12"
+		g.State.Stages = []api.StageTime{{Stage: "reading", MS: 3400}, {Stage: "admitting", MS: 2600}, {Stage: "securing", MS: 1100}}
+	}
+	return g
+}
+
+func newLine(t *testing.T) *line {
+	now := time.Now()
+	const passage = "5f0c2f9d8a7b4c3e9d1f0a2b3c4d5e6f"
+	g1 := gate("gate-1", "open", "reading", "capturing", "1")
+	g1.State.Next = "cd34"
+	g2 := gate("gate-2", "open", "idle", "referred", "1")
+	g2.Referral = &console.ReferralView{Gate: "gate-2", Passage: passage, Reason: verdict.FaceMismatch.String(), Since: now.Add(-34 * time.Second), State: "open", Dossier: true}
+	g3 := gate("gate-3", "open", "idle", "releasing", "1")
+	g3.State.Exit = "open"
+	g4 := gate("gate-4", "closed", "closed", "idle", "0")
+	g4.Health.Overall = "degraded"
+	g4.Health.Parts[1] = api.Part{Name: "nfc", State: "failed", Since: now}
+	g4.Health.Faults = []api.Fault{{Code: "nfc_silent", Part: "nfc", Severity: "warning", Since: now.Add(-9 * time.Minute)}}
+	g4.Alerts = []console.AlertView{
+		{ID: "f1", Gate: "gate-4", Reason: verdict.DeviceFault.String(), Severity: "warning", Since: now.Add(-9 * time.Minute), Count: 2, Active: true},
+	}
+	g5 := gate("gate-5", "open", "idle", "securing", "many")
+	g5.Alerts = []console.AlertView{{ID: "a1", Gate: "gate-5", Passage: "77", Reason: verdict.TwoPersons.String(), Severity: "danger", Since: now.Add(-12 * time.Second), Count: 1, Active: true}}
+	g6 := gate("gate-6", "open", "idle", "idle", "0")
+	recent := []console.RecentView{}
+	for i, r := range []api.Passage{
+		{Passage: "1", Outcome: verdict.Allow, Reason: verdict.OK, Completed: true, TotalMS: 13850},
+		{Passage: "2", Outcome: verdict.Allow, Reason: verdict.OK, Completed: true, TotalMS: 15210},
+		{Passage: "3", Outcome: verdict.Refer, Reason: verdict.AgeNotEligible, TotalMS: 6120},
+		{Passage: "4", Outcome: verdict.OutcomeNone, Reason: verdict.Declined, TotalMS: 3020},
+		{Passage: "5", Outcome: verdict.RefuseAndHold, Reason: verdict.CloneSuspected, TotalMS: 7480},
+	} {
+		recent = append(recent, console.RecentView{Gate: fmt.Sprintf("gate-%d", 1+i), Passage: r, At: now.Add(-time.Duration(20+31*i) * time.Second)})
+	}
+	checks := []verdict.Check{}
+	for _, id := range verdict.CheckIDs() {
+		c := verdict.Check{ID: id, Result: verdict.Pass, Reason: verdict.OK}
+		switch id {
+		case verdict.CheckMatch:
+			c.Result, c.Reason = verdict.Fail, verdict.FaceMismatch
+		case verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges:
+			c.Result, c.Reason = verdict.NotEvaluated, verdict.ReasonNone
+		case verdict.CheckDSRevocation:
+			c.Result, c.Reason = verdict.NotPossible, verdict.CRLStale
+		}
+		checks = append(checks, c)
+	}
+	return &line{
+		keys: map[string]hpke.PrivateKey{},
+		view: console.Line{Seq: 1, Gates: []console.GateView{g1, g2, g3, g4, g5, g6}, Recent: recent, Simulated: true, At: now},
+		dossier: map[string]api.Dossier{passage: {
+			Passage: passage, Reason: verdict.FaceMismatch, Checks: checks, Verified: true, Portrait: portrait(t, 0), Live: portrait(t, 14),
+			Name: "SPECIMEN, ANNA MARIA", Document: "X0000042", Nationality: "UTO", Sex: "F", Age: 34, MatchScore: 0.214, Threshold: 0.363,
+		}},
+	}
+}
+
+// TestConsoleReferral decides a referral on the console: O-03, O-04, O-06, O-07, A-05. The centre is
+// played; server, dossier child, connections handed over and browser are real.
+func TestConsoleReferral(t *testing.T) {
+	if _, err := web.Files().Open("index.html"); err != nil {
+		t.Skip("SKIP: console/web is not built: the officers' pages are NOT tested (npm ci --ignore-scripts && npm run build)")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLine(t)
+	var children []*dossier.Child
+	var mu sync.Mutex
+	idle := 8 * time.Second // a shorter value of the same limit
+	srv := server.New(l, server.Options{
+		Site: "north", Simulated: true, Demo: &server.Demo{Name: officerName, Secret: officerSecret}, IdleClose: idle, Files: web.Files(),
+		Open: func(ctx context.Context, gate, passage string, sealed console.SealedDossier) (server.Opened, error) {
+			ch, err := dossier.Command{Path: self, Args: []string{"open-dossier"}}.Start(ctx, gate, passage, sealed)
+			if err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			children = append(children, ch)
+			mu.Unlock()
+			t.Logf("dossier child: %s", ch.Sandbox())
+			return ch, nil
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- srv.Run(ctx) }()
+	page := httptest.NewServer(srv)
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		page.CloseClientConnections()
+		page.Close()
+	})
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /orders", func(w http.ResponseWriter, _ *http.Request) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(l.orders)
+		l.orders = nil
+	})
+	mux.HandleFunc("POST /children", func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		alive := 0
+		for _, c := range children {
+			select {
+			case <-c.Done():
+			default:
+				alive++
+			}
+		}
+		_ = json.NewEncoder(w).Encode(map[string]int{"alive": alive, "all": len(children)})
+	})
+	mux.HandleFunc("POST /refer", func(http.ResponseWriter, *http.Request) {
+		l.change(func(v *console.Line) {
+			v.Gates[1].Referral = &console.ReferralView{Gate: "gate-2", Passage: "5f0c2f9d8a7b4c3e9d1f0a2b3c4d5e6f", Reason: verdict.FaceMismatch.String(), Since: time.Now(), State: "open", Dossier: true}
+			v.Gates[1].State.Passage = "referred"
+		})
+	})
+	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { page.CloseClientConnections() })
+	control := httptest.NewServer(mux)
+	t.Cleanup(control.Close)
+	script(t, "console.mjs", map[string]any{"url": page.URL, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t), "idle": idle.Milliseconds()})
+}
