@@ -57,7 +57,9 @@ func (b *bench) with(do func(n int, c iso7816.Command, raw []byte) ([]byte, erro
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return Read(context.Background(), card, b.doc(), b.opt)
+	r, err := Read(context.Background(), card, b.doc(), b.opt)
+	b.lawful(r, err)
+	return r, err
 }
 
 func sw(v uint16) []byte { return []byte{byte(v >> 8), byte(v)} }

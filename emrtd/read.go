@@ -92,9 +92,9 @@ func Read(ctx context.Context, card hal.Card, doc mrz.Document, opt Options) (*R
 	r.judge(re)
 	r.closeStage()
 	r.link.timing()
-	r.report.ReadSize = r.cap
+	r.report.ReadSize = r.size()
 	if re == nil && opt.Remember != nil && len(card.ATS()) > 0 {
-		if n := r.foundSize(); n > 0 && n != r.remembered {
+		if n := r.report.ReadSize; n != r.remembered {
 			opt.Remember(card.ATS(), n)
 		}
 	}
@@ -105,17 +105,6 @@ func Read(ctx context.Context, card hal.Card, doc mrz.Document, opt Options) (*R
 		return r.report, re
 	}
 	return r.report, nil
-}
-
-// foundSize is the read size to remember for the chip type.
-func (r *reader) foundSize() int {
-	if r.cap > 0 {
-		return r.cap
-	}
-	if r.extended() && r.chipResponse > 0 {
-		return r.chipResponse - 2
-	}
-	return 0
 }
 
 // reasonOf maps a cause to the vocabulary of verdicts.
