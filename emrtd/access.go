@@ -263,6 +263,10 @@ func (r *reader) openPACE(ctx context.Context) error {
 		if r.chipCommand > 0 {
 			pr.MaxCommand = min(pr.MaxCommand, r.chipCommand-9)
 		}
+		if r.chipResponse > 0 {
+			// Chips refuse an expected length beyond what they announced.
+			pr.MaxResponse = min(pr.MaxResponse, r.chipResponse-2)
+		}
 	}
 	s, res, err := pr.Establish(ctx, &r.link, r.infos, p)
 	switch {

@@ -115,7 +115,7 @@ func reasonOf(ctx context.Context, err error) verdict.Reason {
 		return a.reason
 	case errors.Is(err, errLimit):
 		return verdict.ChipLimit
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, hal.ErrTimeout):
 		return verdict.ChipTooSlow
 	case errors.Is(err, hal.ErrLost), errors.Is(err, hal.ErrClosed):
 		return verdict.DeviceFault
