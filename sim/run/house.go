@@ -29,6 +29,8 @@ type House struct {
 	Console *Process
 	Desk    *Desk
 	Lanes   []*Lane
+	// Portrait returns a holder's picture.
+	Portrait func(who string) (Portrait, error)
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -55,7 +57,7 @@ func (h *House) LogDir() string { return filepath.Join(h.Site.Dir, "log") }
 
 // Open starts everything and waits until each gate shows its notice to the first traveller.
 func Open(ctx context.Context, bin string, site *Site, say func(string, ...any)) (*House, error) {
-	h := &House{Site: site, Bin: bin}
+	h := &House{Site: site, Bin: bin, Portrait: portraitOf}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	if err := h.open(ctx, say); err != nil {
 		h.Close()

@@ -138,7 +138,7 @@ func (s *stage) play(ctx context.Context) error {
 	if holder == "" {
 		holder = holders[0]
 	}
-	portrait, err := portraitOf(holder)
+	portrait, err := s.h.Portrait(holder)
 	if err != nil {
 		return err
 	}
@@ -582,7 +582,7 @@ func (s *stage) backWith(ctx context.Context, w *people.Walker) {
 
 // next lays down the document of another traveller while the first is in the mantrap.
 func (s *stage) next(ctx context.Context) error {
-	portrait, err := portraitOf(holders[1])
+	portrait, err := s.h.Portrait(holders[1])
 	if err != nil {
 		return err
 	}

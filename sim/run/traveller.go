@@ -20,7 +20,7 @@ const (
 	headDegree = 17.0                   // yaw at the edge of the screen
 	atReader   = -700.0                 // mm: where one stands to lay a document down
 	atCapture  = 950.0                  // mm: the marked spot in the mantrap
-	beyond     = 3200.0                 // mm: well across the border
+	beyond     = 2500.0                 // mm: well across the border
 	away       = -1600.0                // mm: back in the hall
 )
 
