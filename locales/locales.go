@@ -21,7 +21,7 @@ var files embed.FS
 const Default = "en"
 
 // tags in the order in which a picker shows them.
-var tags = []string{"en"}
+var tags = []string{"en", "fr", "es", "de", "ar", "uk"}
 
 // Language is one catalogue as a picker needs it.
 type Language struct {
