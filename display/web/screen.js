@@ -53,7 +53,7 @@ function render() {
     put($("title"), t(key + ".title") || t("waiting.title"));
     const prompt = quiet || !sc.prompt ? "" : t("prompt." + sc.prompt);
     put($("prompt"), prompt === $("title").textContent ? "" : prompt);
-    put($("body"), t(key + ".body"));
+    put($("body"), $("prompt").hidden ? t(key + ".body") : ""); // one thing at a time
     points(name === "notice");
     const ref = quiet ? "" : sc.reference ?? "";
     $("reference").hidden = !ref;

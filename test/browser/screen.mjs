@@ -57,6 +57,8 @@ for (const lang of setup.languages) {
       check(await page.evaluate(() => document.documentElement.dir) === lang.dir, `${lang.tag} ${name}: direction`);
       for (const o of await overflow(page)) fail(`${lang.tag} ${shape} ${name}: ${o}`);
       for (const c of await contrast(page)) fail(`${lang.tag} ${shape} ${name}: contrast ${c}`);
+      const boxes = await page.evaluate(() => ["#words", "#foot", "#languages", "#picture svg"].map((q) => { const r = document.querySelector(q).getBoundingClientRect(); return { q, l: r.left, t: r.top, r: r.right, b: r.bottom }; }));
+      boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => { if (a.l < b.r - 1 && b.l < a.r - 1 && a.t < b.b - 1 && b.t < a.b - 1) fail(`${lang.tag} ${shape} ${name}: ${a.q} and ${b.q} overlap`); }));
       const text = await page.evaluate(() => document.body.innerText);
       check(text.includes(cat.text.simulated), `${lang.tag} ${name}: simulation is not marked`);
       if (sc.reference) check(text.includes(sc.reference), `${lang.tag} ${name}: no reference (DP-09)`);
