@@ -289,13 +289,49 @@ func (p *Plant) Input(name string, high bool) {
 	p.flush()
 }
 
-// Stick holds an input line at a level whatever the plant does (S-06); Unstick lets it go.
-func (p *Plant) Stick(name string, high bool) {
+// Slow makes the motor of a door run at a part of its speed, as a worn one does; 1 heals it.
+func (p *Plant) Slow(name string, part float64) error {
+	if part <= 0 || part > 1 {
+		return fmt.Errorf("plant: a door runs at more than 0 and at most 100 %% of its speed, not at %.0f %%", part*100)
+	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.doors {
+		if d.name == name {
+			d.cfg.Slow = part
+			return nil
+		}
+	}
+	return fmt.Errorf("plant: no door %q: entry and exit exist", name)
+}
+
+// Heal ends every injected fault: stuck lines, slow motors, fire.
+func (p *Plant) Heal() {
+	p.mu.Lock()
+	p.stuck = map[string]bool{}
+	for _, d := range p.doors {
+		d.cfg.Slow, d.forced = 0, 0
+	}
+	p.fire = false
+	p.input(LineFire, true)
+	p.input(LineTamper, true)
+	p.input(LineExit, false)
+	p.mu.Unlock()
+	p.flush()
+}
+
+// Stick holds an input line at a level whatever the plant does (S-06); Unstick lets it go.
+func (p *Plant) Stick(name string, high bool) error {
+	p.mu.Lock()
+	if _, ok := p.inputs[name]; !ok {
+		p.mu.Unlock()
+		return fmt.Errorf("plant: no input line %q", name)
+	}
 	p.input(name, high)
 	p.stuck[name] = true
 	p.mu.Unlock()
 	p.flush()
+	return nil
 }
 
 // Unstick lets a stuck line follow the plant again.

@@ -99,7 +99,12 @@ func TestD11Forced(t *testing.T) {
 // S-06: a stuck line stays where it is until it is let go.
 func TestS06StuckBeam(t *testing.T) {
 	p := closed(New(Default()))
-	p.Stick("beam_03", true)
+	if err := p.Stick("beam_03", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Stick("beam_99", true); err == nil {
+		t.Fatal("a line that is not there")
+	}
 	p.Advance(50 * time.Millisecond)
 	if !p.Inputs()["beam_03"] {
 		t.Fatal("not stuck")
@@ -108,6 +113,32 @@ func TestS06StuckBeam(t *testing.T) {
 	p.Advance(50 * time.Millisecond)
 	if p.Inputs()["beam_03"] {
 		t.Fatal("still stuck")
+	}
+}
+
+// M-05: a worn motor takes longer; healing ends every fault.
+func TestSlowMotor(t *testing.T) {
+	p := closed(New(Default()))
+	if p.Slow("exit", 0) == nil || p.Slow("roof", 0.5) == nil {
+		t.Fatal("nonsense was taken")
+	}
+	if err := p.Slow("exit", 0.2); err != nil {
+		t.Fatal(err)
+	}
+	open := func() float64 {
+		p.Set("exit_lock", false)
+		p.Set("exit_open_pulse", true)
+		p.Advance(1500 * time.Millisecond)
+		p.Set("exit_open_pulse", false)
+		return p.View().Exit
+	}
+	if x := open(); x > 500 {
+		t.Fatalf("a slow motor opened %.0f mm", x)
+	}
+	p.Heal()
+	p = closed(p)
+	if x := open(); x < 895 {
+		t.Fatalf("a healed motor opened %.0f mm", x)
 	}
 }
 

@@ -502,8 +502,12 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		if err := g.Signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
-		pause(ctx, seconds)
-		return g.Signal(syscall.SIGCONT)
+		go func() {
+			pause(ctx, seconds)
+			if err := g.Signal(syscall.SIGCONT); err != nil {
+				s.trouble("thaw egated: %v", err)
+			}
+		}()
 	case scenario.DoKillInspector:
 		pid, err := Holder(Descendants(s.l.Gated().PID()), s.h.Site.Path(s.l.Gate.NFC))
 		if err != nil {
@@ -556,6 +560,14 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		for _, t := range s.tr.dropped() {
 			pl.Remove(t)
 		}
+	case scenario.DoStickHigh:
+		return pl.Stick(p.Arg, true)
+	case scenario.DoStickLow:
+		return pl.Stick(p.Arg, false)
+	case scenario.DoUnstick:
+		pl.Unstick(p.Arg)
+	case scenario.DoSlowDoor:
+		return pl.Slow(p.Arg, p.N/100)
 	default:
 		return fmt.Errorf("run: %q is not played", p.Kind)
 	}

@@ -121,13 +121,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// Revive makes a lane usable after a scenario that went wrong: whoever is left goes away, the network
-// is mended, a controller that is dead is started.
+// Revive makes a lane usable after a scenario that went wrong: whoever is left goes away, faults
+// and the network are mended, a controller that is dead is started.
 func (h *House) Revive(ctx context.Context, l *Lane) error {
 	l.Proxy.Cut(false)
 	l.Proxy.Forge(false)
 	l.Plant.Forget()
-	l.Plant.Fire(false)
+	l.Plant.Heal()
 	l.Ends.Reader.Lift()
 	if err := l.Ends.Scanner.Lift(); err != nil {
 		return fmt.Errorf("run: scanner: %w", err)

@@ -48,6 +48,10 @@ const (
 	DoFetchCase      = "fetch case"
 	DoPressExit      = "press exit"
 	DoLeaveUnstopped = "walk out"
+	DoStickHigh      = "stick high"
+	DoStickLow       = "stick low"
+	DoUnstick        = "unstick"
+	DoSlowDoor       = "slow door"
 )
 
 type form struct {
@@ -59,7 +63,7 @@ type form struct {
 func f(kind, text string) form {
 	// "N" stands for a number, "NAME" for a word.
 	re := regexp.QuoteMeta(text)
-	re = strings.ReplaceAll(re, "NAME", `([a-z_]+)`)
+	re = strings.ReplaceAll(re, "NAME", `([a-z][a-z_0-9]*)`)
 	re = regexp.MustCompile(`\bN\b`).ReplaceAllString(re, `([0-9]+(?:\.[0-9]+)?)`)
 	return form{kind, regexp.MustCompile("^" + re + "$"), text}
 }
@@ -106,6 +110,10 @@ var dos = []form{
 	f(DoLeave, "the traveller walks back"),
 	f(DoFetchCase, "an officer takes the suitcase away"),
 	f(DoLeaveUnstopped, "everybody walks out to the side of origin"),
+	f(DoStickHigh, "the line NAME sticks high"),
+	f(DoStickLow, "the line NAME sticks low"),
+	f(DoUnstick, "the line NAME works again"),
+	f(DoSlowDoor, "the NAME door runs at N % of its speed"),
 }
 
 var later = regexp.MustCompile(`^(.*), ([0-9]+(?:\.[0-9]+)?) s later$`)
@@ -132,11 +140,11 @@ func (p *Phrase) parse(forms []form) error {
 			continue
 		}
 		p.Kind = f.kind
-		if len(m) > 1 {
-			if v, err := strconv.ParseFloat(m[1], 64); err == nil {
+		for _, g := range m[1:] {
+			if v, err := strconv.ParseFloat(g, 64); err == nil {
 				p.N = v
 			} else {
-				p.Arg = m[1]
+				p.Arg = g
 			}
 		}
 		return nil

@@ -27,6 +27,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Every phrase that is offered is understood as it stands.
+func TestPhrases(t *testing.T) {
+	for _, forms := range [][]form{whens, dos} {
+		for _, f := range forms {
+			text := strings.NewReplacer(" N ", " 3 ", "NAME", "beam_01").Replace(f.text)
+			p := Phrase{Text: text}
+			if err := p.parse(forms); err != nil || p.Kind != f.kind {
+				t.Errorf("%q: %v %q", text, err, p.Kind)
+			}
+		}
+	}
+	p := Phrase{Text: "the exit door runs at 40 % of its speed"}
+	if err := p.parse(dos); err != nil || p.Arg != "exit" || p.N != 40 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
 // Bad input is refused with line and cure.
 func TestErrorsNameLineAndCure(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
