@@ -2,6 +2,7 @@ package dossier
 
 import (
 	"strings"
+	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
@@ -12,9 +13,9 @@ import (
 // not have is left out of the returned level, which the server logs.
 func confine() string {
 	var got []string
-	if unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == nil {
-		got = append(got, "no_new_privs")
-	}
+	// Of all threads: the runtime has several by now. With cgo linked in only libpsx can do that, and
+	// the Landlock calls below bring it along; the attribute is asked for again after them.
+	_, _, _ = syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 	if unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) == nil {
 		got = append(got, "no_dump")
 	}
@@ -30,6 +31,9 @@ func confine() string {
 	}
 	if landlock.V4.RestrictNet() == nil {
 		got = append(got, "landlock_net")
+	}
+	if on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil && on == 1 {
+		got = append(got, "no_new_privs")
 	}
 	return strings.Join(got, " ")
 }
