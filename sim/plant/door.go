@@ -84,11 +84,14 @@ func (d *door) step(dt, now time.Duration, released bool, obstacle float64) {
 	}
 	d.vel = v
 	next := d.pos + v*s
-	if d.want < 0 && obstacle > 0 && next < obstacle && d.pos >= obstacle-1 {
-		// The leaf meets a body: the drive's force limit stops it and gives way a little.
+	// A leaf that moves on by its inertia meets a body just as one that is driven.
+	if next < d.pos && obstacle > 0 && next < obstacle && d.pos >= obstacle-1 {
 		d.vel, d.pos = 0, max(d.pos, obstacle)
-		d.want, d.stopAt = +1, min(d.pos+backMM, d.cfg.TravelMM)
 		d.hits++
+		if d.want < 0 {
+			// The drive's force limit stops it and gives way a little.
+			d.want, d.stopAt = +1, min(d.pos+backMM, d.cfg.TravelMM)
+		}
 		return
 	}
 	if (dir > 0 && next >= target) || (dir < 0 && next <= target) || abs(dist) < 0.5 {
