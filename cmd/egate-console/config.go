@@ -35,6 +35,7 @@ type Config struct {
 	SealKeyFile  string       `yaml:"seal_key_file"` // the centre's HPKE private key (look-ups), hex
 	Gates        []GateConfig `yaml:"gates"`
 	OfficersFile string       `yaml:"officers_file"` // who may sign in
+	Demo         *DemoConfig  `yaml:"demo_officer"`  // named on the sign-in page; simulation only
 	WatchList    string       `yaml:"watch_list"`    // YAML: documents, names; read again when it changes
 }
 
@@ -45,6 +46,13 @@ type BrokerConfig struct {
 	CAFile   string `yaml:"ca_file,omitempty"` // of an external broker
 	CertFile string `yaml:"cert_file,omitempty"`
 	CertKey  string `yaml:"cert_key_file,omitempty"`
+}
+
+// DemoConfig is the demo officer of a simulation. Outside of one it is refused: a page that names a
+// secret has no place in service.
+type DemoConfig struct {
+	Name   string `yaml:"name"`
+	Secret string `yaml:"secret"`
 }
 
 // GateConfig is one gate of the line.
@@ -137,6 +145,9 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 		bad(at("listen"), "must be host:port, e.g. 127.0.0.1:8090")
 	} else if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		bad(at("listen"), "must be a loopback address: another desk reaches the pages through a TLS terminator on this machine")
+	}
+	if c.Demo != nil && (!c.Simulated || c.Demo.Name == "" || c.Demo.Secret == "") {
+		bad(at("demo_officer"), "needs name and secret, and simulated: true; remove it in service")
 	}
 	if c.IdleOpen < minIdleOpen || c.IdleOpen > maxIdleOpen {
 		bad(at("idle_close"), "must lie between %s and %s, is %s", minIdleOpen, maxIdleOpen, c.IdleOpen)

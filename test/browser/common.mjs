@@ -1,19 +1,72 @@
 // What both scripts share: the browser, its errors, and checks that need no library.
 import { chromium } from "playwright-core";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 export const param = JSON.parse(readFileSync(0, "utf8"));
 export const problems = [];
 export const fail = (msg) => { problems.push(msg); console.log("FAIL " + msg); };
 export const check = (ok, msg) => { if (!ok) fail(msg); };
 
+/** start opens the browser on a profile of its own, which the caller may search afterwards. */
 export async function start(size = { width: 1280, height: 800 }) {
-  const browser = await chromium.launch({
-    executablePath: param.chromium,
+  const profile = mkdtempSync(join(tmpdir(), "egate-profile-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: param.chromium, viewport: size, locale: "en-GB",
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"],
   });
-  const context = await browser.newContext({ viewport: size, locale: "en-GB" });
-  return { browser, context };
+  return { context, profile };
+}
+
+/** search returns the files below dir that contain one of the markers. */
+export function search(dir, markers) {
+  const hits = [];
+  let files = 0;
+  for (const e of readdirSync(dir, { recursive: true, withFileTypes: true })) {
+    if (!e.isFile()) continue;
+    const path = join(e.parentPath ?? e.path, e.name);
+    files++;
+    const data = readFileSync(path);
+    for (const m of markers) if (data.includes(m) || data.includes(Buffer.from(m, "utf16le"))) hits.push(`${path}: ${m}`);
+  }
+  return { hits, files };
+}
+
+/** names finds controls and pictures that say nothing to who cannot see them (WCAG 4.1.2, 1.1.1). */
+export const names = (page) => page.evaluate(() => {
+  const out = [];
+  const walk = (root) => {
+    for (const n of root.querySelectorAll("*")) {
+      if (n.shadowRoot) walk(n.shadowRoot);
+      if (!n.checkVisibility()) continue;
+      const said = (n.textContent.trim() || n.getAttribute("aria-label") || n.getAttribute("alt") || n.getAttribute("title") || "").trim();
+      if (/^(BUTTON|A|IMG)$/.test(n.tagName) && !said) out.push(`${n.tagName} without a name`);
+      if (/^(INPUT|SELECT)$/.test(n.tagName) && !n.labels?.length && !n.getAttribute("aria-label")) out.push(`${n.tagName} without a label`);
+      if (n.tagName === "svg" && !n.closest("[aria-hidden=true]") && !n.getAttribute("aria-label") && n.getAttribute("aria-hidden") !== "true") out.push("svg neither named nor hidden");
+    }
+  };
+  walk(document);
+  return out;
+});
+
+/** tabs walks the page with the Tab key alone and returns what was reached; a stop without a visible ring is a failure. */
+export async function tabs(page, most = 80) {
+  const seen = [];
+  for (let i = 0; i < most; i++) {
+    await page.keyboard.press("Tab");
+    const at = await page.evaluate(() => {
+      let n = document.activeElement;
+      while (n?.shadowRoot?.activeElement) n = n.shadowRoot.activeElement;
+      if (!n || n === document.body) return null;
+      const s = getComputedStyle(n);
+      return { name: `${n.tagName} ${n.textContent.trim().slice(0, 24) || n.name || n.getAttribute("aria-label")}`, ring: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 };
+    });
+    if (!at) break;
+    if (!at.ring) fail(`focus is not visible on ${at.name}`);
+    seen.push(at.name);
+  }
+  return seen;
 }
 
 export function watch(page, name, ignore = /^$/) {
@@ -66,8 +119,10 @@ export const overflow = (page) => page.evaluate(() => {
   return out;
 });
 
-export async function end(browser) {
-  await browser.close();
+export async function end(context, profile, after = () => {}) {
+  await context.close();
+  after();
+  rmSync(profile, { recursive: true, force: true });
   console.log(problems.length ? `${problems.length} problems` : "all checks passed");
   process.exit(problems.length ? 1 : 0);
 }

@@ -1,14 +1,24 @@
 // A referral decided on the officers' console; then what must not remain of it.
-import { param, start, watch, check, fail, contrast, overflow, end } from "./common.mjs";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { param, start, watch, check, fail, contrast, overflow, names, tabs, search, end } from "./common.mjs";
 
 const control = async (what) => {
   const r = await fetch(param.control + "/" + what, { method: "POST" });
   const text = await r.text();
   return text ? JSON.parse(text) : null;
 };
+/** gone waits for the children of closed dossiers: at most a second (DP-01). */
+const gone = async (what) => {
+  for (const end = Date.now() + 1000; ;) {
+    if ((await control("children")).alive === 0) return;
+    if (Date.now() > end) return fail(what);
+    await new Promise((r) => setTimeout(r, 50));
+  }
+};
 const shot = (page, name) => page.screenshot({ path: `${param.artefacts}/console-${name}.png` });
 
-const { browser, context } = await start({ width: 1600, height: 1000 });
+const { context, profile } = await start({ width: 1600, height: 1000 });
 const page = await context.newPage();
 watch(page, "console", /401|404|409|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_EMPTY/);
 const cached = [];
@@ -33,6 +43,10 @@ check(await page.getByText("SIMULATION").count() > 0, "simulation is not marked"
 await page.waitForTimeout(300);
 for (const c of await contrast(page)) fail(`line: contrast ${c}`);
 for (const o of await overflow(page)) fail(`line: ${o}`);
+for (const n of await names(page)) fail(`line: ${n}`);
+await page.evaluate(() => document.activeElement?.blur());
+const stops = await tabs(page);
+for (const want of ["SELECT", "BUTTON Sign out", "BUTTON gate-1", "BUTTON Close gate", "BUTTON Reset", "BUTTON Open referral"]) check(stops.some((s) => s.startsWith(want)), `keyboard does not reach ${want}: ${stops.join(" | ")}`);
 await shot(page, "line");
 
 // The queue stands by danger, then by waiting time.
@@ -49,6 +63,7 @@ await page.getByText("SPECIMEN, ANNA MARIA").waitFor();
 await page.waitForTimeout(300);
 for (const c of await contrast(page)) fail(`referral: contrast ${c}`);
 for (const o of await overflow(page)) fail(`referral: ${o}`);
+for (const n of await names(page)) fail(`referral: ${n}`);
 await shot(page, "referral");
 check((await control("children")).alive === 1, "the dossier has no child of its own");
 for (const [url, cc] of cached) check(/no-store/.test(cc), `${url} may be kept: ${cc}`);
@@ -68,7 +83,7 @@ await page.keyboard.press("Enter");
 await page.locator("egate-referral").waitFor({ state: "detached" });
 const orders = await control("orders");
 check(orders.includes("gate-2 referral_accept 5f0c2f9d8a7b4c3e9d1f0a2b3c4d5e6f hash=32 person_compared"), `orders: ${orders}`);
-check((await control("children")).alive === 0, "the child outlived the decision");
+await gone("the child outlived the decision");
 check(await page.evaluate(() => document.querySelector("egate-app").shadowRoot.querySelectorAll("img").length) === 0, "a picture remained on the page");
 for (const [url] of cached.filter(([u]) => /photo/.test(u))) check((await page.request.get(url)).status() === 404, "a photo is still served after close");
 await page.waitForTimeout(200);
@@ -80,8 +95,7 @@ await open.click();
 await page.locator("egate-referral img").nth(1).waitFor();
 await page.locator("egate-referral").waitFor({ state: "detached", timeout: param.idle + 6000 }).catch(() => fail("the dossier stayed open without input"));
 await page.getByText("Closed after 60 s without input.").waitFor().catch(() => fail("nobody says why it closed"));
-for (let i = 0; i < 20 && (await control("children")).alive > 0; i++) await page.waitForTimeout(100);
-check((await control("children")).alive === 0, "the child outlived the time without input");
+await gone("the child outlived the time without input");
 
 // Gate orders: close asks twice, open once.
 const tile = page.locator("egate-tile").nth(0);
@@ -133,7 +147,15 @@ await page.locator(".queue button.main").click();
 await page.locator("egate-referral img").nth(1).waitFor();
 await page.locator("#sign-out").click();
 await page.getByLabel("Name").waitFor();
-check((await control("children")).alive === 0, "a child outlived the sign-out");
+await gone("a child outlived the sign-out");
 check((await page.request.get(param.url + "/api/line")).status() === 401, "the line is served after sign-out");
 check((await context.cookies()).length === 0, "the cookie outlived the sign-out");
-await end(browser);
+
+// What the browser wrote to its disk: nothing of the person (O-06, law 6). A planted leak proves the search.
+await end(context, profile, () => {
+  const { hits, files } = search(profile, param.markers);
+  check(files > 10, `only ${files} files of the profile were searched`);
+  for (const h of hits) fail(`the browser kept ${h}`);
+  writeFileSync(join(profile, "planted"), "x" + param.markers[0] + "x");
+  check(search(profile, param.markers).hits.length === 1, "the search did not find what was planted");
+});

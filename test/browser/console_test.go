@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// Markers of a person: in the dossier, in the child and on the page while it is open, nowhere else.
+const nameMarker, pixelMarker = "SPECIMEN, ANNA MARIA", "PIXEL-MARKER-3f9c1d"
+
 const officerName, officerSecret = "demo", "correct horse battery"
 
 // line is a centre's end in memory: it answers orders as gates would, and nothing else.
@@ -213,7 +216,9 @@ func portrait(t *testing.T, shift float64) []byte {
 	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: 85}); err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	// A comment segment right after the start of the image carries a marker that can be searched for.
+	out := append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, byte(2 + len(pixelMarker))}, pixelMarker...)
+	return append(out, b.Bytes()[2:]...)
 }
 
 func gate(name, mode, reception, passage, occ string) console.GateView {
@@ -284,7 +289,7 @@ func newLine(t *testing.T) *line {
 		view: console.Line{Seq: 1, Gates: []console.GateView{g1, g2, g3, g4, g5, g6}, Recent: recent, Simulated: true, At: now},
 		dossier: map[string]api.Dossier{passage: {
 			Passage: passage, Reason: verdict.FaceMismatch, Checks: checks, Verified: true, Portrait: portrait(t, 0), Live: portrait(t, 14),
-			Name: "SPECIMEN, ANNA MARIA", Document: "X0000042", Nationality: "UTO", Sex: "F", Age: 34, MatchScore: 0.214, Threshold: 0.363,
+			Name: nameMarker, Document: "X0000042", Nationality: "UTO", Sex: "F", Age: 34, MatchScore: 0.214, Threshold: 0.363,
 		}},
 	}
 }
@@ -359,5 +364,5 @@ func TestConsoleReferral(t *testing.T) {
 	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { page.CloseClientConnections() })
 	control := httptest.NewServer(mux)
 	t.Cleanup(control.Close)
-	script(t, "console.mjs", map[string]any{"url": page.URL, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t), "idle": idle.Milliseconds()})
+	script(t, "console.mjs", map[string]any{"url": page.URL, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t), "idle": idle.Milliseconds(), "markers": []string{nameMarker, pixelMarker, "X0000042"}})
 }

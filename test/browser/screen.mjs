@@ -1,5 +1,5 @@
 // A passage watched on the traveller screen, in every language, upright and across.
-import { param, start, watch, check, fail, contrast, overflow, end } from "./common.mjs";
+import { param, start, watch, check, fail, contrast, overflow, names, tabs, end } from "./common.mjs";
 
 const control = async (what, body = {}) => {
   const r = await fetch(param.control + "/" + what, { method: "POST", body: JSON.stringify(body) });
@@ -34,7 +34,7 @@ const passage = [
 ];
 const refusals = new Set(["see_officer", "leave_back", "closed"]);
 
-const { browser, context } = await start();
+const { context, profile } = await start();
 const page = await context.newPage();
 watch(page, "screen", /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|ERR_NETWORK/);
 await page.goto(param.url);
@@ -63,6 +63,7 @@ for (const lang of setup.languages) {
       check(text.includes(cat.text.simulated), `${lang.tag} ${name}: simulation is not marked`);
       if (sc.reference) check(text.includes(sc.reference), `${lang.tag} ${name}: no reference (DP-09)`);
       if (refusals.has(sc.screen)) check(text.includes(cat.text["staffed.named"]), `${lang.tag} ${name}: the staffed lane is not named (A-01)`);
+      for (const n of await names(page)) fail(`${lang.tag} ${shape} ${name}: ${n}`);
       const small = await page.evaluate(() => [...document.querySelectorAll("button")].filter((b) => b.checkVisibility({ visibilityProperty: true }) && b.getBoundingClientRect().height < 48).length);
       check(small === 0, `${lang.tag} ${name}: a touch target is lower than 48 px`);
       if (shape === "across" || name === "notice" || name === "capture") await page.screenshot({ path: `${param.artefacts}/screen-${lang.tag}-${name}-${shape}.png` });
@@ -85,6 +86,13 @@ await control("show", { screen: "see_officer", progress: -1, decline: true });
 await page.locator('[data-touch="exit_request"]').click();
 check(await control("touched") === "exit_request", "the exit request did not arrive");
 
+// Keyboard alone: the two lanes come first, then the languages; each stop is visible.
+await control("show", { screen: "notice", progress: -1, decline: true });
+await page.waitForFunction(() => document.body.dataset.screen === "notice");
+await page.evaluate(() => document.activeElement?.blur());
+const stops = await tabs(page, 12);
+check(stops.length >= 2 + setup.languages.length && stops.slice(0, 2).every((s) => s.startsWith("BUTTON")), `keyboard: ${stops.join(" | ")}`);
+
 // The traveller's own choice outlives the document's language, and ends with the traveller (A-05).
 await control("show", { screen: "notice", progress: -1, decline: true });
 await page.locator("#languages button", { hasText: (setup.languages[1] ?? setup.languages[0]).name }).click();
@@ -104,4 +112,4 @@ const en = await page.evaluate(() => document.getElementById("title").textConten
 check(en === "Please see an officer", `silent stream: the page says ${en}`);
 check(await page.locator("#buttons button").count() === 0, "silent stream: there is still something to touch");
 await page.screenshot({ path: `${param.artefacts}/screen-en-fallback-across.png` });
-await end(browser);
+await end(context, profile);
