@@ -1,0 +1,29 @@
+// Command fetch fills the model cache: go run ./internal/modelfetch/fetch [-lock FILE] [-dir DIR].
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"egate/internal/modelfetch"
+)
+
+func main() {
+	lockFile := flag.String("lock", "facematch/models.lock", "lock file")
+	dir := flag.String("dir", ".cache/models", "cache directory")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	lock, err := modelfetch.ReadLock(*lockFile)
+	if err == nil {
+		err = modelfetch.Fetch(ctx, lock, *dir, func(s string) { fmt.Println(s) })
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fetch:", err)
+		os.Exit(1)
+	}
+}
