@@ -74,7 +74,7 @@ class App extends LitElement {
     th { text-align: start; font-weight: 500; color: var(--faint); font-size: 12.5px; padding: 2px 10px 6px; }
     td { padding: 5px 10px; border-top: 1px solid var(--line); }
     th:last-child, td:last-child { text-align: end; }
-    .toast { position: fixed; inset-block-end: 20px; inset-inline-start: 20px; background: #2a323e; border: 1px solid var(--edge); border-radius: 9px; padding: 10px 16px; z-index: 5; box-shadow: 0 10px 30px #0008; }
+    .toast { position: fixed; inset-block-end: 20px; inset-inline-end: 20px; background: #2a323e; border: 1px solid var(--edge); border-radius: 9px; padding: 10px 16px; z-index: 5; box-shadow: 0 10px 30px #0008; }
     .lost { background: var(--bad-deep); color: #ffd9d5; text-align: center; padding: 6px; font-weight: 600; }
     @media (max-width: 1000px) { .body { grid-template-columns: 1fr; } aside { position: static; height: auto; border: 0; order: -1; } }
   `];

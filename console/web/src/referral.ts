@@ -46,7 +46,7 @@ export class ReferralDesk extends LitElement {
     .cause.danger { background: var(--bad-deep); border-color: #8a3a34; }
     .cause p { color: var(--ink); }
     .cols { display: grid; grid-template-columns: minmax(380px, 1.15fr) minmax(330px, 1fr); gap: 20px; align-items: start; }
-    .photos { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; max-width: 640px; }
+    .photos { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; max-width: min(540px, 78vh); }
     figure { margin: 0; }
     .frame { aspect-ratio: 3 / 4; background: #0c0e12; border: 1px solid var(--line); border-radius: 9px; overflow: hidden; display: grid; place-items: center; color: var(--faint); text-align: center; padding: 0; }
     .frame img { width: 100%; height: 100%; object-fit: contain; display: block; -webkit-user-drag: none; user-select: none; }
@@ -77,9 +77,9 @@ export class ReferralDesk extends LitElement {
     fieldset label { display: inline-flex; gap: 8px; align-items: center; min-height: 34px; padding: 0 12px 0 10px; border: 1px solid var(--line); border-radius: 7px; cursor: pointer; }
     fieldset label:has(:checked) { border-color: #2f8a5f; background: var(--ok-deep); }
     fieldset input { min-height: 0; width: 16px; height: 16px; accent-color: #62c893; margin: 0; }
-    .row { display: flex; gap: 10px; align-items: center; flex-wrap: wrap; }
+    .row { display: flex; gap: 10px; align-items: center; flex-wrap: wrap; position: sticky; inset-block-end: 0; background: var(--panel); padding-block: 8px; margin-block-end: -8px; }
     .row .grow { flex: 1; color: var(--soft); }
-    .row button, .row egate-act { --h: 42px; }
+    .row egate-act { --tall: 42px; }
     .row button { min-height: 42px; padding: 0 22px; font-size: 15px; }
     .empty { padding: 26px; text-align: center; color: var(--soft); border: 1px dashed var(--edge); border-radius: 9px; }
     .closing { color: #f6d68e; font-weight: 600; }

@@ -17,7 +17,7 @@ export const base = css`
   h2 { font-size: 13px; font-weight: 600; color: var(--soft); letter-spacing: .02em; }
   button, select, input { font: inherit; color: inherit; }
   button {
-    min-height: 34px; padding: 0 12px; border: 1px solid var(--edge); border-radius: 7px;
+    min-height: var(--tall, 34px); padding: 0 12px; border: 1px solid var(--edge); border-radius: 7px;
     background: var(--raise); cursor: pointer; white-space: nowrap; transition: background-color 120ms, border-color 120ms;
   }
   button:hover:not(:disabled) { background: #2c3440; border-color: #5d6b80; }
