@@ -33,6 +33,16 @@ const (
 type Lock struct {
 	Comment  string    `json:"comment,omitempty"`
 	Packages []Package `json:"packages"`
+	// Local files lie beside the lock and are copied as they are: the manifest of the pack.
+	Local []Local `json:"local,omitempty"`
+
+	folder string // of the lock file
+}
+
+// Local is a file of the repository that belongs into the cache.
+type Local struct {
+	Path string `json:"path"` // relative to the lock file
+	File string `json:"file"` // base name in the cache
 }
 
 // Package is one npm archive.
@@ -74,10 +84,16 @@ func ReadLock(path string) (*Lock, error) {
 	if err := d.Decode(&l); err != nil {
 		return nil, fmt.Errorf("modelfetch: %s: %w", path, err)
 	}
+	l.folder = filepath.Dir(path)
 	return &l, l.check()
 }
 
 func (l *Lock) check() error {
+	for _, c := range l.Local {
+		if !filePattern.MatchString(c.File) || !filepath.IsLocal(c.Path) {
+			return fmt.Errorf("modelfetch: local file %q: bad name or path", c.Path)
+		}
+	}
 	for _, p := range l.Packages {
 		if !namePattern.MatchString(p.Name) || !versionPattern.MatchString(p.Version) || !hashPattern.MatchString(p.SHA256) {
 			return fmt.Errorf("modelfetch: package %q version %q: bad name, version or sha256", p.Name, p.Version)
@@ -144,7 +160,25 @@ func fetch(ctx context.Context, lock *Lock, dir string, progress func(string), p
 			progress(fmt.Sprintf("  %s, %d bytes, sha256 %s", m.File, m.Bytes, m.SHA256[:16]))
 		}
 	}
+	for _, c := range lock.Local {
+		if err := copyLocal(filepath.Join(lock.folder, c.Path), filepath.Join(dir, c.File)); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// copyLocal writes to through a temporary file, unless it holds the same already.
+func copyLocal(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("modelfetch: %w", err)
+	}
+	if old, err := os.ReadFile(to); err == nil && bytes.Equal(old, b) {
+		return nil
+	}
+	sum := sha256.Sum256(b)
+	return place(bytes.NewReader(b), Member{File: filepath.Base(to), Bytes: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}, filepath.Dir(to))
 }
 
 func fetchPackage(ctx context.Context, p Package, missing []Member, dir, spec string, pack func(ctx context.Context, dir, spec string) (string, error)) error {

@@ -1,0 +1,306 @@
+package facematch
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// environment is ONNX Runtime, which a process has once.
+var environment struct {
+	sync.Mutex
+	users   int
+	library string
+}
+
+func openEnvironment(library string) error {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.users > 0 {
+		if library != environment.library {
+			return errors.New("facematch: another runtime library is loaded in this process")
+		}
+		environment.users++
+		return nil
+	}
+	abs, err := filepath.Abs(library)
+	if err != nil {
+		return fmt.Errorf("facematch: %w", err)
+	}
+	ort.SetSharedLibraryPath(abs)
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
+		return fmt.Errorf("facematch: runtime: %w", err)
+	}
+	if err := ort.DisableTelemetry(); err != nil {
+		return errors.Join(fmt.Errorf("facematch: runtime: %w", err), ort.DestroyEnvironment())
+	}
+	environment.users, environment.library = 1, library
+	return nil
+}
+
+func closeEnvironment() error {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.users--; environment.users > 0 {
+		return nil
+	}
+	return ort.DestroyEnvironment()
+}
+
+// model is one loaded graph with its tensors, which live as long as it does.
+type model struct {
+	m       *ModelManifest
+	session *ort.AdvancedSession
+	in      *ort.Tensor[float32]
+	out     []*ort.Tensor[float32]
+	w, h, c int
+	lut     [3][256]float32 // per channel in tensor order
+	crop    []byte          // w x h RGB, what the tensor is made of
+}
+
+func newModel(mm *ModelManifest, graph []byte, threads int) (_ *model, err error) {
+	m := &model{m: mm}
+	defer func() {
+		if err != nil {
+			m.close()
+			err = fmt.Errorf("facematch: model %s: %w", mm.ID, err)
+		}
+	}()
+	m.w, m.h, m.c = mm.Input.size()
+	m.crop = make([]byte, 3*m.w*m.h)
+	for c := range m.c {
+		for v := range 256 {
+			m.lut[c][v] = float32((float64(v) - mm.Input.Mean[c]) / mm.Input.Std[c])
+		}
+	}
+	ins, outs, err := ort.GetInputOutputInfoWithONNXData(graph)
+	if err != nil {
+		return nil, err
+	}
+	if len(ins) != 1 || ins[0].Name != mm.Input.Name || !fits(ins[0].Dimensions, mm.Input.Shape) || ins[0].DataType != ort.TensorElementDataTypeFloat {
+		return nil, errors.New("the graph's input is not that of the manifest")
+	}
+	if m.in, err = ort.NewEmptyTensor[float32](ort.NewShape(mm.Input.Shape...)); err != nil {
+		return nil, err
+	}
+	names := make([]string, len(mm.Outputs))
+	values := make([]ort.Value, len(mm.Outputs))
+	for i, o := range mm.Outputs {
+		found := false
+		for _, g := range outs {
+			found = found || g.Name == o.Name && fits(g.Dimensions, o.Shape) && g.DataType == ort.TensorElementDataTypeFloat
+		}
+		if !found {
+			return nil, fmt.Errorf("the graph has no output %q of shape %v", o.Name, o.Shape)
+		}
+		t, err := ort.NewEmptyTensor[float32](ort.NewShape(o.Shape...))
+		if err != nil {
+			return nil, err
+		}
+		m.out = append(m.out, t)
+		names[i], values[i] = o.Name, t
+	}
+	opt, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer opt.Destroy()
+	err = errors.Join(
+		opt.SetIntraOpNumThreads(threads),
+		opt.SetInterOpNumThreads(1),
+		opt.SetExecutionMode(ort.ExecutionModeSequential),
+		opt.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
+		// Idle worker threads sleep: the other inspector and the camera need the core.
+		opt.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+	)
+	if err != nil {
+		return nil, err
+	}
+	if m.session, err = ort.NewAdvancedSessionWithONNXData(graph, []string{mm.Input.Name}, names, []ort.Value{m.in}, values, opt); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// fits compares shapes; a symbolic dimension of the graph (-1) takes any value.
+func fits(graph ort.Shape, want []int64) bool {
+	if len(graph) != len(want) {
+		return false
+	}
+	for i, v := range graph {
+		if v > 0 && v != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// run fills the tensor from m.crop and runs the graph.
+func (m *model) run() error {
+	m.fill(m.in.GetData(), m.crop)
+	if err := m.session.Run(); err != nil {
+		return fmt.Errorf("facematch: model %s: %w", m.m.ID, err)
+	}
+	return nil
+}
+
+// fill normalises an RGB crop into a tensor of the model's layout and colour order.
+func (m *model) fill(dst []float32, crop []byte) {
+	n := m.w * m.h
+	if m.c == 1 {
+		mean, std := float32(m.m.Input.Mean[0]), float32(m.m.Input.Std[0])
+		for i := range n {
+			p := crop[3*i : 3*i+3 : 3*i+3]
+			dst[i] = (.299*float32(p[0]) + .587*float32(p[1]) + .114*float32(p[2]) - mean) / std
+		}
+		return
+	}
+	first, last := 0, 2
+	if m.m.Input.Colour == "BGR" {
+		first, last = 2, 0
+	}
+	if m.m.Input.Layout == "NCHW" {
+		a, b, c := dst[:n], dst[n:2*n], dst[2*n:3*n]
+		for i := range n {
+			p := crop[3*i : 3*i+3 : 3*i+3]
+			a[i], b[i], c[i] = m.lut[0][p[first]], m.lut[1][p[1]], m.lut[2][p[last]]
+		}
+		return
+	}
+	for i := range n {
+		p, q := crop[3*i:3*i+3:3*i+3], dst[3*i:3*i+3:3*i+3]
+		q[0], q[1], q[2] = m.lut[0][p[first]], m.lut[1][p[1]], m.lut[2][p[last]]
+	}
+}
+
+func (m *model) selfTest() error {
+	for _, s := range m.m.SelfTest {
+		selfTestInput(m.in.GetData(), s.Seed)
+		if err := m.session.Run(); err != nil {
+			return fmt.Errorf("facematch: model %s: %w", m.m.ID, err)
+		}
+		var got []float32
+		for i, o := range m.m.Outputs {
+			if o.Name == s.Output {
+				got = m.out[i].GetData()
+			}
+		}
+		if len(got) < len(s.Expected) {
+			return refuse("model %s: self-test: no output %q of %d values", m.m.ID, s.Output, len(s.Expected))
+		}
+		for i, want := range s.Expected {
+			if d := math.Abs(float64(got[i]) - want); !(d <= s.Tolerance) {
+				return refuse("model %s: self-test: value %d is off by %.2g", m.m.ID, i, d)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *model) wipe() {
+	clear(m.crop)
+	if m.in != nil {
+		clear(m.in.GetData())
+	}
+	for _, t := range m.out {
+		clear(t.GetData())
+	}
+}
+
+func (m *model) close() {
+	m.wipe()
+	if m.session != nil {
+		m.session.Destroy()
+		m.session = nil
+	}
+	if m.in != nil {
+		m.in.Destroy()
+		m.in = nil
+	}
+	for _, t := range m.out {
+		t.Destroy()
+	}
+	m.out = nil
+}
+
+// Engine runs the models of one pack. It serves one goroutine at a time.
+type Engine struct {
+	info                                      Info
+	detector, marks, embedder, pad, pose, eye *model
+	padThreshold                              float64
+	rs                                        resampler
+	found                                     []Detection
+	frame                                     Image
+	open                                      bool
+}
+
+// Open loads the models, runs their self-tests and one warm-up each. threads is the number of
+// threads of one model call; 1 is the fastest for the whole frame on two shared cores.
+func Open(p *Pack, threads int) (_ *Engine, err error) {
+	if threads < 1 || threads > 64 {
+		return nil, fmt.Errorf("facematch: %d threads", threads)
+	}
+	if err := openEnvironment(p.library); err != nil {
+		return nil, err
+	}
+	e := &Engine{info: p.info, open: true, found: make([]Detection, 0, maxFaces)}
+	defer func() {
+		if err != nil {
+			e.Close()
+		}
+	}()
+	for role, dst := range map[Role]**model{
+		RoleDetector: &e.detector, RoleLandmarks: &e.marks, RoleEmbedder: &e.embedder, RolePAD: &e.pad, RolePose: &e.pose, RoleEyes: &e.eye,
+	} {
+		if *dst, err = newModel(p.models[role], p.graphs[role], threads); err != nil {
+			return nil, err
+		}
+		if err = (*dst).selfTest(); err != nil {
+			return nil, err
+		}
+		(*dst).wipe()
+	}
+	e.padThreshold = e.pad.m.PAD.Threshold
+	return e, nil
+}
+
+// Info tells which pack runs.
+func (e *Engine) Info() Info { return e.info }
+
+// Wipe overwrites every buffer that held a picture, a crop or a template.
+func (e *Engine) Wipe() {
+	for _, m := range e.models() {
+		if m != nil {
+			m.wipe()
+		}
+	}
+	e.frame.Wipe()
+	e.rs.wipe()
+	clear(e.found[:cap(e.found)])
+}
+
+func (e *Engine) models() [6]*model {
+	return [6]*model{e.detector, e.marks, e.embedder, e.pad, e.pose, e.eye}
+}
+
+// Close wipes and frees everything. It may be called more than once.
+func (e *Engine) Close() error {
+	if !e.open {
+		return nil
+	}
+	e.open = false
+	e.Wipe()
+	for _, m := range e.models() {
+		if m != nil {
+			m.close()
+		}
+	}
+	if err := closeEnvironment(); err != nil {
+		return fmt.Errorf("facematch: %w", err)
+	}
+	return nil
+}
