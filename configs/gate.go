@@ -1,0 +1,364 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Gate is the configuration of one gate: egated and its inspectors read the same file. Relative
+// paths start at the folder of the file; times are written with their unit ("20s").
+type Gate struct {
+	Site      string   `yaml:"site"`      // name of the site, as in the topics
+	Gate      string   `yaml:"gate"`      // name of the gate, unique at the site
+	Simulated bool     `yaml:"simulated"` // marks every page and event
+	Topology  string   `yaml:"topology"`  // mantrap or one-step
+	StateDir  string   `yaml:"state_dir"` // journal and cursors; nothing personal
+	Languages []string `yaml:"languages"` // of the traveller screen, the first is the default
+
+	Keys     Keys     `yaml:"keys"`
+	Link     Link     `yaml:"link"`
+	Display  Display  `yaml:"display"`
+	Lines    Lines    `yaml:"lines"`
+	Doors    Doors    `yaml:"doors"`
+	Devices  Devices  `yaml:"devices"`
+	Inspect  Inspect  `yaml:"inspect"`
+	Limits   Limits   `yaml:"limits"`
+	Watchdog Watchdog `yaml:"watchdog"`
+}
+
+// Keys are files of one line of hexadecimal digits.
+type Keys struct {
+	Gate       string `yaml:"gate"`        // Ed25519 seed of this gate, readable by its user only
+	Centre     string `yaml:"centre"`      // Ed25519 public key of the centre: orders, leases, answers, acknowledgements
+	CentreSeal string `yaml:"centre_seal"` // HPKE public key of the centre: look-ups
+}
+
+// Link is the way to the broker.
+type Link struct {
+	Broker       string `yaml:"broker"` // tcp://host:port (loopback only) or tls://host:port
+	CAFile       string `yaml:"ca_file,omitempty"`
+	CertFile     string `yaml:"cert_file,omitempty"`
+	CertKeyFile  string `yaml:"cert_key_file,omitempty"`
+	User         string `yaml:"user,omitempty"`
+	PasswordFile string `yaml:"password_file,omitempty"`
+}
+
+// Display is the traveller screen.
+type Display struct {
+	Listen string `yaml:"listen"` // loopback host:port
+}
+
+// Lines are the digital lines of the gate.
+type Lines struct {
+	Driver  string          `yaml:"driver"` // gpio or simhal
+	Device  string          `yaml:"device"` // gpio: /dev/gpiochipN; simhal: unix socket
+	Inputs  map[string]Line `yaml:"inputs"`
+	Outputs map[string]Line `yaml:"outputs"`
+}
+
+// Line is how a logical name is wired. The zero value is an active-high line with no bias whose
+// number is given by the driver (simhal).
+type Line struct {
+	Pin       *int   `yaml:"pin,omitempty"` // offset on the chip; gpio only
+	ActiveLow bool   `yaml:"active_low,omitempty"`
+	Bias      string `yaml:"bias,omitempty"` // none, pull-up or pull-down; inputs only
+}
+
+// Doors are the drives.
+type Doors struct {
+	Pulse  time.Duration `yaml:"pulse"`  // length of an open or close pulse
+	Travel time.Duration `yaml:"travel"` // from one end contact to the other at the latest
+}
+
+// Devices are what the inspectors are leased.
+type Devices struct {
+	Scanner Device `yaml:"scanner"` // driver mrzscan
+	NFC     Device `yaml:"nfc"`     // driver pn532 or pcsc
+	Camera  Camera `yaml:"camera"`
+}
+
+// Device is a serial device.
+type Device struct {
+	Driver string `yaml:"driver"`
+	Device string `yaml:"device"`
+	Baud   int    `yaml:"baud,omitempty"`
+}
+
+// Camera is the live camera.
+type Camera struct {
+	Driver string `yaml:"driver"` // v4l2 or simhal
+	Device string `yaml:"device"`
+	Width  int    `yaml:"width"`
+	Height int    `yaml:"height"`
+}
+
+// Inspect configures egate-inspect.
+type Inspect struct {
+	Program  string `yaml:"program"`             // egate-inspect; default: beside egated
+	Models   string `yaml:"models"`              // folder of the model pack
+	ModelKey string `yaml:"model_key,omitempty"` // Ed25519 public key of the pack; needed outside simulation
+	Trust    string `yaml:"trust"`               // signed trust bundle: CSCA certificates and CRLs
+	TrustKey string `yaml:"trust_key"`           // Ed25519 public key of the bundle
+	Policy   string `yaml:"policy,omitempty"`    // policy file; default: the built-in policy
+	AllowBAC bool   `yaml:"allow_bac"`           // documents without PACE may be read
+	Threads  int    `yaml:"threads"`             // of the inference runtime
+}
+
+// Limits of the stages. Every stage has one (design: a passage, stage by stage).
+type Limits struct {
+	Document   time.Duration `yaml:"document"`    // document laid and MRZ read, per try
+	Chip       time.Duration `yaml:"chip"`        // chip read
+	Lookup     time.Duration `yaml:"lookup"`      // answer of the centre
+	Lift       time.Duration `yaml:"lift"`        // document lifted after the check
+	NoShow     time.Duration `yaml:"no_show"`     // entry door stands open for nobody
+	Secure     time.Duration `yaml:"secure"`      // entry closed, exactly one person
+	Capture    time.Duration `yaml:"capture"`     // live frames
+	Decide     time.Duration `yaml:"decide"`      // verdict after the capture
+	Release    time.Duration `yaml:"release"`     // exit door open until the person is out
+	Clear      time.Duration `yaml:"clear"`       // doors closed, mantrap empty
+	LeaveBack  time.Duration `yaml:"leave_back"`  // way back to the side of origin, per try
+	Referral   time.Duration `yaml:"referral"`    // an officer decides (P-08: the way back opens by itself at the cap)
+	Commit     time.Duration `yaml:"commit"`      // evidence on disk
+	LeaseGrace time.Duration `yaml:"lease_grace"` // without a valid lease until the gate closes for new travellers
+	Warm       time.Duration `yaml:"warm"`        // an inspector says that it is ready
+	Beat       time.Duration `yaml:"beat"`        // silence of an inspector
+	Recover    time.Duration `yaml:"recover"`     // proving the mantrap empty after a start
+}
+
+// Watchdog is the hardware watchdog; an empty device means none.
+type Watchdog struct {
+	Device string `yaml:"device,omitempty"`
+}
+
+// Names of the lines of a mantrap. Beams of the mantrap follow as beam_01 …
+var (
+	mantrapInputs = []string{"entry_closed", "entry_open", "exit_closed", "exit_open", "entry_beam", "exit_beam",
+		"fire_ok", "tamper_ok", "exit_request"}
+	mantrapOutputs = []string{"entry_open_pulse", "entry_close_pulse", "exit_open_pulse", "exit_close_pulse",
+		"entry_lock", "exit_lock", "release", "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon",
+		"light_r", "light_g", "light_b"}
+	plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	beamName  = regexp.MustCompile(`^beam_[0-9]{2}$`)
+	langTag   = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+)
+
+// exampleGate is what errors point to.
+const exampleGate = "configs/gate.yaml"
+
+// Defaults are the values of a gate in service.
+func Defaults() Gate {
+	return Gate{
+		Topology:  "mantrap",
+		Languages: []string{"en", "fr", "es", "de", "ar", "uk"},
+		Doors:     Doors{Pulse: 150 * time.Millisecond, Travel: 4 * time.Second},
+		Devices:   Devices{Camera: Camera{Width: 720, Height: 960}},
+		Inspect:   Inspect{Threads: 1},
+		Limits: Limits{
+			Document: 30 * time.Second, Chip: 25 * time.Second, Lookup: 5 * time.Second, Lift: 10 * time.Second,
+			NoShow: 10 * time.Second, Secure: 8 * time.Second, Capture: 20 * time.Second, Decide: 5 * time.Second,
+			Release: 15 * time.Second, Clear: 8 * time.Second, LeaveBack: 20 * time.Second, Referral: 5 * time.Minute,
+			Commit: 2 * time.Second, LeaseGrace: 15 * time.Second, Warm: 20 * time.Second, Beat: 5 * time.Second,
+			Recover: 10 * time.Second,
+		},
+	}
+}
+
+// Load reads and checks the configuration of a gate. Every error names file, line and cure; all
+// mistakes come at once.
+func Load(path string) (Gate, error) {
+	g := Defaults()
+	f, err := Decode(path, &g, exampleGate)
+	if err != nil {
+		return Gate{}, err
+	}
+	if err := errors.Join(g.check(f.At)...); err != nil {
+		return Gate{}, err
+	}
+	g.resolve(f)
+	return g, nil
+}
+
+// parseGate is Load of bytes.
+func parseGate(path string, raw []byte) (Gate, error) {
+	g := Defaults()
+	f, err := Parse(path, raw, &g, exampleGate)
+	if err != nil {
+		return Gate{}, err
+	}
+	return g, errors.Join(g.check(f.At)...)
+}
+
+func (g *Gate) resolve(f *File) {
+	for _, p := range []*string{&g.StateDir, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Link.CAFile, &g.Link.CertFile,
+		&g.Link.CertKeyFile, &g.Link.PasswordFile, &g.Lines.Device, &g.Devices.Scanner.Device, &g.Devices.NFC.Device,
+		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.ModelKey, &g.Inspect.Trust,
+		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device} {
+		*p = f.Under(*p)
+	}
+}
+
+// check returns every mistake, not only the first.
+func (g *Gate) check(at func(...string) string) (errs []error) {
+	bad := func(where, cure string, arg ...any) { errs = append(errs, fmt.Errorf(where+": "+cure, arg...)) }
+	oneOf := func(val string, key []string, allowed ...string) {
+		if !slices.Contains(allowed, val) {
+			bad(at(key...), "must be one of %v, is %q", allowed, val)
+		}
+	}
+	for key, v := range map[string]string{"site": g.Site, "gate": g.Gate} {
+		if !plainName.MatchString(v) {
+			bad(at(key), "must be 1 to 32 of a-z, 0-9 and \"-\"")
+		}
+	}
+	oneOf(g.Topology, []string{"topology"}, "mantrap", "one-step")
+	for _, f := range []struct {
+		key []string
+		val string
+	}{
+		{[]string{"state_dir"}, g.StateDir}, {[]string{"keys", "gate"}, g.Keys.Gate}, {[]string{"keys", "centre"}, g.Keys.Centre},
+		{[]string{"keys", "centre_seal"}, g.Keys.CentreSeal}, {[]string{"lines", "device"}, g.Lines.Device},
+		{[]string{"devices", "scanner", "device"}, g.Devices.Scanner.Device}, {[]string{"devices", "nfc", "device"}, g.Devices.NFC.Device},
+		{[]string{"devices", "camera", "device"}, g.Devices.Camera.Device}, {[]string{"inspect", "models"}, g.Inspect.Models},
+		{[]string{"inspect", "trust"}, g.Inspect.Trust}, {[]string{"inspect", "trust_key"}, g.Inspect.TrustKey},
+	} {
+		if f.val == "" {
+			bad(at(f.key...), "is missing: name a file, folder or device")
+		}
+	}
+	if len(g.Languages) == 0 {
+		bad(at("languages"), "must list at least one language")
+	}
+	for _, l := range g.Languages {
+		if !langTag.MatchString(l) {
+			bad(at("languages"), "%q is no BCP 47 tag", l)
+		}
+	}
+	g.checkLink(at, bad)
+	if host, _, err := net.SplitHostPort(g.Display.Listen); err != nil {
+		bad(at("display", "listen"), "must be host:port, e.g. 127.0.0.1:8070")
+	} else if !loopback(host) {
+		bad(at("display", "listen"), "must be a loopback address: the screen is on this machine")
+	}
+	oneOf(g.Lines.Driver, []string{"lines", "driver"}, "gpio", "simhal")
+	g.checkLines(at, bad)
+	oneOf(g.Devices.Scanner.Driver, []string{"devices", "scanner", "driver"}, "mrzscan")
+	oneOf(g.Devices.NFC.Driver, []string{"devices", "nfc", "driver"}, "pn532", "pcsc")
+	oneOf(g.Devices.Camera.Driver, []string{"devices", "camera", "driver"}, "v4l2", "simhal")
+	if c := g.Devices.Camera; c.Width < 320 || c.Width > 3840 || c.Height < 320 || c.Height > 3840 {
+		bad(at("devices", "camera"), "width and height must lie between 320 and 3840 pixels")
+	}
+	if !g.Simulated {
+		if g.Lines.Driver == "simhal" || g.Devices.Camera.Driver == "simhal" {
+			bad(at("simulated"), "must be true with the driver simhal: a gate in service has real lines and a real camera")
+		}
+		if g.Inspect.ModelKey == "" {
+			bad(at("inspect", "model_key"), "is missing: a gate in service loads signed model packs only")
+		}
+	}
+	if g.Inspect.Threads < 1 || g.Inspect.Threads > 16 {
+		bad(at("inspect", "threads"), "must lie between 1 and 16")
+	}
+	if g.Doors.Pulse < 50*time.Millisecond || g.Doors.Pulse > 2*time.Second {
+		bad(at("doors", "pulse"), "must lie between 50ms and 2s (D-09), is %s", g.Doors.Pulse)
+	}
+	if g.Doors.Travel < 500*time.Millisecond || g.Doors.Travel > 30*time.Second {
+		bad(at("doors", "travel"), "must lie between 500ms and 30s, is %s", g.Doors.Travel)
+	}
+	for _, l := range g.Limits.list() {
+		if l.val < l.min || l.val > l.max {
+			bad(at("limits", l.key), "must lie between %s and %s, is %s", l.min, l.max, l.val)
+		}
+	}
+	return errs
+}
+
+func (g *Gate) checkLink(at func(...string) string, bad func(string, string, ...any)) {
+	u, err := url.Parse(g.Link.Broker)
+	switch {
+	case err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "tls"}, u.Scheme):
+		bad(at("link", "broker"), "must be tls://host:port, or tcp://host:port on loopback")
+	case u.Scheme == "tcp" && !loopback(u.Hostname()):
+		bad(at("link", "broker"), "tcp is for loopback only: use tls://%s with ca_file, cert_file and cert_key_file", u.Host)
+	case u.Scheme == "tls" && g.Link.CAFile == "":
+		bad(at("link", "ca_file"), "is missing: tls needs the broker's certificate authority")
+	}
+	if (g.Link.CertFile == "") != (g.Link.CertKeyFile == "") {
+		bad(at("link"), "cert_file and cert_key_file belong together")
+	}
+}
+
+func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ...any)) {
+	used := map[int]string{}
+	side := func(key string, have map[string]Line, need []string, beams bool) {
+		for _, n := range need {
+			if _, ok := have[n]; !ok {
+				bad(at("lines", key), "line %q is missing", n)
+			}
+		}
+		names := make([]string, 0, len(have))
+		for n := range have {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		for _, n := range names {
+			l := have[n]
+			switch {
+			case !slices.Contains(need, n) && !(beams && beamName.MatchString(n)):
+				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " and beam_01 …"}[beams])
+			case g.Lines.Driver == "gpio" && (l.Pin == nil || *l.Pin < 0 || *l.Pin > 1023):
+				bad(at("lines", key, n), "needs pin: the offset of the line on %s", g.Lines.Device)
+			case l.Bias != "" && (!beams || !slices.Contains([]string{"none", "pull-up", "pull-down"}, l.Bias)):
+				bad(at("lines", key, n), "bias must be none, pull-up or pull-down, and belongs to inputs")
+			}
+			if l.Pin != nil {
+				if o, twice := used[*l.Pin]; twice {
+					bad(at("lines", key, n), "pin %d is wired to %s already", *l.Pin, o)
+				}
+				used[*l.Pin] = n
+			}
+		}
+	}
+	side("inputs", g.Lines.Inputs, mantrapInputs, true)
+	side("outputs", g.Lines.Outputs, mantrapOutputs, false)
+	n := 0
+	for name := range g.Lines.Inputs {
+		if beamName.MatchString(name) {
+			n++
+		}
+	}
+	if n < 4 {
+		bad(at("lines", "inputs"), "at least 4 beams are needed to count people, %d are listed", n)
+	}
+}
+
+type limit struct {
+	key           string
+	val, min, max time.Duration
+}
+
+func (l Limits) list() []limit {
+	s := time.Second
+	return []limit{
+		{"document", l.Document, 5 * s, 120 * s}, {"chip", l.Chip, 5 * s, 60 * s}, {"lookup", l.Lookup, s, 30 * s},
+		{"lift", l.Lift, 2 * s, 60 * s}, {"no_show", l.NoShow, 3 * s, 60 * s}, {"secure", l.Secure, 3 * s, 60 * s},
+		{"capture", l.Capture, 5 * s, 60 * s}, {"decide", l.Decide, s, 30 * s}, {"release", l.Release, 3 * s, 60 * s},
+		{"clear", l.Clear, 2 * s, 60 * s}, {"leave_back", l.LeaveBack, 3 * s, 120 * s}, {"referral", l.Referral, 10 * s, 15 * 60 * s},
+		{"commit", l.Commit, 200 * time.Millisecond, 10 * s}, {"lease_grace", l.LeaseGrace, 2 * s, 60 * s}, {"warm", l.Warm, 2 * s, 60 * s},
+		{"beat", l.Beat, 2 * s, 15 * s}, {"recover", l.Recover, 2 * s, 60 * s},
+	}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
