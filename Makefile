@@ -1,0 +1,63 @@
+# egate: everything a person does with the checkout. `make help` lists it.
+SHELL := /bin/sh
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X egate/internal/buildinfo.Version=$(VERSION)
+GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
+WEB := console/web/dist/app/index.html
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what a clean Debian 12 lacks: packages, npm and Go modules, models
+	@deploy/setup/setup.sh
+
+$(WEB): $(shell find console/web/src console/web/public console/web/index.html console/web/package-lock.json console/web/vite.config.ts console/web/tsconfig.json -type f 2>/dev/null)
+	@echo "build: officers' pages"
+	@cd console/web && npm run --silent build
+	@touch $@
+
+.PHONY: web
+web: setup $(WEB) ## Build the officers' pages
+
+.PHONY: build
+build: web ## Build the five programs into bin/
+	@echo "build: egated (static, CGO_ENABLED=0)"
+	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/egated ./cmd/egated
+	@echo "build: egate-inspect egate-console egatectl egate-sim"
+	@go build $(GOFLAGS_BUILD) -o bin/ ./cmd/egate-inspect ./cmd/egate-console ./cmd/egatectl ./cmd/egate-sim
+
+.PHONY: run
+run: build ## Run a simulated gate with travellers; ONCE=1 plays all scenarios once and ends
+	@exec bin/egate-sim run $(if $(ONCE),--once) $(ARGS)
+
+.PHONY: test
+test: build ## All tests: race detector, explorer, real binaries, Mosquitto, chromium
+	@deploy/setup/test.sh
+
+.PHONY: check
+check: ## Formatting, vet and a build for every board
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt is needed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@go vet ./...
+	@for a in amd64 arm64 arm; do CGO_ENABLED=0 GOARCH=$$a go build -o /dev/null ./cmd/egated && echo "check: egated builds for $$a without cgo"; done
+
+.PHONY: bench
+bench: web ## Benchmarks: figures and ratios of one run
+	@go test -run '^$$' -bench . -benchmem ./bench/...
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (default 30s)
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -h '^func Fuzz' $$p/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "fuzz: $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p || exit 1; done; done
+
+.PHONY: models
+models: setup ## Fetch the demonstration models (verified by SHA-256)
+
+.PHONY: clean
+clean: ## Remove what was built; the cache of downloads stays
+	@rm -rf bin artefacts console/web/dist/app
