@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"egate/configs"
 )
 
 // Config is the console's configuration file. Relative paths are taken from the folder of the file.
@@ -63,68 +58,47 @@ type GateConfig struct {
 
 // Limits of the configuration.
 const (
-	maxConfig      = 256 << 10 // bytes of the file
-	maxGates       = 32        // of one line: what a desk can show
+	maxGates       = 32 // of one line: what a desk can show
 	maxIdleOpen    = 60 * time.Second
 	minIdleOpen    = 5 * time.Second
 	defaultIdleOut = 15 * time.Minute
 )
 
+// exampleConfig is what errors point to.
+const exampleConfig = "configs/console.example.yaml"
+
 var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // LoadConfig reads and checks a configuration. Every error names file, line and cure.
 func LoadConfig(path string) (Config, error) {
-	f, err := os.Open(path)
+	c := Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut}
+	f, err := configs.Decode(path, &c, exampleConfig)
 	if err != nil {
-		return Config{}, fmt.Errorf("egate-console: config: %w", err)
+		return Config{}, fmt.Errorf("egate-console: %w", err)
 	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return Config{}, fmt.Errorf("egate-console: config: %w", err)
-	}
-	if len(raw) > maxConfig {
-		return Config{}, fmt.Errorf("egate-console: config: %s: longer than %d bytes", path, maxConfig)
-	}
-	return parseConfig(path, raw)
+	return c.finish(f)
 }
 
 func parseConfig(path string, raw []byte) (Config, error) {
 	c := Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut}
-	dec := yaml.NewDecoder(bytes.NewReader(raw))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil {
-		return Config{}, located(path, err)
-	}
-	var extra any
-	if err := dec.Decode(&extra); !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("%s: one document is expected, there are more: remove what follows \"---\"", path)
-	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(raw, &root); err != nil {
-		return Config{}, located(path, err)
-	}
-	at := func(key ...string) string {
-		return fmt.Sprintf("%s:%d: %s", path, lineOf(&root, key), strings.Join(key, "."))
-	}
-	if err := errors.Join(c.check(at)...); err != nil {
+	f, err := configs.Parse(path, raw, &c, exampleConfig)
+	if err != nil {
 		return Config{}, err
 	}
-	dir := filepath.Dir(path)
-	for _, p := range []*string{&c.DataDir, &c.KeyFile, &c.SealKeyFile, &c.OfficersFile, &c.WatchList, &c.Broker.CAFile, &c.Broker.CertFile, &c.Broker.CertKey} {
-		*p = under(dir, *p)
-	}
-	for i := range c.Gates {
-		c.Gates[i].KeyFile = under(dir, c.Gates[i].KeyFile)
-	}
-	return c, nil
+	return c.finish(f)
 }
 
-func under(dir, p string) string {
-	if p == "" || filepath.IsAbs(p) {
-		return p
+func (c Config) finish(f *configs.File) (Config, error) {
+	if err := errors.Join(c.check(f.At)...); err != nil {
+		return Config{}, err
 	}
-	return filepath.Join(dir, p)
+	for _, p := range []*string{&c.DataDir, &c.KeyFile, &c.SealKeyFile, &c.OfficersFile, &c.WatchList, &c.Broker.CAFile, &c.Broker.CertFile, &c.Broker.CertKey} {
+		*p = f.Under(*p)
+	}
+	for i := range c.Gates {
+		c.Gates[i].KeyFile = f.Under(c.Gates[i].KeyFile)
+	}
+	return c, nil
 }
 
 // check returns every mistake, not only the first.
@@ -184,43 +158,4 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 		seen[g.Name] = true
 	}
 	return errs
-}
-
-// lineOf finds the line of a key, or of its nearest parent that exists.
-func lineOf(n *yaml.Node, key []string) int {
-	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
-		n = n.Content[0]
-	}
-	if n.Kind == yaml.MappingNode && len(key) > 0 {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key[0] {
-				if len(key) == 1 {
-					return n.Content[i].Line
-				}
-				return lineOf(n.Content[i+1], key[1:])
-			}
-		}
-	}
-	return max(1, n.Line)
-}
-
-// located turns yaml's "line 3: …" into file:3: with a cure for the commonest mistake.
-func located(path string, err error) error {
-	msgs := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
-	var t *yaml.TypeError
-	if errors.As(err, &t) {
-		msgs = t.Errors
-	}
-	var errs []error
-	for _, m := range msgs {
-		line := 1
-		if n, _ := fmt.Sscanf(m, "line %d:", &line); n == 1 {
-			_, m, _ = strings.Cut(m, ": ")
-		}
-		if strings.Contains(m, "not found in type") {
-			m = strings.Fields(m)[1] + " is no key of this file: see configs/console.example.yaml"
-		}
-		errs = append(errs, fmt.Errorf("%s:%d: %s", path, line, m))
-	}
-	return errors.Join(errs...)
 }

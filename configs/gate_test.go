@@ -1,0 +1,95 @@
+package configs
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// O-09: the simulation differs from service in drivers, device paths and limit values only.
+func TestSimDiffersInDriversPathsAndLimitsOnly(t *testing.T) {
+	g, err := Example(GateYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Example(SimYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Paths, drivers and limits are levelled; what then differs is a difference of behaviour.
+	s.Simulated, s.StateDir, s.Keys, s.Link, s.Watchdog, s.Limits, s.Doors = g.Simulated, g.StateDir, g.Keys, g.Link, g.Watchdog, g.Limits, g.Doors
+	s.Inspect.Models, s.Inspect.ModelKey, s.Inspect.Trust, s.Inspect.TrustKey = g.Inspect.Models, g.Inspect.ModelKey, g.Inspect.Trust, g.Inspect.TrustKey
+	s.Devices.Scanner.Device, s.Devices.NFC.Device = g.Devices.Scanner.Device, g.Devices.NFC.Device
+	s.Devices.Camera.Driver, s.Devices.Camera.Device = g.Devices.Camera.Driver, g.Devices.Camera.Device
+	s.Lines.Driver, s.Lines.Device = g.Lines.Driver, g.Lines.Device
+	for _, m := range []map[string]Line{g.Lines.Inputs, g.Lines.Outputs, s.Lines.Inputs, s.Lines.Outputs} {
+		for k := range m {
+			m[k] = Line{}
+		}
+	}
+	if !reflect.DeepEqual(g, s) {
+		t.Errorf("the profiles differ in more:\n%+v\n%+v", g, s)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	base := string(SimYAML)
+	for name, c := range map[string]struct{ old, new, want string }{
+		"unknown key":      {"topology: mantrap", "topologie: mantrap", "topologie is no key"},
+		"unit missing":     {"pulse: 150ms", "pulse: 150", "unit"},
+		"out of range":     {"capture: 20s", "capture: 1s", "limits.capture: must lie between"},
+		"bad driver":       {"driver: pn532", "driver: pn533", "devices.nfc.driver: must be one of"},
+		"remote plain":     {"tcp://127.0.0.1:1883", "tcp://10.0.0.1:1883", "loopback only"},
+		"screen outside":   {"listen: 127.0.0.1:8070", "listen: 0.0.0.0:8070", "loopback address"},
+		"missing line":     {"    fire_ok: {}\n", "", `line "fire_ok" is missing`},
+		"unknown line":     {"    fire_ok: {}\n", "    fire_ok: {}\n    door_bell: {}\n", "no line of this topology"},
+		"sim in service":   {"simulated: true", "simulated: false", "simhal"},
+		"two documents":    {"site: example", "site: example\n---\nsite: other", "one document"},
+		"wrong type":       {"threads: 1", "threads: many", "into int"},
+		"bad gate name":    {"gate: gate-1", "gate: Gate_1", "must be 1 to 32"},
+		"pulse over cap":   {"pulse: 150ms", "pulse: 3s", "D-09"},
+		"key file missing": {"  gate: keys/gate-1.key        # Ed25519 seed of this gate, readable by its user only\n", "", "keys.gate: is missing"},
+	} {
+		raw := strings.Replace(base, c.old, c.new, 1)
+		if raw == base {
+			t.Fatalf("%s: nothing replaced", name)
+		}
+		_, err := parseGate("sim.yaml", []byte(raw))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "sim.yaml:") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLineNumbers(t *testing.T) {
+	raw := strings.Replace(string(SimYAML), "capture: 20s", "capture: 1s", 1)
+	line := 1 + strings.Count(raw[:strings.Index(raw, "capture: 1s")], "\n")
+	_, err := parseGate("x.yaml", []byte(raw))
+	if want := "x.yaml:" + strconv.Itoa(line) + ": limits.capture"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("want %s in %v", want, err)
+	}
+}
+
+func TestPathsStartAtTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gate.yaml")
+	if err := os.WriteFile(path, SimYAML, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.StateDir != filepath.Join(dir, "state/gate-1") || g.Devices.NFC.Device != filepath.Join(dir, "dev/gate-1-nfc") {
+		t.Errorf("%s %s", g.StateDir, g.Devices.NFC.Device)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(GateYAML)
+	f.Add(SimYAML)
+	f.Fuzz(func(t *testing.T, raw []byte) { _, _ = parseGate("f.yaml", raw) })
+}
