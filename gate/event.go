@@ -1,0 +1,144 @@
+package gate
+
+import "egate/verdict"
+
+// Kind is a kind of event.
+type Kind uint8
+
+// Events, past tense: what has happened.
+const (
+	EvNone Kind = iota
+	EvStarted
+	// Sensors.
+	EvDoorMoved  // Door, Pos
+	EvBeamed     // Door, Tri
+	EvCounted    // Count
+	EvObject     // On
+	EvFire       // Tri, High is healthy
+	EvExitButton // the button in the mantrap: towards the side of origin
+	EvFault      // On: a fault that forbids new travellers is active
+	// The traveller's screen.
+	EvAccepted
+	EvDeclined
+	EvMore
+	// Inspectors: Slot.
+	EvReady
+	EvLaid       // document present
+	EvLifted     // document gone
+	EvPrompt     // Reason: why no zone was read
+	EvChecked    // Outcome, Reason
+	EvHeads      // N
+	EvTrackLost  //
+	EvVerdict    // Outcome, Reason
+	EvReaderFree // the inspector gave scanner and reader back
+	EvCameraFree //
+	EvExited     // its process is gone
+	EvSilent     // its heartbeat stopped, or it spoke out of order
+	EvBroken     // it reports a device fault
+	// The centre and the desk.
+	EvLease // On
+	EvOrder // Order, Lane, Mine, Ref
+	// Time and evidence.
+	EvTimer     // Timer
+	EvCommitted // N: number of the grant
+	EvCommitFailed
+	kindEnd
+)
+
+var kindNames = [...]string{"none", "started", "door_moved", "beamed", "counted", "object", "fire", "exit_button", "fault", "accepted", "declined", "more",
+	"ready", "laid", "lifted", "prompt", "checked", "heads", "track_lost", "verdict", "reader_free", "camera_free", "exited", "silent", "broken",
+	"lease", "order", "timer", "committed", "commit_failed"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "?"
+}
+
+// Order is an officer's order; its signature, session and expiry have been checked before (O-03).
+type Order uint8
+
+// Orders.
+const (
+	OrderNone Order = iota
+	OrderTake
+	OrderReturn
+	OrderAccept
+	OrderSendBack
+	OrderHold
+	OrderOpenGate
+	OrderCloseGate
+	OrderReset
+	OrderOpenEntry
+	OrderOpenExit
+	OrderRelease
+	OrderEndEmergency
+	OrderSelfTest
+	orderEnd
+)
+
+// Timer is one of the timers that actions start. Starting one again replaces it.
+type Timer uint8
+
+// Timers.
+const (
+	TimerNone Timer = iota
+	TimerReception
+	TimerPassage
+	TimerCommit
+	TimerEntry // travel and closing of the entry door
+	TimerExit
+	TimerGuard  // the entry beam has cleared
+	TimerGuardX // the exit beam has cleared
+	TimerRecover
+	TimerSlot1
+	TimerSlot2
+	timerEnd
+)
+
+// Limit names a duration of the configuration.
+type Limit uint8
+
+// Limits.
+const (
+	LimitNone Limit = iota
+	LimitDocument
+	LimitChip
+	LimitLift
+	LimitNoShow
+	LimitSecure
+	LimitCapture
+	LimitRelease
+	LimitClear
+	LimitLeave
+	LimitReferral
+	LimitNote // how long a closing word stays on the screen
+	LimitCommit
+	LimitTravel
+	LimitRetry // pause before a blocked door is tried again
+	LimitGuard // after a safety beam has cleared
+	LimitRecover
+	LimitWarm
+	LimitExit // an inspector that was told to end
+	limitEnd
+)
+
+// Event is one event. Only the fields that its kind names are set, so that events compare.
+type Event struct {
+	Kind    Kind
+	Door    Door
+	Pos     Position
+	Tri     Tri
+	Count   Count
+	On      bool
+	Slot    Slot
+	Outcome verdict.Outcome
+	Reason  verdict.Reason
+	Timer   Timer
+	Order   Order
+	Lane    Lane  // whose referral an order is about
+	Mine    bool  // the officer owns that referral, and the dossier is the one that was shown
+	Ref     uint8 // echoed by the answer to an order
+	N       uint8
+}
