@@ -144,6 +144,14 @@ func TestC11ScannerLostAndBack(t *testing.T) {
 func TestNoiseCancelClose(t *testing.T) {
 	e, link := glass(t)
 	s := connect(t, link)
+	if err := e.Lay(specimen); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, s, hal.ScanPresent, hal.ScanMRZ)
+	if err := e.Lift(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, s, hal.ScanRemoved)
 	if err := e.Raw([]byte("\x00\x55\xaa?" + specimen[0] + "\r\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,13 @@ func (l *Line) plug() error {
 	if fi, err := os.Lstat(l.link); err == nil && fi.Mode()&os.ModeSymlink == 0 {
 		return fmt.Errorf("serialend: %s is there and no symbolic link", l.link)
 	}
-	master, slave, err := pty.Open()
+	blocking, slave, err := pty.Open()
 	if err != nil {
+		return fmt.Errorf("serialend: %w", err)
+	}
+	master, err := pollable(blocking)
+	if err != nil {
+		slave.Close()
 		return fmt.Errorf("serialend: %w", err)
 	}
 	fail := func(err error) error {
@@ -80,6 +85,20 @@ func (l *Line) plug() error {
 	l.master, l.slave = master, slave
 	close(l.plugged)
 	return nil
+}
+
+// pollable exchanges a file for one whose Close ends a Read and a Write that are blocked.
+func pollable(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // Unplug takes the device away: link and terminal are gone, whoever has it open gets a hang-up.
