@@ -1,0 +1,201 @@
+package health
+
+import "time"
+
+// Code names a fault. Its text is stable: it stands in events, health documents and the manual.
+type Code string
+
+// Codes.
+const (
+	ScannerLost           Code = "scanner_lost"
+	NFCLost               Code = "nfc_lost"
+	CameraLost            Code = "camera_lost"
+	CameraFrozen          Code = "camera_frozen"
+	LinesLost             Code = "lines_lost"
+	LinesEdgeLost         Code = "lines_edge_lost"
+	BeamStuck             Code = "beam_stuck"
+	BeamBlind             Code = "beam_blind"
+	BeamFlicker           Code = "beam_flicker"
+	DoorContactImplause   Code = "door_contact_implausible"
+	DoorLate              Code = "door_position_late"
+	DoorBlocked           Code = "door_blocked"
+	DoorForced            Code = "door_forced"
+	DoorRefused           Code = "door_command_refused"
+	DisplaySilent         Code = "display_silent"
+	InspectorCrash        Code = "inspector_crash"
+	InspectorStart        Code = "inspector_start"
+	InspectorSilent       Code = "inspector_silent"
+	SandboxWeak           Code = "sandbox_weak"
+	ModelsMissing         Code = "models_missing"
+	TrustMissing          Code = "trust_missing"
+	TrustStale            Code = "trust_stale"
+	JournalFailed         Code = "journal_failed"
+	DiskFull              Code = "disk_full"
+	DiskLow               Code = "disk_low"
+	BrokerUnreachable     Code = "broker_unreachable"
+	MessageRefused        Code = "message_refused"
+	LeaseLost             Code = "lease_lost"
+	Tamper                Code = "tamper"
+	Fire                  Code = "fire"
+	Watchdog              Code = "watchdog"
+	ClockUnset            Code = "clock_unset"
+	ObjectLeft            Code = "object_left"
+	PersonTrapped         Code = "person_trapped"
+	DemoModels            Code = "demo_models"
+	Simulation            Code = "simulation"
+	ConfigurationMismatch Code = "configuration_mismatch"
+	InternalFault         Code = "internal_fault"
+	// Unlisted stands in the catalogue for any code that is not in it.
+	Unlisted Code = "unlisted"
+)
+
+// Parts that faults are raised on, beside lines and beams, which go by their names.
+const (
+	PartScanner    = "document_scanner"
+	PartNFC        = "chip_reader"
+	PartCamera     = "camera"
+	PartLines      = "lines"
+	PartEntry      = "entry_door"
+	PartExit       = "exit_door"
+	PartMantrap    = "mantrap"
+	PartDisplay    = "screen"
+	PartInspector  = "inspector"
+	PartJournal    = "journal"
+	PartLink       = "link"
+	PartController = "controller"
+	PartEnclosure  = "enclosure"
+	PartFireLoop   = "fire_loop"
+)
+
+// Entry is what the catalogue says of one code.
+type Entry struct {
+	Code     Code
+	Severity Severity
+	Blocks   bool // no new travellers; whoever is inside can always leave to the side of origin
+	Clears   Clearer
+	// TimeToVisible is how long the fault must last before it shows and blocks.
+	TimeToVisible time.Duration
+	Means         string // what was observed
+	Safe          string // what the gate does meanwhile
+	Cause         string // likely causes
+	Test          string // how to find out
+	Cure          string // what to do, with the spare part
+}
+
+// Lookup finds the entry of a code; a code that is not listed has the entry of Unlisted.
+func Lookup(c Code) Entry {
+	if e, ok := byCode[c]; ok {
+		return e
+	}
+	e := byCode[Unlisted]
+	e.Code = c
+	return e
+}
+
+// Catalogue lists every entry in the order of the manual.
+func Catalogue() []Entry { return append([]Entry(nil), catalogue...) }
+
+var byCode = func() map[Code]Entry {
+	m := make(map[Code]Entry, len(catalogue))
+	for _, e := range catalogue {
+		m[e.Code] = e
+	}
+	return m
+}()
+
+// deviceGrace is how long a device may be away before it counts: a USB reset with its enumeration.
+const deviceGrace = 2 * time.Second
+
+var catalogue = []Entry{
+	{ScannerLost, Error, true, Itself, deviceGrace, "the document scanner does not answer on its port",
+		"no new traveller; a passage that is under way goes on", "cable, power, another device on the port",
+		"egatectl diag scanner; the device file of the configuration must exist", "seat the cable; power-cycle the port; replace the scanner and commission it"},
+	{NFCLost, Error, true, Itself, deviceGrace, "the contactless reader does not answer",
+		"no new traveller; a passage that is under way goes on", "cable, power, reader firmware hung",
+		"egatectl diag chip-reader with a test card", "power-cycle the port; replace the reader and commission it"},
+	{CameraLost, Error, true, Itself, deviceGrace, "the live camera cannot be opened or vanished",
+		"no new traveller; who is inside is referred to an officer", "cable, USB power, another process holds it",
+		"egatectl diag camera", "seat the cable; power-cycle the port; replace the camera and commission it"},
+	{CameraFrozen, Error, true, Itself, time.Second, "the camera delivers the same picture or none for more than 2 s",
+		"no new traveller; who is inside is referred to an officer", "camera firmware hung, link too slow",
+		"egatectl diag camera shows the frame rate", "power-cycle the port; replace the camera"},
+	{LinesLost, Danger, true, Itself, 0, "the driver of the digital lines failed: beams, contacts and fire input are unknown",
+		"every signal takes its safe reading: fire reads as alarm, beams as broken, doors as not closed; emergency release",
+		"I/O board lost, line taken by another process", "egatectl diag lines", "check the I/O board and its supply; restart the controller"},
+	{LinesEdgeLost, Warning, false, Itself, 0, "changes of a line were lost between kernel and controller",
+		"the count of persons is unknown until the mantrap is proven empty", "processor overloaded, line flickers",
+		"load of the machine; flicker counters in the health document", "find the flickering line or the load"},
+	{BeamStuck, Error, true, Itself, 0, "one light beam is broken for more than 10 s with both doors closed and nothing else seen",
+		"the mantrap does not count as empty: no new traveller", "dirt, misaligned or dead emitter, something stuck to the frame",
+		"look at the beam named as part; it must follow a hand", "clean, align, replace the light barrier"},
+	{BeamBlind, Warning, false, Maintenance, 0, "one light beam did not break while persons walked through its neighbours, twice",
+		"counting goes on with the other beams", "receiver sees stray light or is bridged", "walk test of the beam named as part",
+		"shield or replace the light barrier"},
+	{BeamFlicker, Warning, false, Itself, 0, "a line changed more than 40 times in 10 s for less than its debounce time",
+		"the changes are ignored", "loose contact, misaligned barrier, interference", "egatectl diag lines shows the counter", "seat the connector, align the barrier"},
+	{DoorContactImplause, Error, true, Itself, 0, "both end contacts of a door are made at once",
+		"the door's position is unknown: it satisfies no guard, the other door does not open across the border", "contact stuck or bridged, cable",
+		"move the leaf by hand and watch both contacts", "replace the contact named as part"},
+	{DoorLate, Error, true, Itself, 0, "a door stood between its end contacts for more than twice its travel time",
+		"the door is not closed: the other door does not open", "worn motor, something in the track, contact misadjusted",
+		"time the door by hand; look at its wear values", "clear the track, adjust the contact, replace motor or belt"},
+	{DoorBlocked, Warning, false, Itself, 0, "a door gave way to something in its path on every try",
+		"the door stays open, the gate asks to clear it and calls an officer", "person or object in the door",
+		"look at the door", "clear the door"},
+	{DoorForced, Danger, true, Officer, 0, "a door left its closed position without an order",
+		"any allow is void, the other door stays shut, alarm at the desk", "pushed by hand, lock broken", "look at the door and its lock",
+		"an officer resets after a look; replace the lock if the door yields"},
+	{DoorRefused, Warning, false, Itself, 0, "the interlock refused a command of the controller",
+		"the command had no effect", "contacts and model disagree: a contact changed between decision and command",
+		"the journal tells the command; test both contacts", "replace the contact if it repeats"},
+	{DisplaySilent, Error, true, Itself, 5 * time.Second, "the traveller screen has not painted for 3 s",
+		"no new traveller; lamps and sound still guide who is inside", "browser crashed, display off", "look at the screen",
+		"the kiosk restarts by itself; power-cycle the display"},
+	{InspectorCrash, Warning, false, Itself, 0, "an inspector ended without saying so",
+		"that traveller is referred to an officer; the next inspector is started", "defective chip or picture, defect in the program",
+		"the fault code and function names in the journal", "report the journal extract to the maker"},
+	{InspectorStart, Error, true, Itself, 0, "an inspector did not become ready in its limit, three times",
+		"no new traveller", "models, trust bundle or devices missing; memory", "egatectl check", "cure what the check names"},
+	{InspectorSilent, Warning, false, Itself, 0, "an inspector's heartbeat stopped and it was ended",
+		"that traveller is referred to an officer", "device driver hangs, processor overloaded", "load of the machine", "replace the device if it repeats"},
+	{SandboxWeak, Warning, false, Restart, 0, "the kernel lacks a part of the sandbox",
+		"inspection goes on with what there is; the level is in the info document", "old kernel", "egatectl check", "install the kernel that the manual names"},
+	{ModelsMissing, Error, true, Itself, 0, "the model pack is missing or not the signed one",
+		"no new traveller", "pack not installed, file damaged", "egatectl check", "install the model pack"},
+	{TrustMissing, Error, true, Itself, 0, "the trust bundle is missing, not signed by the site or older than an accepted one",
+		"no new traveller", "bundle not installed, wrong site", "egatectl trust verify", "install the current bundle"},
+	{TrustStale, Warning, false, Itself, 0, "the trust bundle or a revocation list in it has expired",
+		"documents whose revocation cannot be judged are referred", "no update from the centre", "egatectl trust show", "install the current bundle"},
+	{JournalFailed, Danger, true, Restart, 0, "a record could not be written to the journal",
+		"no grant: nothing opens across the border without its evidence", "disk failed or full", "kernel log; egatectl audit verify",
+		"replace the disk; keep the old one as evidence"},
+	{DiskFull, Error, true, Itself, 0, "less than 16 MiB are free for the journal", "no new traveller; evidence is kept",
+		"broker away for long, other files", "df of the state folder", "restore the link; free space"},
+	{DiskLow, Warning, false, Itself, 0, "less than 256 MiB are free for the journal", "none", "broker away for long", "df of the state folder", "restore the link"},
+	{BrokerUnreachable, Warning, false, Itself, 5 * time.Second, "there is no connection to the broker",
+		"events wait in the journal and none is lost; look-ups get no answer, so that every traveller is referred", "network, broker, certificate",
+		"egatectl diag link", "restore the network; renew the certificate"},
+	{MessageRefused, Warning, false, Itself, 0, "messages with a wrong signature, gate, epoch or session arrived",
+		"they have no effect", "attack, or a centre with the wrong key", "security log", "find the sender; check the keys"},
+	{LeaseLost, Error, true, Itself, 0, "no officer's console has renewed the lease of this gate in time",
+		"no new traveller; who is inside can leave to the side of origin", "officer signed out, console or network down", "sign in at the console", "sign in; restore the console"},
+	{Tamper, Danger, true, Officer, 0, "the enclosure was opened, or a paired device was changed",
+		"no new traveller, alarm at the desk", "service without notice, attack", "look at the gate", "an officer resets after a look; commission changed devices"},
+	{Fire, Danger, true, Officer, 0, "the fire loop is open, or cannot be read",
+		"emergency release: both doors open, transactions are cancelled", "fire alarm, loop cut", "fire panel", "an officer ends the emergency when the loop is closed again"},
+	{Watchdog, Warning, false, Itself, 0, "the hardware watchdog cannot be opened or fed, or it has reset the machine",
+		"the gate works without it", "driver not loaded, device taken", "egatectl check", "load the driver; look for the cause of a reset in the journal"},
+	{ClockUnset, Error, true, Itself, 0, "the wall clock is before the date of the software",
+		"no new traveller: validity and revocation cannot be judged", "no time source, battery of the clock", "timedatectl", "restore the time source; replace the battery"},
+	{ObjectLeft, Warning, true, Itself, 0, "something lies in the mantrap after the person left",
+		"the gate stays closed for the next traveller, the screen asks to take it along, then an officer is called", "luggage forgotten", "look into the mantrap", "take it away by the rules of the site"},
+	{PersonTrapped, Danger, true, Itself, 0, "a person has been in the mantrap past every limit",
+		"the way to the side of origin is open and an officer is called", "does not understand, needs help", "go there", "help"},
+	{DemoModels, Notice, false, Maintenance, 0, "the models are those of the demonstration", "none", "no licensed model pack installed", "egatectl check", "install the site's model pack"},
+	{Simulation, Notice, false, Maintenance, 0, "the gate is simulated: its keys and travellers are", "every page and event says so", "simulated: true in the configuration", "none", "none"},
+	{ConfigurationMismatch, Error, true, Restart, 0, "the configuration does not fit the wiring or the site profile",
+		"no new traveller", "wrong file, changed wiring", "egatectl check lists every mismatch", "correct the configuration"},
+	{InternalFault, Error, true, Restart, 0, "the controller met a state that it should not be able to reach",
+		"no new traveller; who is inside can leave to the side of origin", "defect in the program", "journal", "restart; report the journal extract to the maker"},
+	{Unlisted, Error, true, Restart, 0, "a fault that this catalogue does not list", "no new traveller", "versions of programs differ", "egatectl version", "install one release"},
+}
