@@ -1,0 +1,226 @@
+// Package interlock is the choke point that every door command passes: a decorator over the doors
+// that refuses what live contacts forbid, whatever the model above believes (P-03, D-05).
+//
+// It is the second of three: the invariant in the model, this one, and the electrical one that the
+// manual demands. It knows no grant, no mode and no reason. A refusal is an error for which
+// errors.Is(err, hal.ErrRefused) holds and means that model and contacts disagree.
+package interlock
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"periph.io/x/conn/v3/gpio"
+
+	"egate/hal"
+)
+
+// Inner is a door that can also end a release.
+type Inner interface {
+	hal.Door
+	Restore() error
+}
+
+// Mantrap is the interlock of two doors.
+//
+// Laws: a door opens or is unlocked only while the other is proven closed by its contacts, read now,
+// and has been locked through this interlock, and is not being opened; closing is refused while the
+// door's safety beam is broken or cannot be read; during a release nothing but Release, Restore and
+// dropping locks has effect; Release is never refused and never waits.
+type Mantrap struct {
+	lines hal.Lines
+	doors [2]*guarded
+	mu    sync.Mutex // over check and note of one command, never over a pulse
+	// released is written by Release without mu held.
+	flag  sync.Mutex
+	freed bool
+}
+
+// guarded is one door of a mantrap.
+type guarded struct {
+	m      *Mantrap
+	inner  Inner
+	other  int
+	beam   string
+	locked bool // under m.mu: the lock was energised after the last open
+}
+
+var _ Inner = (*guarded)(nil)
+
+// New puts the interlock over the two doors. The beams are the names of the safety beams in their
+// planes (High = broken). Nothing counts as locked before it was locked through the interlock.
+func New(lines hal.Lines, entry, exit Inner, entryBeam, exitBeam string) *Mantrap {
+	m := &Mantrap{lines: lines, freed: true}
+	m.doors[0] = &guarded{m: m, inner: entry, other: 1, beam: entryBeam}
+	m.doors[1] = &guarded{m: m, inner: exit, other: 0, beam: exitBeam}
+	return m
+}
+
+// Entry is the guarded door to the side of origin.
+func (m *Mantrap) Entry() Inner { return m.doors[0] }
+
+// Exit is the guarded door across the border.
+func (m *Mantrap) Exit() Inner { return m.doors[1] }
+
+// Release frees both doors. Every part is tried whatever becomes of the others.
+func (m *Mantrap) Release() error {
+	m.free(true)
+	first := m.doors[0].inner.Release()
+	if err := m.doors[1].inner.Release(); first == nil {
+		first = err
+	}
+	m.forget()
+	return first
+}
+
+// Restore ends a release. The doors count as unlocked until they are locked again.
+func (m *Mantrap) Restore() error {
+	m.forget()
+	if err := m.doors[0].inner.Restore(); err != nil {
+		return err
+	}
+	m.free(false)
+	return nil
+}
+
+// Released tells whether the doors are released.
+func (m *Mantrap) Released() bool {
+	m.flag.Lock()
+	defer m.flag.Unlock()
+	return m.freed
+}
+
+func (m *Mantrap) free(on bool) {
+	m.flag.Lock()
+	m.freed = on
+	m.flag.Unlock()
+}
+
+func (m *Mantrap) forget() {
+	m.mu.Lock()
+	m.doors[0].locked, m.doors[1].locked = false, false
+	m.mu.Unlock()
+}
+
+// mayOpen checks the law of opening. m.mu is held.
+func (g *guarded) mayOpen(what string) error {
+	o := g.m.doors[g.other]
+	switch {
+	case g.m.Released():
+		return fmt.Errorf("interlock: %s: the doors are released: %w", what, hal.ErrRefused)
+	case !o.locked:
+		return fmt.Errorf("interlock: %s: the other door is not locked: %w", what, hal.ErrRefused)
+	case o.inner.Position() != hal.PositionClosed:
+		return fmt.Errorf("interlock: %s: the other door is not proven closed: %w", what, hal.ErrRefused)
+	}
+	return nil
+}
+
+// Open implements hal.Door.
+func (g *guarded) Open(ctx context.Context) error {
+	g.m.mu.Lock()
+	if err := g.mayOpen("open"); err != nil {
+		g.m.mu.Unlock()
+		return err
+	}
+	g.locked = false // before the pulse: from now on the other door stays shut
+	g.m.mu.Unlock()
+	return g.inner.Open(ctx)
+}
+
+// Close implements hal.Door.
+func (g *guarded) Close(ctx context.Context) error {
+	if g.m.Released() {
+		return fmt.Errorf("interlock: close: the doors are released: %w", hal.ErrRefused)
+	}
+	if err := clearBeam(g.m.lines, g.beam); err != nil {
+		return err
+	}
+	return g.inner.Close(ctx)
+}
+
+// Lock implements hal.Door. Locking is always allowed outside a release; unlocking opens, in law.
+func (g *guarded) Lock(locked bool) error {
+	g.m.mu.Lock()
+	defer g.m.mu.Unlock()
+	if !locked {
+		if !g.m.Released() {
+			if err := g.mayOpen("unlock"); err != nil {
+				return err
+			}
+		}
+		g.locked = false
+		return g.inner.Lock(false)
+	}
+	if g.m.Released() {
+		return fmt.Errorf("interlock: lock: the doors are released: %w", hal.ErrRefused)
+	}
+	if err := g.inner.Lock(true); err != nil {
+		g.locked = false
+		return err
+	}
+	g.locked = true
+	return nil
+}
+
+// Release implements hal.Door: it frees both doors.
+func (g *guarded) Release() error { return g.m.Release() }
+
+// Restore implements Inner.
+func (g *guarded) Restore() error { return g.m.Restore() }
+
+// Position implements hal.Door.
+func (g *guarded) Position() hal.Position { return g.inner.Position() }
+
+// clearBeam refuses while a safety beam is broken or cannot be read (D-05).
+func clearBeam(lines hal.Lines, beam string) error {
+	level, err := lines.Read(beam)
+	if err != nil {
+		return fmt.Errorf("interlock: close: %s cannot be read: %w", beam, hal.ErrRefused)
+	}
+	if level == gpio.High {
+		return fmt.Errorf("interlock: close: %s is broken: %w", beam, hal.ErrRefused)
+	}
+	return nil
+}
+
+// OneStep guards the single door of a gate with a beam-bounded zone before it. Its named invariant
+// replaces the interlock of two doors: the door opens only while the zone is proven occupied by what
+// its prover accepts, read now.
+type OneStep struct {
+	Inner
+	lines hal.Lines
+	beam  string
+	zone  func() bool
+}
+
+// NewOneStep puts the one-step interlock over a door. zone reads the live beams of the zone and
+// tells whether they allow opening; nil refuses always.
+func NewOneStep(lines hal.Lines, door Inner, beam string, zone func() bool) *OneStep {
+	return &OneStep{Inner: door, lines: lines, beam: beam, zone: zone}
+}
+
+// Open implements hal.Door.
+func (o *OneStep) Open(ctx context.Context) error {
+	if o.zone == nil || !o.zone() {
+		return fmt.Errorf("interlock: open: the zone is not proven: %w", hal.ErrRefused)
+	}
+	return o.Inner.Open(ctx)
+}
+
+// Close implements hal.Door.
+func (o *OneStep) Close(ctx context.Context) error {
+	if err := clearBeam(o.lines, o.beam); err != nil {
+		return err
+	}
+	return o.Inner.Close(ctx)
+}
+
+// Lock implements hal.Door: unlocking opens, in law.
+func (o *OneStep) Lock(locked bool) error {
+	if !locked && (o.zone == nil || !o.zone()) {
+		return fmt.Errorf("interlock: unlock: the zone is not proven: %w", hal.ErrRefused)
+	}
+	return o.Inner.Lock(locked)
+}
