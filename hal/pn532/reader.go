@@ -336,6 +336,7 @@ func (r *Reader) Close() error {
 			if r.baud != defaultBaud && r.baud != 0 {
 				if _, e := r.link.command(ctx, closeLimit, cmdSetSerialBaudRate, []byte{rates[defaultBaud]}); e == nil {
 					_ = r.port.Write(ctx, frame.AckBytes)
+					_ = r.port.SetBaud(ctx, defaultBaud) // returns when the acknowledgement has left
 				}
 			}
 			cancel()

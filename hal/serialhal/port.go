@@ -236,6 +236,8 @@ type session struct {
 	err  error         // why the session ended
 	gone chan struct{} // closed with err set
 	wake chan struct{}
+	// writing says that the writer may be blocked in the kernel.
+	writing bool
 
 	writes chan write
 	wg     sync.WaitGroup
@@ -300,6 +302,9 @@ func (s *session) fail(err error) {
 		s.in = nil
 	}
 	close(s.gone)
+	if !s.writing {
+		return // what was written last, a farewell perhaps, still leaves
+	}
 	// Wakes a writer that waits for room.
 	_ = unix.IoctlSetInt(int(s.ctl.Fd()), unix.TCFLSH, unix.TCOFLUSH)
 }
@@ -436,8 +441,19 @@ func (s *session) write() {
 		case <-s.gone:
 			return
 		case w := <-s.writes:
-			w.done <- s.out(w)
+			s.mu.Lock()
+			alive := s.err == nil
+			s.writing = alive
+			s.mu.Unlock()
+			if !alive {
+				return
+			}
+			err := s.out(w)
 			clear(w.b)
+			s.mu.Lock()
+			s.writing = false
+			s.mu.Unlock()
+			w.done <- err
 		}
 	}
 }

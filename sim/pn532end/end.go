@@ -215,7 +215,9 @@ func (e *End) read() {
 			continue
 		}
 		e.mu.Lock()
-		if e.newBaud == 0 && e.line.Baud() != e.baud {
+		// Between the answer to SetSerialBaudRate and its acknowledgement both speeds are right: here the
+		// bytes and the driver's speed do not travel together.
+		if now := e.line.Baud(); now != e.baud && (e.newBaud == 0 || now != e.newBaud) {
 			// The wrong speed: the UART sees garbage.
 			e.mu.Unlock()
 			dec.Reset()
@@ -242,14 +244,19 @@ func (e *End) read() {
 			}
 			f.Data = append([]byte(nil), f.Data...)
 			e.mu.Lock()
+			garbage := false
 			if e.newBaud != 0 {
 				e.baud, e.newBaud = e.newBaud, 0
+				garbage = e.line.Baud() != e.baud
 			}
 			e.mu.Unlock()
 			select {
 			case e.frames <- f:
 			case <-e.stop:
 				return
+			}
+			if garbage {
+				break
 			}
 		}
 	}
