@@ -148,10 +148,11 @@ const (
 	SlotReady
 	SlotBegun
 	SlotEnding
+	SlotPaused // it did not come up: the next try waits
 )
 
 func (s SlotState) String() string {
-	return [...]string{"free", "starting", "ready", "begun", "ending", "?", "?", "?"}[s&7]
+	return [...]string{"free", "starting", "ready", "begun", "ending", "paused", "?", "?"}[s&7]
 }
 
 // Grant is what may open once it is on disk.
@@ -213,6 +214,10 @@ type Model struct {
 	Cmd   [2]Command
 	Tries [2]uint8
 	Guard [2]bool // the safety beam has just cleared: closing waits (D-05)
+	Hold  [2]bool // a blocked door pauses before the next try (D-08)
+	// Locked is what the locks were told; Restored that the emergency release has been taken back.
+	Locked   [2]bool
+	Restored bool
 
 	// Inspectors and what they are leased.
 	Slots  [2]SlotState
@@ -244,8 +249,14 @@ type Model struct {
 // New is the model at start: everything unknown, nothing granted. open is the mode to reach.
 func New(open bool) Model { return Model{Mode: ModeRecovering, Open: open} }
 
-// closed tells that both doors are proven closed.
-func (m *Model) closed() bool { return m.Pos[Entry] == PosClosed && m.Pos[Exit] == PosClosed }
+// secured tells that a door is proven closed and locked, and has not just been told to open: a door
+// still touches its contact when it starts to move.
+func (m *Model) secured(d Door) bool {
+	return m.Pos[d] == PosClosed && m.Locked[d] && m.Cmd[d] == CmdNone
+}
+
+// closed tells that both doors are secured.
+func (m *Model) closed() bool { return m.secured(Entry) && m.secured(Exit) }
 
 // clear tells that nothing stands in a door: an unknown beam is a broken one.
 func (m *Model) clear(d Door) bool { return m.Beam[d] == Low }
@@ -255,5 +266,5 @@ func (m *Model) empty() bool { return m.Occ == CountZero && !m.Object }
 
 // live tells whether an inspector may still speak.
 func (m *Model) live(s Slot) bool {
-	return s != NoSlot && m.Slots[s.Index()] != SlotFree && m.Slots[s.Index()] != SlotEnding
+	return s != NoSlot && (m.Slots[s.Index()] == SlotReady || m.Slots[s.Index()] == SlotBegun)
 }

@@ -1,0 +1,130 @@
+package gate
+
+import "egate/verdict"
+
+func (s *step) answer(e Event, accepted bool, why verdict.Reason) {
+	s.do(Action{Kind: ActAnswer, Ref: e.Ref, On: accepted, Reason: why})
+}
+
+// order follows an officer's order, or answers why not (O-03). What is asked twice has one effect.
+func (s *step) order(e Event) {
+	m := &s.m
+	ref := m.PRef
+	referred := m.Passage == PasRefer
+	if e.Lane == LaneReception {
+		ref, referred = m.RRef, m.Reception == RecRefer
+	}
+	set := func(r Referral) {
+		if e.Lane == LaneReception {
+			m.RRef = r
+		} else {
+			m.PRef = r
+		}
+	}
+	no := func(r verdict.Reason) { s.answer(e, false, r) }
+	mine := referred && ref == RefTaken && e.Mine
+	reason := m.PReason
+	if e.Lane == LaneReception {
+		reason = m.RReason
+	}
+	switch e.Order {
+	case OrderRelease:
+		// Followed in the life-safety layer.
+	case OrderTake:
+		switch {
+		case !referred:
+			no(verdict.OfficerNoDecision)
+		case ref == RefTaken && !e.Mine:
+			no(verdict.OfficerHeld)
+		default:
+			if ref == RefOpen {
+				set(RefTaken)
+				s.referral(e.Lane, RefEvTaken, reason)
+			}
+			s.answer(e, true, verdict.OK)
+		}
+	case OrderReturn:
+		if !mine {
+			no(verdict.OfficerNoDecision)
+			return
+		}
+		set(RefOpen)
+		s.referral(e.Lane, RefEvReturned, reason)
+		s.answer(e, true, verdict.OK)
+	case OrderAccept, OrderOpenExit:
+		// The exit opens for one person who stands there alone, behind a closed entry door.
+		switch {
+		case !mine || e.Lane != LanePassage:
+			no(verdict.OfficerNoDecision)
+		case !m.closed() || m.Occ != CountOne || m.Fire != High:
+			no(verdict.OccupancyChanged)
+		default:
+			s.answer(e, true, verdict.OK)
+			s.referral(LanePassage, RefEvAccepted, verdict.OfficerAccepted)
+			m.PRef, m.Passage = RefNone, PasRelease
+			s.grant(GrantOrder)
+		}
+	case OrderSendBack:
+		if !mine {
+			no(verdict.OfficerNoDecision)
+			return
+		}
+		s.answer(e, true, verdict.OK)
+		s.referral(e.Lane, RefEvSentBack, verdict.OfficerSentBack)
+		if e.Lane == LaneReception {
+			m.RRef = RefNone
+			s.depart(verdict.Refer, m.RReason)
+			return
+		}
+		m.PRef = RefNone
+		s.leave()
+	case OrderHold:
+		if !mine || e.Lane != LanePassage {
+			no(verdict.OfficerNoDecision)
+			return
+		}
+		// Holding is an officer's presence, not a locked door: the exit button still works (P-08, P-09).
+		m.POutcome = verdict.RefuseAndHold
+		s.answer(e, true, verdict.OK)
+		s.start(TimerPassage, LimitReferral, 1)
+	case OrderOpenGate:
+		s.answer(e, true, verdict.OK)
+		m.Open = true
+		if m.Mode == ModeClosed {
+			m.Mode = ModeOpen
+			s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeOpen})
+		}
+	case OrderCloseGate:
+		s.answer(e, true, verdict.OK)
+		m.Open = false
+		if m.Mode == ModeOpen {
+			m.Mode = ModeClosed
+			s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeClosed})
+		}
+	case OrderReset:
+		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave ||
+			m.Reception != RecIdle && m.Reception != RecNotice && m.Reception != RecLeave
+		if busy || m.Mode == ModeRecovering {
+			no(verdict.MantrapNotEmpty)
+			return
+		}
+		s.answer(e, true, verdict.OK)
+		if m.Passage != PasEmpty {
+			s.end(LanePassage, m.POutcome, m.PReason)
+			s.kill(m.PSlot)
+			m.clearPassage()
+		}
+		s.do(Action{Kind: ActStop, Timer: TimerPassage})
+		s.recover()
+	case OrderOpenEntry:
+		// Toward the side of origin: whoever is inside may leave.
+		if m.Passage == PasEmpty || m.Passage == PasClear || m.Passage == PasAdmit || m.Passage == PasRelease && m.exitOpened() {
+			no(verdict.MantrapNotEmpty)
+			return
+		}
+		s.answer(e, true, verdict.OK)
+		s.leave()
+	default:
+		no(verdict.OfficerNoDecision)
+	}
+}

@@ -1,0 +1,227 @@
+package gate
+
+import "egate/verdict"
+
+// settle takes every step that the facts now allow. It is where order of arrival stops to matter: a
+// guard is asked again after every event.
+func (s *step) settle() {
+	for range 8 { // a few rules can follow one another; each moves towards rest
+		before := s.m
+		if s.m.Mode != ModeEmergency {
+			s.settleRecovery()
+			s.settleReception()
+			s.settlePassage()
+		}
+		s.settleInspectors()
+		if s.m == before {
+			return
+		}
+	}
+}
+
+// settleRecovery proves the mantrap empty: the exit closes first, whoever is inside leaves to the side
+// of origin, then the entry closes. No grant survives a start.
+func (s *step) settleRecovery() {
+	m := &s.m
+	if m.Mode != ModeRecovering || m.Fire != High {
+		return
+	}
+	if !m.Restored {
+		m.Restored = true
+		s.do(Action{Kind: ActRestore})
+		s.start(TimerRecover, LimitRecover, 1)
+	}
+	if !m.secured(Exit) {
+		s.secure(Exit)
+		return
+	}
+	switch {
+	case m.Occ == CountUnknown:
+	case !m.empty():
+		if m.Pos[Entry] == PosClosed && m.Cmd[Entry] == CmdNone && m.Occ != CountZero {
+			s.open(Entry)
+		}
+	case !m.secured(Entry):
+		s.secure(Entry)
+	default:
+		m.Mode = ModeClosed
+		if m.Open {
+			m.Mode = ModeOpen
+		}
+		s.do(Action{Kind: ActStop, Timer: TimerRecover})
+		s.do(Action{Kind: ActEmit, What: WhatMode, Mode: m.Mode})
+	}
+}
+
+// secure closes a door, or locks one that is closed already: released, forced, never moved.
+func (s *step) secure(d Door) {
+	if s.m.Pos[d] == PosClosed && s.m.Cmd[d] == CmdNone {
+		s.lock(d)
+		return
+	}
+	s.shut(d)
+}
+
+// serving tells whether new travellers are served.
+func (m *Model) serving() bool { return m.Mode == ModeOpen && m.Lease && !m.Blocked }
+
+func (s *step) settleReception() {
+	m := &s.m
+	switch m.Reception {
+	case RecIdle:
+		if !m.serving() || m.Reader != NoSlot {
+			return
+		}
+		for _, sl := range []Slot{Slot1, Slot2} {
+			if sl != m.PSlot && m.Slots[sl.Index()] == SlotReady {
+				m.Reception, m.RSlot = RecNotice, sl
+				return
+			}
+		}
+	case RecNotice:
+		if !m.serving() || m.RSlot == NoSlot || m.Slots[m.RSlot.Index()] != SlotReady {
+			m.Reception, m.RSlot = RecIdle, NoSlot
+		}
+	case RecLift:
+		if !m.Doc {
+			m.Reception = RecWait
+			s.do(Action{Kind: ActTakeBack, Slot: m.RSlot})
+			s.start(TimerReception, LimitReferral, 1)
+		}
+	case RecWait:
+		if !m.serving() {
+			r := verdict.LeaseLost
+			if m.Mode != ModeOpen {
+				r = verdict.GateClosed
+			}
+			s.do(Action{Kind: ActHalt, Slot: m.RSlot, Reason: r})
+			s.refuse(r)
+			return
+		}
+		if m.Passage == PasEmpty && m.closed() && m.empty() && m.Fire == High {
+			m.PSlot, m.RSlot, m.Reception = m.RSlot, NoSlot, RecIdle
+			m.Passage, m.POutcome, m.PReason = PasAdmit, verdict.OutcomeNone, verdict.ReasonNone
+			s.do(Action{Kind: ActStop, Timer: TimerReception})
+			s.do(Action{Kind: ActAdmit, Slot: m.PSlot})
+			s.grant(GrantEntry)
+		}
+	}
+}
+
+func (s *step) settlePassage() {
+	m := &s.m
+	switch m.Passage {
+	case PasEmpty:
+		// Somebody stands where nobody was let in: the way back opens, the officer is told (S-09).
+		if m.Mode != ModeRecovering && (m.Occ == CountOne || m.Occ == CountMany) {
+			m.Passage, m.PReason = PasRefer, verdict.WrongDirection
+			m.POutcome = verdict.Refer
+			s.alarm(verdict.WrongDirection, true, LanePassage)
+			s.leave()
+		}
+	case PasAdmit:
+		if m.Cmd[Entry] != CmdOpen {
+			return
+		}
+		switch {
+		case m.Occ == CountMany:
+			s.refer(verdict.TwoPersons)
+		case m.Occ == CountOne && m.clear(Entry) && !m.Guard[Entry]:
+			m.Passage = PasSecure
+			s.shut(Entry)
+			s.start(TimerPassage, LimitSecure, 1)
+		}
+	case PasSecure:
+		switch {
+		case m.Occ == CountMany:
+			s.refer(verdict.TwoPersons)
+		case m.Occ == CountZero && m.clear(Entry):
+			m.POutcome, m.PReason = verdict.OutcomeNone, verdict.NoShow
+			s.clearing()
+		case !m.live(m.PSlot):
+			s.refer(verdict.InspectorFault)
+		case !m.secured(Entry):
+			s.secure(Entry)
+		case m.closed() && m.Occ == CountOne && m.Camera == NoSlot:
+			m.Passage, m.Camera = PasCapture, m.PSlot
+			s.do(Action{Kind: ActCapture, Slot: m.PSlot})
+			s.start(TimerPassage, LimitCapture, 1)
+		}
+	case PasRelease:
+		if !m.exitOpened() {
+			return
+		}
+		if m.Occ == CountZero && m.clear(Exit) {
+			m.Crossed = true
+			s.clearing()
+		} else if m.PReason == verdict.IntruderDuringRelease {
+			s.shut(Exit)
+		}
+	case PasRefer:
+		if !m.secured(Exit) {
+			s.secure(Exit)
+		} else if !m.secured(Entry) {
+			s.secure(Entry)
+		}
+		if m.Occ == CountZero && !m.Object && m.closed() {
+			s.clearing()
+		}
+	case PasLeave:
+		switch {
+		case !m.secured(Exit):
+			s.secure(Exit)
+		case m.Occ == CountZero && m.clear(Entry):
+			s.clearing()
+		case m.Cmd[Entry] != CmdOpen:
+			s.open(Entry)
+		}
+	case PasClear:
+		s.settleClearing()
+	}
+}
+
+func (s *step) settleClearing() {
+	m := &s.m
+	// Whoever is inside now leaves to the side of origin.
+	if m.Occ == CountOne || m.Occ == CountMany {
+		m.Passage = PasLeave
+		s.start(TimerPassage, LimitLeave, 1)
+		return
+	}
+	if m.Object && m.PTries == 0 {
+		s.alarm(verdict.ObjectLeft, true, LanePassage)
+		m.PTries = 1
+	}
+	if !m.secured(Exit) {
+		s.secure(Exit)
+	}
+	if !m.secured(Entry) {
+		s.secure(Entry)
+	}
+	if m.closed() && m.empty() && m.PSlot == NoSlot {
+		if m.PTries > 0 {
+			s.alarm(verdict.ObjectLeft, false, LanePassage)
+		}
+		s.end(LanePassage, m.POutcome, m.PReason)
+		m.clearPassage()
+		s.do(Action{Kind: ActStop, Timer: TimerPassage})
+	}
+}
+
+// settleInspectors keeps one inspector warm ahead of the next traveller.
+func (s *step) settleInspectors() {
+	m := &s.m
+	for _, st := range m.Slots {
+		if st == SlotStarting || st == SlotReady {
+			return
+		}
+	}
+	for _, sl := range []Slot{Slot1, Slot2} {
+		if m.Slots[sl.Index()] == SlotFree && sl != m.RSlot && sl != m.PSlot {
+			m.Slots[sl.Index()] = SlotStarting
+			s.do(Action{Kind: ActSpawn, Slot: sl})
+			s.start(slotTimer(sl), LimitWarm, 1)
+			return
+		}
+	}
+}

@@ -1,0 +1,804 @@
+package gate
+
+import "egate/verdict"
+
+// step is one step in the making.
+type step struct {
+	m   Model
+	out []Action
+}
+
+// Step is the machine: pure and total. Every event is accepted in every state; what a state has no use
+// for changes facts only, and an order that cannot be followed is answered with its reason.
+func Step(m Model, e Event) (Model, []Action) {
+	s := &step{m: m}
+	s.facts(e)
+	s.safety(e)
+	if s.m.Mode != ModeEmergency {
+		s.void()
+		s.inspector(e)
+		switch e.Kind {
+		case EvTimer:
+			s.timer(e.Timer)
+		case EvCommitted:
+			s.committed(e.N)
+		case EvCommitFailed:
+			s.noEvidence()
+		case EvOrder:
+			s.order(e)
+		case EvAccepted, EvDeclined, EvMore, EvExitButton:
+			s.touch(e.Kind)
+		}
+	} else {
+		s.emergency(e)
+	}
+	s.settle()
+	return s.m, s.out
+}
+
+func (s *step) do(a Action) { s.out = append(s.out, a) }
+
+func (s *step) start(t Timer, l Limit, times uint8) {
+	s.do(Action{Kind: ActStart, Timer: t, Limit: l, N: times})
+}
+
+func (s *step) alarm(r verdict.Reason, raised bool, lane Lane) {
+	s.do(Action{Kind: ActEmit, What: WhatAlarm, Reason: r, On: raised, Lane: lane})
+}
+
+func (s *step) referral(l Lane, r RefEvent, why verdict.Reason) {
+	s.do(Action{Kind: ActEmit, What: WhatReferral, Lane: l, RefEv: r, Reason: why})
+}
+
+// facts notes what was sensed. A position or a beam that nobody knows is noted as unknown and
+// satisfies no guard.
+func (s *step) facts(e Event) {
+	m := &s.m
+	switch e.Kind {
+	case EvDoorMoved:
+		was := m.Pos[e.Door]
+		m.Pos[e.Door] = e.Pos
+		if e.Pos == PosClosed && m.Cmd[e.Door] == CmdClose {
+			m.Cmd[e.Door], m.Tries[e.Door], m.Hold[e.Door] = CmdNone, 0, false
+			s.lock(e.Door)
+			s.do(Action{Kind: ActStop, Timer: doorTimer(e.Door)})
+		}
+		if e.Pos == PosOpen && m.Cmd[e.Door] == CmdOpen {
+			s.do(Action{Kind: ActStop, Timer: doorTimer(e.Door)})
+		}
+		// A door that leaves its contact without a command was forced (D-11).
+		if was == PosClosed && e.Pos != PosClosed && m.Cmd[e.Door] == CmdNone && m.Mode != ModeEmergency && m.Mode != ModeRecovering {
+			s.do(Action{Kind: ActEmit, What: WhatDoor, Door: e.Door, Reason: verdict.DoorForced, Lane: LanePassage})
+			s.alarm(verdict.DoorForced, true, LanePassage)
+			s.forced(e.Door)
+		}
+	case EvBeamed:
+		was := m.Beam[e.Door]
+		m.Beam[e.Door] = e.Tri
+		switch {
+		case e.Tri != Low:
+			m.Guard[e.Door] = false
+			s.do(Action{Kind: ActStop, Timer: guardTimer(e.Door)})
+			// D-05: who breaks the beam of a closing door has it opened again; nothing waits for a disk.
+			if m.Cmd[e.Door] == CmdClose && m.Pos[e.Door] != PosClosed && m.Mode != ModeEmergency {
+				s.reopen(e.Door)
+			}
+		case was != Low:
+			m.Guard[e.Door] = true
+			s.start(guardTimer(e.Door), LimitGuard, 1)
+		}
+	case EvCounted:
+		m.Occ = e.Count
+	case EvObject:
+		m.Object = e.On
+	case EvFire:
+		m.Fire = e.Tri
+	case EvLease:
+		m.Lease = e.On
+	case EvFault:
+		m.Blocked = e.On
+	case EvReaderFree:
+		if m.Reader == e.Slot {
+			m.Reader = NoSlot
+		}
+	case EvCameraFree:
+		if m.Camera == e.Slot {
+			m.Camera = NoSlot
+		}
+	}
+}
+
+// lock secures a door that is proven closed.
+func (s *step) lock(d Door) {
+	s.m.Locked[d] = true
+	s.do(Action{Kind: ActLock, Door: d, On: true})
+}
+
+func doorTimer(d Door) Timer  { return TimerEntry + Timer(d) }
+func guardTimer(d Door) Timer { return TimerGuard + Timer(d) }
+
+// reopen stops a closing door: the drive opens again, the next try comes after a pause (D-08).
+func (s *step) reopen(d Door) {
+	m := &s.m
+	m.Cmd[d], m.Hold[d] = CmdOpen, true
+	s.do(Action{Kind: ActOpen, Door: d})
+	s.start(doorTimer(d), LimitRetry, 1)
+}
+
+// safety is the first layer: an alarm or an unknown fire input releases both doors at once (D-02).
+// Recovery waits for a healthy input, with the doors released as they are without power.
+func (s *step) safety(e Event) {
+	m := &s.m
+	fire := e.Kind == EvFire && e.Tri != High
+	ordered := e.Kind == EvOrder && e.Order == OrderRelease
+	if ordered {
+		s.answer(e, true, verdict.OK)
+	}
+	if !fire && !ordered {
+		return
+	}
+	if m.Mode == ModeEmergency {
+		return
+	}
+	if m.Mode == ModeRecovering && m.Fire == Unknown {
+		return // not read yet: the doors are released already
+	}
+	s.do(Action{Kind: ActRelease})
+	s.drop()
+	m.Mode = ModeEmergency
+	m.resetDoors()
+	for t := TimerReception; t < timerEnd; t++ {
+		if t != TimerSlot1 && t != TimerSlot2 {
+			s.do(Action{Kind: ActStop, Timer: t})
+		}
+	}
+	s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeEmergency})
+	s.alarm(verdict.Emergency, true, LanePassage)
+	if m.Reception != RecIdle && m.Reception != RecNotice {
+		s.end(LaneReception, verdict.OutcomeNone, verdict.Emergency)
+	}
+	if m.Passage != PasEmpty {
+		if m.PReason != verdict.ReasonNone && m.Crossed {
+			s.end(LanePassage, m.POutcome, m.PReason)
+		} else {
+			s.end(LanePassage, verdict.OutcomeNone, verdict.Emergency)
+		}
+	}
+	for _, sl := range []Slot{Slot1, Slot2} {
+		if st := m.Slots[sl.Index()]; st == SlotBegun || st == SlotEnding {
+			s.kill(sl)
+		}
+	}
+	m.Reception, m.RSlot, m.RReason, m.RRef, m.Doc = RecIdle, NoSlot, verdict.ReasonNone, RefNone, false
+	m.clearPassage()
+}
+
+// emergency is what happens while the doors are released: nothing but the way back.
+func (s *step) emergency(e Event) {
+	s.inspector(e)
+	if e.Kind == EvTimer && (e.Timer == TimerSlot1 || e.Timer == TimerSlot2) {
+		s.timer(e.Timer)
+	}
+	if e.Kind != EvOrder || e.Order == OrderRelease {
+		return
+	}
+	switch {
+	case e.Order != OrderEndEmergency:
+		s.answer(e, false, verdict.Emergency)
+	case s.m.Fire != High:
+		s.answer(e, false, verdict.Emergency)
+	default:
+		s.answer(e, true, verdict.OK)
+		s.alarm(verdict.Emergency, false, LaneNone)
+		s.recover()
+	}
+}
+
+// recover begins the proof that the mantrap is empty.
+func (s *step) recover() {
+	m := &s.m
+	m.Mode = ModeRecovering
+	m.resetDoors()
+	s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeRecovering})
+	s.start(TimerRecover, LimitRecover, 1)
+}
+
+// drop takes a grant back: a release, so it acts at once.
+func (s *step) drop() {
+	if s.m.Grant != GrantNone {
+		s.m.Grant = GrantNone
+		s.do(Action{Kind: ActStop, Timer: TimerCommit})
+	}
+}
+
+// resetDoors forgets what the doors were told: they are released, or about to be proven closed.
+func (m *Model) resetDoors() {
+	m.Cmd, m.Tries, m.Hold, m.Locked, m.Restored = [2]Command{}, [2]uint8{}, [2]bool{}, [2]bool{}, false
+}
+
+func (m *Model) clearPassage() {
+	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
+	m.PMore, m.PTries, m.Allowed, m.Crossed = 0, 0, false, false
+}
+
+// end tells the end of a traveller's passage, whichever machine had it.
+func (s *step) end(l Lane, o verdict.Outcome, r verdict.Reason) {
+	ref := s.m.RRef
+	if l == LanePassage {
+		ref = s.m.PRef
+	}
+	if ref != RefNone {
+		s.referral(l, RefEvClosed, r)
+	}
+	s.do(Action{Kind: ActEmit, What: WhatPassage, Lane: l, Outcome: o, Reason: r, On: l == LanePassage && s.m.Crossed})
+}
+
+// void drops an allow that the facts no longer carry: it is bound to this unbroken occupancy.
+func (s *step) void() {
+	m := &s.m
+	if m.Passage != PasCapture && (m.Passage != PasRelease || m.exitOpened()) {
+		return
+	}
+	switch {
+	case !m.secured(Entry):
+		s.refer(verdict.OccupancyChanged)
+	case m.Occ == CountMany:
+		s.refer(verdict.TwoPersons)
+	case m.Occ != CountOne:
+		s.refer(verdict.OccupancyChanged)
+	}
+}
+
+// exitOpened tells that the grant for the exit has been used.
+func (m *Model) exitOpened() bool { return m.Grant == GrantNone && m.Cmd[Exit] != CmdNone }
+
+// forced is what a forced door does to the passage.
+func (s *step) forced(d Door) {
+	m := &s.m
+	switch m.Passage {
+	case PasCapture:
+		s.refer(verdict.DoorForced)
+	case PasRelease:
+		if m.exitOpened() {
+			// Somebody may slip through while the exit stands open: it closes as soon as the beam is clear.
+			s.alarm(verdict.IntruderDuringRelease, true, LanePassage)
+			if m.POutcome == verdict.Allow && !m.Crossed {
+				m.PReason = verdict.IntruderDuringRelease
+			}
+			return
+		}
+		s.refer(verdict.DoorForced)
+	case PasSecure, PasAdmit:
+		if d == Exit {
+			s.refer(verdict.DoorForced)
+		}
+	}
+}
+
+// refer hands the person in the mantrap to an officer. What was granted is dropped at once.
+func (s *step) refer(r verdict.Reason) {
+	m := &s.m
+	s.drop()
+	m.Allowed = false
+	if m.Passage == PasRefer || m.Passage == PasLeave || m.Passage == PasClear || m.Passage == PasEmpty {
+		return
+	}
+	m.POutcome, m.PReason = verdict.Refer, r
+	m.Passage, m.PRef, m.PMore = PasRefer, RefOpen, 0
+	if m.live(m.PSlot) {
+		s.do(Action{Kind: ActHalt, Slot: m.PSlot, Reason: r})
+	}
+	s.referral(LanePassage, RefEvOpen, r)
+	s.start(TimerPassage, LimitReferral, 1)
+	if r == verdict.TwoPersons || r == verdict.TwoFaces || r == verdict.WrongDirection {
+		// Nobody can be decided on: both go back, the officer is told.
+		s.alarm(r, true, LanePassage)
+		s.leave()
+	}
+}
+
+// leave opens the way back to the side of origin (P-08): no grant, it acts as soon as the exit is closed.
+func (s *step) leave() {
+	m := &s.m
+	if m.Passage == PasEmpty || m.Passage == PasLeave || m.Passage == PasClear {
+		return
+	}
+	s.drop()
+	m.Allowed = false
+	if m.POutcome == verdict.OutcomeNone && m.PReason == verdict.ReasonNone {
+		m.PReason = verdict.Declined
+	}
+	m.Passage, m.PMore, m.PTries = PasLeave, 0, 0
+	s.finish(m.PSlot)
+	s.start(TimerPassage, LimitLeave, 1)
+}
+
+// finish ends an inspector that has no more to do.
+func (s *step) finish(sl Slot) {
+	if !s.m.live(sl) {
+		return
+	}
+	s.m.Slots[sl.Index()] = SlotEnding
+	s.do(Action{Kind: ActEnd, Slot: sl})
+	s.start(slotTimer(sl), LimitExit, 1)
+}
+
+func (s *step) kill(sl Slot) {
+	if sl == NoSlot || s.m.Slots[sl.Index()] == SlotFree || s.m.Slots[sl.Index()] == SlotPaused {
+		return
+	}
+	s.m.Slots[sl.Index()] = SlotEnding
+	s.do(Action{Kind: ActKill, Slot: sl})
+	s.do(Action{Kind: ActStop, Timer: slotTimer(sl)})
+}
+
+func slotTimer(sl Slot) Timer { return TimerSlot1 + Timer(sl.Index()) }
+
+// grant asks for a step to be recorded that opens a door once it is on disk.
+func (s *step) grant(g Grant) {
+	m := &s.m
+	m.Grant = g
+	m.GrantID++
+	s.do(Action{Kind: ActCommit, N: m.GrantID})
+	s.start(TimerCommit, LimitCommit, 1)
+}
+
+// committed acts on a grant whose evidence is on disk, if everything that it rests on still holds.
+func (s *step) committed(n uint8) {
+	m := &s.m
+	if m.Grant == GrantNone || n != m.GrantID {
+		return
+	}
+	g := m.Grant
+	m.Grant = GrantNone
+	s.do(Action{Kind: ActStop, Timer: TimerCommit})
+	switch {
+	case g == GrantEntry && m.Passage == PasAdmit && m.closed() && m.empty() && m.Fire == High && m.Mode == ModeOpen:
+		s.open(Entry)
+		s.start(TimerPassage, LimitNoShow, 1)
+	case g == GrantExit && m.Passage == PasRelease && m.Allowed && m.closed() && m.Occ == CountOne && m.Fire == High,
+		g == GrantOrder && m.Passage == PasRelease && m.closed() && m.Fire == High:
+		s.open(Exit)
+		s.finish(m.PSlot)
+		s.start(TimerPassage, LimitRelease, 1)
+	case m.Passage == PasAdmit:
+		m.POutcome, m.PReason = verdict.Refer, verdict.OccupancyChanged
+		s.clearing()
+	default:
+		s.refer(verdict.OccupancyChanged)
+	}
+}
+
+// open commands a door open. The other one is proven closed: the interlock asks the live contacts again.
+func (s *step) open(d Door) {
+	s.m.Cmd[d], s.m.Tries[d], s.m.Hold[d], s.m.Locked[d] = CmdOpen, 0, false, false
+	s.do(Action{Kind: ActOpen, Door: d})
+	s.start(doorTimer(d), LimitTravel, 1)
+}
+
+// shut commands a door closed, if nothing stands in it (D-05).
+func (s *step) shut(d Door) bool {
+	m := &s.m
+	if m.Pos[d] == PosClosed && m.Cmd[d] == CmdNone || m.Cmd[d] == CmdClose || !m.clear(d) || m.Guard[d] || m.Hold[d] {
+		return false
+	}
+	m.Cmd[d] = CmdClose
+	s.do(Action{Kind: ActClose, Door: d})
+	s.start(doorTimer(d), LimitTravel, 1)
+	return true
+}
+
+// noEvidence is a commit that failed or did not come: what waits for it does not open.
+func (s *step) noEvidence() {
+	m := &s.m
+	if m.Grant == GrantNone {
+		return
+	}
+	s.drop()
+	s.alarm(verdict.EvidenceFault, true, LanePassage)
+	if m.Passage == PasAdmit {
+		m.POutcome, m.PReason = verdict.Refer, verdict.EvidenceFault
+		s.clearing()
+		return
+	}
+	s.refer(verdict.EvidenceFault)
+}
+
+// clearing ends the person's part: doors close, the mantrap is proven empty, the inspector exits.
+func (s *step) clearing() {
+	m := &s.m
+	s.drop()
+	m.Allowed = false
+	m.Passage = PasClear
+	s.finish(m.PSlot)
+	s.start(TimerPassage, LimitClear, 1)
+}
+
+// inspector handles what an inspector said and its end.
+func (s *step) inspector(e Event) {
+	m := &s.m
+	sl := e.Slot
+	if sl != Slot1 && sl != Slot2 {
+		return
+	}
+	i := sl.Index()
+	switch e.Kind {
+	case EvExited:
+		was := m.Slots[i]
+		m.Slots[i] = SlotFree
+		s.do(Action{Kind: ActStop, Timer: slotTimer(sl)})
+		if m.Reader == sl {
+			m.Reader = NoSlot
+		}
+		if m.Camera == sl {
+			m.Camera = NoSlot
+		}
+		if was == SlotStarting || was == SlotReady {
+			// It did not come up, or died waiting: the next one is tried after a pause.
+			m.Slots[i] = SlotPaused
+			s.start(slotTimer(sl), LimitRetry, 1)
+			if m.RSlot == sl {
+				m.RSlot, m.Reception = NoSlot, RecIdle
+				s.do(Action{Kind: ActStop, Timer: TimerReception})
+			}
+			return
+		}
+		s.lost(sl, verdict.InspectorFault)
+		return
+	case EvSilent:
+		if m.Slots[i] != SlotFree && m.Slots[i] != SlotPaused {
+			s.kill(sl)
+			s.lost(sl, verdict.InspectorFault)
+		}
+		return
+	case EvReady:
+		if m.Slots[i] == SlotStarting {
+			m.Slots[i] = SlotReady
+			s.do(Action{Kind: ActStop, Timer: slotTimer(sl)})
+		}
+		return
+	}
+	if m.Slots[i] != SlotBegun {
+		return // it was told to end, or has not begun: nothing it says counts
+	}
+	if sl == m.RSlot {
+		s.atReader(e)
+	}
+	if sl == m.PSlot {
+		s.inside(e)
+	}
+}
+
+// lost is an inspector whose traveller still needed it.
+func (s *step) lost(sl Slot, r verdict.Reason) {
+	m := &s.m
+	if sl == m.RSlot {
+		m.RSlot, m.Doc = NoSlot, false
+		switch m.Reception {
+		case RecPlace, RecReading, RecLift, RecWait:
+			s.refuse(r)
+		case RecNotice:
+			m.Reception = RecIdle
+			s.do(Action{Kind: ActStop, Timer: TimerReception})
+		}
+	}
+	if sl == m.PSlot {
+		m.PSlot = NoSlot
+		switch m.Passage {
+		case PasAdmit, PasSecure, PasCapture:
+			s.refer(r)
+		case PasRelease:
+			if !m.exitOpened() {
+				s.refer(r)
+			}
+		}
+	}
+}
+
+// refuse ends the document part: the traveller is referred at the reader and goes to the officer.
+func (s *step) refuse(r verdict.Reason) {
+	m := &s.m
+	m.Reception, m.RReason, m.RRef, m.RMore = RecRefer, r, RefOpen, 0
+	s.referral(LaneReception, RefEvOpen, r)
+	s.start(TimerReception, LimitReferral, 1)
+}
+
+// depart ends the traveller's stay at the reader.
+func (s *step) depart(o verdict.Outcome, r verdict.Reason) {
+	m := &s.m
+	s.end(LaneReception, o, r)
+	s.finish(m.RSlot)
+	m.Reception, m.RReason, m.RRef, m.RMore, m.RTries = RecLeave, r, RefNone, 0, 0
+	s.start(TimerReception, LimitNote, 1)
+}
+
+// atReader handles the inspector of the document.
+func (s *step) atReader(e Event) {
+	m := &s.m
+	switch e.Kind {
+	case EvLaid:
+		m.Doc = true
+		if m.Reception == RecPlace {
+			m.Reception = RecReading
+			s.start(TimerReception, LimitChip, 1)
+		}
+	case EvLifted:
+		m.Doc = false
+	case EvPrompt:
+		m.Doc = true
+		if m.Reception != RecPlace && m.Reception != RecReading {
+			return
+		}
+		m.Reception, m.RReason = RecPlace, e.Reason
+		if m.RTries++; m.RTries >= maxTries {
+			s.do(Action{Kind: ActHalt, Slot: e.Slot, Reason: e.Reason})
+			s.refuse(e.Reason)
+			return
+		}
+		s.start(TimerReception, LimitDocument, 1)
+	case EvChecked:
+		if m.Reception != RecPlace && m.Reception != RecReading {
+			return
+		}
+		if e.Outcome != verdict.Allow {
+			s.refuse(e.Reason)
+			return
+		}
+		m.Reception, m.RReason = RecLift, verdict.ReasonNone
+		s.start(TimerReception, LimitLift, 1)
+	case EvBroken:
+		if m.Reception == RecPlace || m.Reception == RecReading {
+			s.do(Action{Kind: ActHalt, Slot: e.Slot, Reason: verdict.DeviceFault})
+			s.refuse(verdict.DeviceFault)
+		}
+	}
+}
+
+// inside handles the inspector of the person in the mantrap.
+func (s *step) inside(e Event) {
+	m := &s.m
+	switch e.Kind {
+	case EvVerdict:
+		if m.Passage != PasCapture {
+			return
+		}
+		if e.Outcome != verdict.Allow {
+			out := e.Outcome
+			s.refer(e.Reason)
+			m.POutcome = out
+			return
+		}
+		m.Allowed, m.POutcome, m.PReason = true, verdict.Allow, verdict.OK
+		m.Passage = PasRelease
+		s.grant(GrantExit)
+	case EvHeads:
+		if e.N >= 2 && (m.Passage == PasCapture || m.Passage == PasRelease && !m.exitOpened()) {
+			s.refer(verdict.TwoFaces)
+		}
+	case EvTrackLost:
+		if m.Passage == PasRelease && !m.exitOpened() {
+			s.refer(verdict.FaceTrackLost)
+		}
+	case EvBroken:
+		if m.Passage == PasCapture || m.Passage == PasSecure {
+			s.refer(verdict.DeviceFault)
+		}
+	}
+}
+
+// touch handles the traveller's touches and the exit button.
+func (s *step) touch(k Kind) {
+	m := &s.m
+	inside := m.Passage != PasEmpty && m.Passage != PasClear && m.Occ != CountZero
+	switch k {
+	case EvAccepted:
+		if m.Reception != RecNotice || m.Slots[m.RSlot.Index()] != SlotReady {
+			return
+		}
+		m.Slots[m.RSlot.Index()], m.Reader = SlotBegun, m.RSlot
+		m.Reception, m.RReason, m.RTries, m.RMore, m.Doc = RecPlace, verdict.ReasonNone, 0, 0, false
+		s.do(Action{Kind: ActBegin, Slot: m.RSlot})
+		s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LaneReception, On: true})
+		s.start(TimerReception, LimitDocument, 1)
+	case EvDeclined:
+		switch {
+		case m.Passage == PasAdmit && m.Occ == CountZero && m.Reception != RecNotice:
+			m.PReason = verdict.Declined
+			s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LanePassage})
+			s.clearing()
+		case inside && (m.Passage != PasRelease || !m.exitOpened()):
+			if m.Passage != PasRefer {
+				m.POutcome, m.PReason = verdict.OutcomeNone, verdict.Declined
+			}
+			s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LanePassage})
+			s.leave()
+		case m.Reception == RecNotice:
+			// No inspection has begun and none begins: the warm inspector knows of nobody.
+			s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LaneReception})
+			s.do(Action{Kind: ActEmit, What: WhatPassage, Lane: LaneReception, Reason: verdict.Declined})
+			m.Reception, m.RReason, m.RSlot = RecLeave, verdict.Declined, NoSlot
+			s.start(TimerReception, LimitNote, 1)
+		case m.Reception == RecPlace, m.Reception == RecReading, m.Reception == RecLift, m.Reception == RecWait:
+			s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LaneReception})
+			s.depart(verdict.OutcomeNone, verdict.Declined)
+		}
+	case EvExitButton:
+		if inside && (m.Passage != PasRelease || !m.exitOpened()) {
+			if m.Passage != PasRefer {
+				m.POutcome, m.PReason = verdict.OutcomeNone, verdict.Declined
+			}
+			s.leave()
+		}
+	case EvMore:
+		if l := m.moreLimit(); l != LimitNone {
+			m.PMore++
+			s.start(TimerPassage, l, 1)
+			return
+		}
+		if l := receptionLimit(m.Reception); l != LimitNone && m.RMore < MaxMore {
+			m.RMore++
+			s.start(TimerReception, l, 1)
+		}
+	}
+}
+
+// moreLimit is the limit that more-time adds once more to the passage's stage.
+func (m *Model) moreLimit() Limit {
+	if m.PMore >= MaxMore || m.Occ == CountZero {
+		return LimitNone
+	}
+	switch m.Passage {
+	case PasSecure:
+		return LimitSecure
+	case PasCapture:
+		return LimitCapture
+	}
+	return LimitNone
+}
+
+func receptionLimit(r Reception) Limit {
+	switch r {
+	case RecPlace:
+		return LimitDocument
+	case RecReading:
+		return LimitChip
+	case RecLift:
+		return LimitLift
+	}
+	return LimitNone
+}
+
+// timer handles the end of a limit.
+func (s *step) timer(t Timer) {
+	m := &s.m
+	switch t {
+	case TimerCommit:
+		s.noEvidence()
+	case TimerGuard, TimerGuardX:
+		m.Guard[t-TimerGuard] = false
+	case TimerSlot1, TimerSlot2:
+		sl := Slot1 + Slot(t-TimerSlot1)
+		switch m.Slots[sl.Index()] {
+		case SlotStarting, SlotEnding:
+			s.kill(sl)
+		case SlotPaused:
+			m.Slots[sl.Index()] = SlotFree
+		}
+	case TimerEntry, TimerExit:
+		s.doorTimer(Door(t - TimerEntry))
+	case TimerRecover:
+		if m.Mode == ModeRecovering {
+			s.alarm(verdict.MantrapNotEmpty, true, LaneNone)
+			s.start(TimerRecover, LimitRecover, 3)
+		}
+	case TimerReception:
+		s.receptionTimer()
+	case TimerPassage:
+		s.passageTimer()
+	}
+}
+
+// doorTimer is a door that did not arrive, or whose pause before the next try is over (D-08, D-10).
+func (s *step) doorTimer(d Door) {
+	m := &s.m
+	switch m.Cmd[d] {
+	case CmdOpen:
+		if m.Hold[d] {
+			m.Hold[d] = false // the pause is over: settle closes it again when it may
+			return
+		}
+		if m.Pos[d] != PosOpen && m.Tries[d] < maxTries {
+			m.Tries[d]++
+			s.do(Action{Kind: ActEmit, What: WhatDoor, Door: d, Reason: verdict.DoorBlocked, Lane: LanePassage})
+			s.do(Action{Kind: ActOpen, Door: d})
+			s.start(doorTimer(d), LimitTravel, 2)
+		}
+	case CmdClose:
+		if m.Pos[d] == PosClosed {
+			return
+		}
+		if m.Tries[d]++; m.Tries[d] == maxTries {
+			s.alarm(verdict.DoorBlocked, true, LanePassage)
+		}
+		m.Tries[d] = min(m.Tries[d], maxTries)
+		s.do(Action{Kind: ActEmit, What: WhatDoor, Door: d, Reason: verdict.DoorBlocked, Lane: LanePassage})
+		s.reopen(d)
+	}
+}
+
+func (s *step) receptionTimer() {
+	m := &s.m
+	switch m.Reception {
+	case RecPlace:
+		if m.RTries++; m.RTries < maxTries && m.RReason == verdict.ReasonNone {
+			s.start(TimerReception, LimitDocument, 1) // asked again, with another picture (P-07)
+			return
+		}
+		s.depart(verdict.OutcomeNone, verdict.StageTimeout)
+	case RecReading:
+		s.do(Action{Kind: ActHalt, Slot: m.RSlot, Reason: verdict.ChipTooSlow})
+		s.refuse(verdict.ChipTooSlow)
+	case RecLift:
+		s.alarm(verdict.DocumentLeftOnReader, true, LaneReception)
+		s.do(Action{Kind: ActHalt, Slot: m.RSlot, Reason: verdict.DocumentLeftOnReader})
+		s.refuse(verdict.DocumentLeftOnReader)
+	case RecWait:
+		s.depart(verdict.OutcomeNone, verdict.StageTimeout)
+	case RecRefer:
+		s.depart(verdict.Refer, m.RReason)
+	case RecLeave:
+		m.Reception, m.RSlot, m.RReason = RecIdle, NoSlot, verdict.ReasonNone
+	}
+}
+
+func (s *step) passageTimer() {
+	m := &s.m
+	switch m.Passage {
+	case PasAdmit:
+		if m.Occ == CountZero {
+			if m.PReason == verdict.ReasonNone {
+				m.POutcome, m.PReason = verdict.OutcomeNone, verdict.NoShow
+			}
+			s.clearing()
+			return
+		}
+		s.refer(verdict.StageTimeout)
+		s.leave()
+	case PasSecure:
+		s.refer(verdict.StageTimeout)
+		s.leave()
+	case PasCapture:
+		s.refer(verdict.StageTimeout)
+	case PasRelease:
+		// Nobody went. The exit closes and an officer looks.
+		m.PTries++
+		s.alarm(verdict.PersonTrapped, true, LanePassage)
+		m.Allowed = false
+		m.Passage, m.POutcome, m.PReason, m.PRef = PasRefer, verdict.Refer, verdict.StageTimeout, RefOpen
+		s.referral(LanePassage, RefEvOpen, verdict.StageTimeout)
+		s.start(TimerPassage, LimitReferral, 1)
+	case PasRefer:
+		s.referral(LanePassage, RefEvClosed, verdict.OfficerNoDecision)
+		m.PRef = RefNone
+		s.leave()
+	case PasLeave:
+		if m.PTries++; m.PTries == maxTries {
+			s.alarm(verdict.PersonTrapped, true, LanePassage)
+		}
+		m.PTries = min(m.PTries, maxTries)
+		s.start(TimerPassage, LimitLeave, 1)
+	case PasClear:
+		if m.PTries == 0 {
+			r := verdict.MantrapNotEmpty
+			if m.Object {
+				r = verdict.ObjectLeft
+			}
+			s.alarm(r, true, LanePassage)
+			m.PTries = 1
+		}
+		if m.PSlot != NoSlot {
+			s.kill(m.PSlot)
+		}
+		s.start(TimerPassage, LimitClear, 1)
+	}
+}
