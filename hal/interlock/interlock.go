@@ -10,11 +10,16 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"periph.io/x/conn/v3/gpio"
 
 	"egate/hal"
 )
+
+// settle is how long after an open command a door's closed contact proves nothing for the other door: a
+// leaf needs time to leave its contact, and a drive pulls at an engaged lock for up to two seconds.
+const settle = 2 * time.Second
 
 // Inner is a door that can also end a release.
 type Inner interface {
@@ -43,7 +48,8 @@ type guarded struct {
 	inner  Inner
 	other  int
 	beam   string
-	locked bool // under m.mu: the lock was energised after the last open
+	locked bool      // under m.mu: the lock was energised after the last open
+	opened time.Time // under m.mu: of the last open command
 }
 
 var _ Inner = (*guarded)(nil)
@@ -111,6 +117,8 @@ func (g *guarded) mayOpen(what string) error {
 		return fmt.Errorf("interlock: %s: the doors are released: %w", what, hal.ErrRefused)
 	case !o.locked:
 		return fmt.Errorf("interlock: %s: the other door is not locked: %w", what, hal.ErrRefused)
+	case time.Since(o.opened) < settle:
+		return fmt.Errorf("interlock: %s: the other door has just been opened: %w", what, hal.ErrRefused)
 	case o.inner.Position() != hal.PositionClosed:
 		return fmt.Errorf("interlock: %s: the other door is not proven closed: %w", what, hal.ErrRefused)
 	}
@@ -124,7 +132,7 @@ func (g *guarded) Open(ctx context.Context) error {
 		g.m.mu.Unlock()
 		return err
 	}
-	g.locked = false // before the pulse: from now on the other door stays shut
+	g.locked, g.opened = false, time.Now() // before the pulse: from now on the other door stays shut
 	g.m.mu.Unlock()
 	return g.inner.Open(ctx)
 }

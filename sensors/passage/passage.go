@@ -1,0 +1,641 @@
+// Package passage counts the people in a mantrap from two rows of light beams.
+//
+// The high row (hip height) sees trunks: one trunk is one unbroken stretch of it. A stretch can come
+// into being and end only at a door whose safety beam saw it pass; it may split, which proves that it
+// was two people, and merge, which keeps their number. How long a stretch is tells one person from
+// two that walk close: bounds hold at every change of a beam whatever the speed, an estimate sharpens
+// them while the stretch moves. The low row sees legs, cases and children who crawl; it decides
+// emptiness and what was left, never that somebody is there alone.
+//
+// What it cannot see: two people side by side, somebody carried, a standing person below the height of
+// the high row whose legs stand between two beams. An overhead sensor and the camera's second-face
+// check are the other witnesses (S-03).
+//
+// Time is the caller's: a device time that never runs backwards. No clock is read, nothing blocks.
+package passage
+
+import (
+	"slices"
+	"time"
+
+	"egate/gate"
+)
+
+// Row of beams.
+type Row uint8
+
+// Rows.
+const (
+	High Row = iota // hip height: trunks
+	Low             // knee height: legs, cases
+)
+
+// Limits, with their reasons.
+const (
+	// personMM is the longest trunk with swinging arms along the way that is still one person: depth
+	// 300 mm and a forearm's swing of 100 mm before and behind, which only ever meet for a moment.
+	personMM = 500.0
+	// surePeopleMM is a stretch that one person cannot cover for a moment even at full swing.
+	surePeopleMM = 590.0
+	// stillMM is the same for a person who stands: no arm swings.
+	stillMM = 390.0
+	// stillFor is how long no high beam may have changed for a stretch to count as standing.
+	stillFor = 700 * time.Millisecond
+	// minSamples is how many length estimates the median needs before it decides.
+	minSamples = 3
+	maxSamples = 32
+	// leaveFor is how long a door's beam must be free after a person stepped into the door before
+	// the person has left: a stride leaves the beam free for less.
+	leaveFor = 250 * time.Millisecond
+	// cameFor is how long before a stretch begins at a door its safety beam must have been broken.
+	cameFor = time.Second
+	// emptyFor is how long every beam must be free to prove the mantrap empty.
+	emptyFor = 300 * time.Millisecond
+	// settleFor is how long after the last person left something may still be drawn out behind.
+	settleFor = 800 * time.Millisecond
+	// feetFor is how long the low row alone may be broken while somebody steps in.
+	feetFor = 1500 * time.Millisecond
+	// hiddenFor is how long a person may vanish from the high row (bending down) and still be counted.
+	hiddenFor = 700 * time.Millisecond
+	// apartMM is how far from every trunk something in the low row may move and still belong to a
+	// person: a pulled case ends about 520 mm behind the middle of the trunk.
+	apartMM = 800.0
+	// maxPersons caps the count kept; the outside sees 0, 1 and many.
+	maxPersons = 16
+)
+
+// Config is the geometry, in mm. Both rows run from the entry (x = 0) to the exit, ascending.
+type Config struct {
+	High, Low []float64
+	LengthMM  float64
+}
+
+// State is what the outside sees.
+type State struct {
+	Count  gate.Count
+	Object bool // something lies in the mantrap and nobody is there
+	Dirt   bool // no person's doing: exactly one beam is broken and nothing led to it (S-06)
+}
+
+// Totals are counted since the start: for statistics and wear, never for a decision.
+type Totals struct {
+	EnteredOrigin, EnteredFar uint64 // who came in, by side
+	LeftOrigin, LeftAcross    uint64
+	Together                  uint64 // stretches found to be more than one person
+	Doubts                    uint64 // times the count became unknown
+}
+
+type beam struct {
+	known, broken bool
+	since         time.Duration
+	seen          bool // broke since the mantrap was last empty
+	missed        int  // passages in which it alone did not break
+}
+
+// stretch is one unbroken run of high beams and the persons in it.
+type stretch struct {
+	lo, hi  int
+	k       int
+	brokeHi time.Duration // when the front and the rear last moved
+	clearLo time.Duration // 0 until the rear has moved
+	brokeLo time.Duration
+	clearHi time.Duration
+	samples []float64
+	still   bool // judged while standing
+}
+
+// Tracker tracks one mantrap. It is used by one goroutine.
+type Tracker struct {
+	cfg  Config
+	now  time.Duration
+	rows [2][]beam
+	door [2]beam
+
+	blobs   []stretch
+	leaving [2]int           // persons in the door, on their way out
+	leftAt  [2]time.Duration // since when the door's beam is free
+	hidden  int              // persons that the high row lost sight of
+	hidAt   time.Duration
+	doubt   bool // the count cannot be trusted until the mantrap is proven empty
+	crawl   bool // something moves in the low row apart from every trunk
+	had     bool // somebody has been inside since the mantrap was last empty
+	through bool // that person left by the other door
+	came    gate.Door
+
+	lastHigh  time.Duration
+	freeSince time.Duration // every beam free since
+	free      bool
+	lowSince  time.Duration // low row not free with nobody inside, since
+	lowAlone  bool
+	lowFree   time.Duration // low row free since
+	object    bool
+	totals    Totals
+	blind     []int
+}
+
+// New makes a tracker. Until every beam is known the count is unknown.
+func New(cfg Config) *Tracker {
+	t := &Tracker{cfg: cfg}
+	t.rows[High] = make([]beam, len(cfg.High))
+	t.rows[Low] = make([]beam, len(cfg.Low))
+	return t
+}
+
+// Totals returns the counters.
+func (t *Tracker) Totals() Totals { return t.totals }
+
+// Blind returns the high beams that did not break in two passages in a row though every other did, and
+// forgets them.
+func (t *Tracker) Blind() []int {
+	b := t.blind
+	t.blind = nil
+	return b
+}
+
+// Doubt makes the count unknown until the mantrap is proven empty: edges were lost.
+func (t *Tracker) Doubt() {
+	if !t.free {
+		t.suspect()
+	}
+}
+
+// Lose forgets every beam: the lines are gone.
+func (t *Tracker) Lose() {
+	for r := range t.rows {
+		for i := range t.rows[r] {
+			t.rows[r][i] = beam{missed: t.rows[r][i].missed}
+		}
+	}
+	t.door = [2]beam{}
+	t.blobs, t.hidden, t.leaving = nil, 0, [2]int{}
+	t.free, t.object, t.lowAlone = false, false, false
+	t.suspect()
+}
+
+func (t *Tracker) suspect() {
+	if !t.doubt {
+		t.doubt = true
+		t.totals.Doubts++
+	}
+}
+
+func (t *Tracker) known() bool {
+	for r := range t.rows {
+		for i := range t.rows[r] {
+			if !t.rows[r][i].known {
+				return false
+			}
+		}
+	}
+	return t.door[0].known && t.door[1].known
+}
+
+// Door tells that the safety beam of a door has changed.
+func (t *Tracker) Door(d gate.Door, broken bool, at time.Duration) {
+	t.Advance(at)
+	b := &t.door[d]
+	if b.known && b.broken == broken {
+		return
+	}
+	*b = beam{known: true, broken: broken, since: t.now}
+	t.settle()
+}
+
+// Beam tells that beam i of a row has changed. An index outside the row is ignored.
+func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
+	t.Advance(at)
+	if int(r) >= len(t.rows) || i < 0 || i >= len(t.rows[r]) {
+		return
+	}
+	b := &t.rows[r][i]
+	first := !b.known
+	if b.known && b.broken == broken {
+		return
+	}
+	b.known, b.broken, b.since = true, broken, t.now
+	if broken {
+		b.seen = true
+	}
+	if first {
+		if broken {
+			t.suspect() // nobody saw how it came to be there
+		}
+		if r == High {
+			t.rebuild()
+		}
+		t.settle()
+		return
+	}
+	if r == High {
+		t.lastHigh = t.now
+		if broken {
+			t.broke(i)
+		} else {
+			t.cleared(i)
+		}
+	} else if broken {
+		t.lowBroke(i)
+	}
+	t.settle()
+}
+
+// rebuild makes stretches from what is broken, for beams that were not seen breaking.
+func (t *Tracker) rebuild() {
+	t.blobs = t.blobs[:0]
+	for i, b := range t.rows[High] {
+		if !b.broken {
+			continue
+		}
+		if n := len(t.blobs); n > 0 && t.blobs[n-1].hi == i-1 {
+			t.blobs[n-1].hi = i
+		} else {
+			t.blobs = append(t.blobs, stretch{lo: i, hi: i, k: 1})
+		}
+	}
+}
+
+// broke handles a high beam that has just broken.
+func (t *Tracker) broke(i int) {
+	left, right := -1, -1
+	for n, s := range t.blobs {
+		if s.hi == i-1 {
+			left = n
+		}
+		if s.lo == i+1 {
+			right = n
+		}
+	}
+	switch {
+	case left >= 0 && right >= 0:
+		a, b := t.blobs[left], t.blobs[right]
+		t.blobs[left] = stretch{lo: a.lo, hi: b.hi, k: a.k + b.k, clearLo: a.clearLo, brokeLo: a.brokeLo, brokeHi: b.brokeHi, clearHi: b.clearHi}
+		t.blobs = slices.Delete(t.blobs, right, right+1)
+	case left >= 0:
+		s := &t.blobs[left]
+		t.front(s, i)
+	case right >= 0:
+		s := &t.blobs[right]
+		t.rearBack(s, i)
+	default:
+		t.appear(i)
+	}
+}
+
+// spacing is the way between two neighbours of the high row.
+func (t *Tracker) spacing(i, j int) float64 {
+	d := t.cfg.High[j] - t.cfg.High[i]
+	if d < 0 {
+		return -d
+	}
+	return d
+}
+
+// front moves the side of a stretch that points to the exit on to beam i, and samples its length: the
+// front is exactly at beam i, the rear between its last beam and the one that cleared before it.
+func (t *Tracker) front(s *stretch, i int) {
+	if s.lo > 0 && s.clearLo > 0 && s.brokeHi > 0 && t.now > s.brokeHi {
+		v := t.spacing(i, s.hi) / float64(t.now-s.brokeHi)
+		step := t.spacing(s.lo-1, s.lo)
+		moved := min(v*float64(t.now-s.clearLo), step)
+		s.sample(t.spacing(s.lo, i) + step - moved)
+	}
+	s.brokeHi, s.hi, s.still = t.now, i, false
+	t.judge(s)
+}
+
+// rearBack is front for a stretch that grows towards the entry.
+func (t *Tracker) rearBack(s *stretch, i int) {
+	if s.hi < len(t.cfg.High)-1 && s.clearHi > 0 && s.brokeLo > 0 && t.now > s.brokeLo {
+		v := t.spacing(i, s.lo) / float64(t.now-s.brokeLo)
+		step := t.spacing(s.hi, s.hi+1)
+		moved := min(v*float64(t.now-s.clearHi), step)
+		s.sample(t.spacing(i, s.hi) + step - moved)
+	}
+	s.brokeLo, s.lo, s.still = t.now, i, false
+	t.judge(s)
+}
+
+// cleared handles a high beam that has just become free.
+func (t *Tracker) cleared(i int) {
+	for n := range t.blobs {
+		s := &t.blobs[n]
+		if i < s.lo || i > s.hi {
+			continue
+		}
+		switch {
+		case s.lo == s.hi:
+			gone := *s
+			t.blobs = slices.Delete(t.blobs, n, n+1)
+			t.vanish(gone, i)
+		case i == s.lo:
+			if s.hi < len(t.cfg.High)-1 && s.brokeHi > 0 && s.clearLo > 0 && t.now > s.clearLo && i > 0 {
+				v := t.spacing(i-1, i) / float64(t.now-s.clearLo)
+				s.sample(t.spacing(i, s.hi) + min(v*float64(t.now-s.brokeHi), t.spacing(s.hi, s.hi+1)))
+			}
+			s.clearLo, s.lo = t.now, i+1
+			t.judge(s)
+		case i == s.hi:
+			if s.lo > 0 && s.brokeLo > 0 && s.clearHi > 0 && t.now > s.clearHi && i < len(t.cfg.High)-1 {
+				v := t.spacing(i, i+1) / float64(t.now-s.clearHi)
+				s.sample(t.spacing(s.lo, i) + min(v*float64(t.now-s.brokeLo), t.spacing(s.lo-1, s.lo)))
+			}
+			s.clearHi, s.hi = t.now, i-1
+			t.judge(s)
+		default:
+			// Free in the middle: these are two, and they were before.
+			a, b := *s, *s
+			a.hi, a.clearHi, a.samples = i-1, t.now, nil
+			b.lo, b.clearLo, b.samples = i+1, t.now, nil
+			a.k = 1
+			b.k = max(1, s.k-1)
+			if s.k == 1 {
+				t.totals.Together++
+				t.arrived()
+			}
+			t.blobs[n] = a
+			t.blobs = slices.Insert(t.blobs, n+1, b)
+		}
+		return
+	}
+}
+
+func (s *stretch) sample(mm float64) {
+	if len(s.samples) < maxSamples {
+		s.samples = append(s.samples, mm)
+	}
+}
+
+// judge finds a stretch that is too long for one person.
+func (t *Tracker) judge(s *stretch) {
+	if s.k != 1 {
+		return
+	}
+	long := t.spacing(s.lo, s.hi) >= surePeopleMM
+	if !long && len(s.samples) >= minSamples {
+		m := slices.Clone(s.samples)
+		slices.Sort(m)
+		long = m[len(m)/2] > personMM
+	}
+	if long {
+		t.together(s)
+	}
+}
+
+func (t *Tracker) together(s *stretch) {
+	s.k = 2
+	t.totals.Together++
+	t.arrived()
+}
+
+// arrived notes one more person who was taken for a part of another.
+func (t *Tracker) arrived() {
+	if t.came == gate.Exit {
+		t.totals.EnteredFar++
+	} else {
+		t.totals.EnteredOrigin++
+	}
+}
+
+// recent tells that a door's beam is broken or was a moment ago.
+func (t *Tracker) recent(d gate.Door, within time.Duration) bool {
+	b := t.door[d]
+	return b.known && (b.broken || (b.since > 0 && t.now-b.since <= within))
+}
+
+// appear handles a stretch that begins at beam i.
+func (t *Tracker) appear(i int) {
+	s := stretch{lo: i, hi: i, k: 1, brokeHi: t.now, brokeLo: t.now}
+	last := len(t.cfg.High) - 1
+	switch {
+	case i <= 1 && t.leaving[gate.Entry] > 0:
+		s.k, t.leaving[gate.Entry] = t.leaving[gate.Entry], 0
+	case i >= last-1 && t.leaving[gate.Exit] > 0:
+		s.k, t.leaving[gate.Exit] = t.leaving[gate.Exit], 0
+	case t.hidden > 0:
+		s.k, t.hidden = t.hidden, 0
+	case i <= 1 && t.recent(gate.Entry, cameFor):
+		t.enter(gate.Entry)
+	case i >= last-1 && t.recent(gate.Exit, cameFor):
+		t.enter(gate.Exit)
+	default:
+		t.suspect()
+	}
+	s.k = min(s.k, maxPersons)
+	at := 0
+	for at < len(t.blobs) && t.blobs[at].lo < i {
+		at++
+	}
+	t.blobs = slices.Insert(t.blobs, at, s)
+}
+
+func (t *Tracker) enter(d gate.Door) {
+	if !t.had {
+		t.came = d
+	}
+	t.had = true
+	if d == gate.Entry {
+		t.totals.EnteredOrigin++
+	} else {
+		t.totals.EnteredFar++
+	}
+}
+
+// vanish handles a stretch that ended at beam i.
+func (t *Tracker) vanish(s stretch, i int) {
+	last := len(t.cfg.High) - 1
+	switch {
+	case i <= 1 && t.recent(gate.Entry, leaveFor):
+		t.leaving[gate.Entry] = min(t.leaving[gate.Entry]+s.k, maxPersons)
+	case i >= last-1 && t.recent(gate.Exit, leaveFor):
+		t.leaving[gate.Exit] = min(t.leaving[gate.Exit]+s.k, maxPersons)
+	default:
+		t.hidden = min(t.hidden+s.k, maxPersons)
+		t.hidAt = t.now
+	}
+}
+
+// lowBroke looks for something that moves near the floor apart from every trunk.
+func (t *Tracker) lowBroke(i int) {
+	if len(t.blobs) == 0 || t.leaving != [2]int{} || t.hidden > 0 {
+		return
+	}
+	x := t.cfg.Low[i]
+	for _, s := range t.blobs {
+		if x > t.cfg.High[s.lo]-apartMM && x < t.cfg.High[s.hi]+apartMM {
+			return
+		}
+	}
+	if t.recent(gate.Entry, cameFor) && i <= 1 || t.recent(gate.Exit, cameFor) && i >= len(t.cfg.Low)-2 {
+		return // somebody is about to step in and will be seen by the high row
+	}
+	t.crawl = true
+}
+
+// persons is how many there are, as far as known.
+func (t *Tracker) persons() int {
+	n := t.leaving[0] + t.leaving[1] + t.hidden
+	for _, s := range t.blobs {
+		n += s.k
+	}
+	return n
+}
+
+func (t *Tracker) row(r Row) (broken int) {
+	for _, b := range t.rows[r] {
+		if b.broken {
+			broken++
+		}
+	}
+	return broken
+}
+
+// Advance moves the time on to now. A time that lies before is ignored.
+func (t *Tracker) Advance(now time.Duration) {
+	for {
+		next := t.Next()
+		if next <= t.now || next > now {
+			break
+		}
+		t.now = next
+		t.settle()
+	}
+	if now > t.now {
+		t.now = now
+		t.settle()
+	}
+}
+
+// Next is when something will change by time alone; 0 for never.
+func (t *Tracker) Next() time.Duration {
+	next := time.Duration(0)
+	want := func(at time.Duration, on bool) {
+		if on && at > t.now && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	for d := range t.door {
+		want(t.door[d].since+leaveFor, t.leaving[d] > 0 && !t.door[d].broken)
+	}
+	want(t.freeSince+emptyFor, t.free)
+	want(t.hidAt+hiddenFor, t.hidden > 0)
+	want(t.lowSince+settleFor, t.lowAlone)
+	want(t.lowSince+feetFor, t.lowAlone)
+	want(t.lowFree+emptyFor, t.object)
+	want(t.lastHigh+stillFor, len(t.blobs) > 0)
+	return next
+}
+
+// settle draws the conclusions of time and of what is free.
+func (t *Tracker) settle() {
+	if !t.known() {
+		return
+	}
+	for d := range t.leaving {
+		if t.leaving[d] > 0 && !t.door[d].broken && t.now-t.door[d].since >= leaveFor {
+			if gate.Door(d) == gate.Exit {
+				t.totals.LeftAcross += uint64(t.leaving[d])
+			} else {
+				t.totals.LeftOrigin += uint64(t.leaving[d])
+			}
+			t.through = gate.Door(d) != t.came
+			t.leaving[d] = 0
+		}
+	}
+	if t.now-t.lastHigh >= stillFor {
+		for n := range t.blobs {
+			s := &t.blobs[n]
+			if !s.still && s.k == 1 && t.spacing(s.lo, s.hi) >= stillMM {
+				t.together(s)
+			}
+			s.still = true
+		}
+	}
+	low, high := t.row(Low), t.row(High)
+	free := low == 0 && high == 0 && !t.door[0].broken && !t.door[1].broken
+	if free && !t.free {
+		t.freeSince = t.now
+	}
+	t.free = free
+	if free && t.now-t.freeSince >= emptyFor {
+		t.emptied()
+	}
+	if low > 0 {
+		t.lowFree = t.now
+	} else if t.object && t.now-t.lowFree >= emptyFor {
+		t.object = false
+	}
+	alone := low > 0 && t.persons() == 0
+	if alone && !t.lowAlone {
+		t.lowSince = t.now
+	}
+	t.lowAlone = alone
+	if alone && t.had && !t.doubt && t.now-t.lowSince >= settleFor {
+		t.object = true
+	}
+}
+
+// emptied closes the book of who was inside: every beam is free.
+func (t *Tracker) emptied() {
+	if t.had && t.through && !t.doubt && t.persons() == 0 {
+		t.selfTest()
+	}
+	t.hidden, t.leaving, t.blobs = 0, [2]int{}, t.blobs[:0]
+	t.doubt, t.crawl, t.had, t.through, t.object = false, false, false, false, false
+	for r := range t.rows {
+		for i := range t.rows[r] {
+			t.rows[r][i].seen = false
+		}
+	}
+}
+
+// selfTest looks at a complete passage for the one beam that did not take part in it (S-06, S-08).
+func (t *Tracker) selfTest() {
+	miss := -1
+	for i, b := range t.rows[High] {
+		if b.seen {
+			t.rows[High][i].missed = 0
+			continue
+		}
+		if miss >= 0 {
+			return
+		}
+		miss = i
+	}
+	if miss < 0 {
+		return
+	}
+	if t.rows[High][miss].missed++; t.rows[High][miss].missed == 2 {
+		t.blind = append(t.blind, miss)
+	}
+}
+
+// State is what the outside sees now.
+func (t *Tracker) State() State {
+	s := State{Count: t.count(), Object: t.object}
+	s.Dirt = t.known() && t.row(High)+t.row(Low) == 1 && (t.doubt || t.persons() == 0 && !t.had)
+	return s
+}
+
+func (t *Tracker) count() gate.Count {
+	if !t.known() {
+		return gate.CountUnknown
+	}
+	n := t.persons()
+	switch {
+	case n >= 2, t.crawl && n >= 1:
+		return gate.CountMany
+	case t.doubt:
+		return gate.CountUnknown
+	case n == 1 && t.hidden > 0 && t.now-t.hidAt >= hiddenFor:
+		return gate.CountUnknown
+	case n == 1:
+		return gate.CountOne
+	case t.object:
+		return gate.CountZero
+	case t.lowAlone && t.had && t.now-t.lowSince < settleFor:
+		return gate.CountOne // may still be drawing a case out
+	case t.lowAlone && !t.had && t.now-t.lowSince >= feetFor:
+		return gate.CountUnknown // something near the floor that nobody brought: a crawler, or dirt
+	}
+	return gate.CountZero
+}
