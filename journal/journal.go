@@ -3,6 +3,19 @@
 //
 // The control loop never waits for the disk: it hands a Record to Submit and later receives its
 // Result. A result that does not come is for the loop's timers to notice, not for the journal.
+//
+// # What a frame is
+//
+// Records that are queued together are written as one frame with one CRC and made durable with one
+// fdatasync (group commit). The next frame is not written before the last one is durable, so a
+// power cut can leave at most one broken frame, and only as the last thing of the last segment: a
+// torn tail, which is cut. A broken frame anywhere else is damage: a new epoch begins, whose first
+// events tell of the gap, and what is still readable of the old epoch is kept and delivered.
+//
+// # Numbers
+//
+// An event's sequence number is given when it is written; it starts at one and has no gap within an
+// epoch. A leaf's number starts at zero in each epoch. Epochs rise.
 package journal
 
 // Record is everything that one step changed. It is written whole or not at all.
@@ -11,6 +24,9 @@ type Record struct {
 	Model  []byte   `json:"model,omitempty"`  // encoded gate model after the step
 	Events [][]byte `json:"events,omitempty"` // CloudEvents without id, seq and epoch; the journal's reader assigns them
 	Leaves [][]byte `json:"leaves,omitempty"` // canonical JSON leaves for the audit log
+	// Meta are small rows that live and die with the record: the highest accepted version of a signed
+	// document, an order id and its answer. An empty value removes the row.
+	Meta map[string]string `json:"meta,omitempty"`
 }
 
 // Result tells that the record of Step is durable, or why it is not.
