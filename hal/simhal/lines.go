@@ -14,6 +14,7 @@ import (
 
 	"egate/hal"
 	"egate/hal/internal/edges"
+	"egate/hal/internal/pulse"
 )
 
 // Line tells how a logical name is wired to the far end.
@@ -51,7 +52,7 @@ type lines struct {
 	levels map[string]gpio.Level // inputs, logical
 	acks   map[uint64]chan error
 	id     uint64
-	pulses map[string]chan struct{} // one place per output: pulses of one line follow each other
+	pulses map[string]pulse.Turn
 
 	wmu  sync.Mutex
 	gone chan struct{} // closed with err set
@@ -93,7 +94,7 @@ func handshake(conn net.Conn, cfg map[string]Line) (*lines, error) {
 	}
 	_ = conn.SetReadDeadline(time.Time{})
 	l := &lines{conn: conn, cfg: map[string]Line{}, name: map[string]string{}, levels: map[string]gpio.Level{},
-		acks: map[uint64]chan error{}, pulses: map[string]chan struct{}{}, gone: make(chan struct{})}
+		acks: map[uint64]chan error{}, pulses: map[string]pulse.Turn{}, gone: make(chan struct{})}
 	outputs := map[string]bool{}
 	for _, o := range hello.Outputs {
 		outputs[o] = true
@@ -121,7 +122,7 @@ func handshake(conn net.Conn, cfg map[string]Line) (*lines, error) {
 			if !outputs[c.Wire] {
 				return nil, fmt.Errorf("simhal: lines: no output %s at the far end", c.Wire)
 			}
-			l.pulses[n] = make(chan struct{}, 1)
+			l.pulses[n] = pulse.NewTurn()
 			continue
 		}
 		v, ok := hello.Inputs[c.Wire]
@@ -276,34 +277,11 @@ func (l *lines) Pulse(ctx context.Context, name string, d time.Duration) error {
 	if turn == nil {
 		return fmt.Errorf("simhal: lines: no output %s", name)
 	}
-	if d <= 0 {
-		return fmt.Errorf("simhal: lines: pulse %s: length %v", name, d)
+	set := func(v gpio.Level) error { return l.Set(name, v) }
+	if err := pulse.Run(ctx, turn, l.gone, l.Err, set, d); err != nil {
+		return fmt.Errorf("simhal: lines: %s: %w", name, err)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.gone:
-		return l.Err()
-	}
-	defer func() { <-turn }()
-	if err := l.Set(name, gpio.High); err != nil {
-		return errors.Join(err, l.Set(name, gpio.Low))
-	}
-	t := time.NewTimer(min(d, hal.MaxPulse))
-	defer t.Stop()
-	var ended error
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-		ended = ctx.Err()
-	case <-l.gone:
-		return l.Err()
-	}
-	return errors.Join(ended, l.Set(name, gpio.Low))
+	return nil
 }
 
 // Close implements hal.Lines.
