@@ -99,6 +99,14 @@ type Event struct {
 	Data        json.RawMessage `json:"data"`
 }
 
+// Draft is an event before the journal has numbered it: what a step hands to the evidence. The link
+// makes an Event of it.
+type Draft struct {
+	Type string          `json:"type"` // last part of the evt topic
+	Time time.Time       `json:"time"`
+	Data json.RawMessage `json:"data"`
+}
+
 // Event types (last part of the evt topic; the CloudEvents type is "egate."+type+".v1").
 const (
 	EventPassage  = "passage"  // one per passage, at its end

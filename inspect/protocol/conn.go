@@ -114,3 +114,12 @@ func fieldsSet(m any) (n int) {
 	}
 	return n
 }
+
+// InspectorEvent is what became of an inspector process: a message, or its end.
+type InspectorEvent struct {
+	Slot, Gen int
+	Msg       *FromInspector
+	Exited    bool
+	Err       error    // why it ended; nil after an orderly End
+	Trace     []string // function names of a crash, innermost first
+}

@@ -39,14 +39,8 @@ const (
 // ErrStalled says that an inspector does not read what it is told.
 var ErrStalled = errors.New("supervisor: inspector does not read")
 
-// Event is what became of an inspector: a message, or its end.
-type Event struct {
-	Slot, Gen int
-	Msg       *protocol.FromInspector
-	Exited    bool
-	Err       error    // why it ended; nil after an orderly End
-	Trace     []string // function names of a crash, innermost first
-}
+// Event is what became of an inspector.
+type Event = protocol.InspectorEvent
 
 // Supervisor owns the inspector processes. Its methods never block.
 type Supervisor struct {

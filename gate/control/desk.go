@@ -1,0 +1,285 @@
+package control
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"egate/api"
+	"egate/gate"
+	"egate/health"
+	"egate/inspect/protocol"
+	"egate/verdict"
+)
+
+var orderNames = map[string]gate.Order{
+	api.CmdTake: gate.OrderTake, api.CmdReturn: gate.OrderReturn, api.CmdAccept: gate.OrderAccept, api.CmdSendBack: gate.OrderSendBack,
+	api.CmdHold: gate.OrderHold, api.CmdOpenGate: gate.OrderOpenGate, api.CmdCloseGate: gate.OrderCloseGate, api.CmdReset: gate.OrderReset,
+	api.CmdOpenEntry: gate.OrderOpenEntry, api.CmdOpenExit: gate.OrderOpenExit, api.CmdRelease: gate.OrderRelease,
+	api.CmdEndEmergency: gate.OrderEndEmergency,
+}
+
+// needsReason are the overrides (O-07).
+var needsReason = map[gate.Order]bool{gate.OrderAccept: true, gate.OrderOpenExit: true}
+
+// inbound handles what the centre sent. The link has verified signature, gate, epoch, session, expiry
+// and that it is no repetition.
+func (l *Loop) inbound(in Inbound) {
+	switch {
+	case in.Up:
+		l.fault(health.BrokerUnreachable, health.PartLink, false)
+		l.publish(true)
+		l.publishHealth()
+	case in.Down:
+		l.fault(health.BrokerUnreachable, health.PartLink, true)
+	case in.Lease != nil:
+		l.leased(*in.Lease)
+	case in.Answer != nil:
+		for _, t := range l.trips {
+			if t != nil && t.ID == in.Answer.Passage && t.slot >= 0 {
+				l.p.Inspectors.Send(t.slot, protocol.ToInspector{Answer: &protocol.Answer{Sealed: in.Answer.Sealed}})
+			}
+		}
+	case in.Command != nil:
+		l.command(in.Command)
+	}
+}
+
+// leased takes a lease; it lasts until it expires, whatever becomes of the line (O-01).
+func (l *Loop) leased(le api.Lease) {
+	key := le.Principal + "\x00" + le.Officer
+	before := l.officers()
+	l.leases[key] = le
+	l.prune()
+	if !slices.EqualFunc(before, l.officers(), func(a, b protocol.Officer) bool { return a.KeyID == b.KeyID }) {
+		for i := range l.slots {
+			if s := &l.slots[i]; s.alive && s.begun && !s.ending {
+				l.p.Inspectors.Send(i, protocol.ToInspector{Officers: &protocol.Officers{Officers: l.officers()}})
+			}
+		}
+	}
+}
+
+// leaseTimer is the loop's own timer over the leases.
+const leaseTimer = gate.Timer(210)
+
+// prune drops leases that ended and tells the model whether one is left.
+func (l *Loop) prune() {
+	now := time.Now()
+	var last time.Time
+	for k, le := range l.leases {
+		if !le.ExpiresAt.After(now) {
+			delete(l.leases, k)
+		} else if le.ExpiresAt.After(last) {
+			last = le.ExpiresAt
+		}
+	}
+	if !last.IsZero() {
+		l.startTimer(leaseTimer, last.Sub(now))
+	}
+	if held := !last.IsZero(); held != l.m.Lease {
+		l.fault(health.LeaseLost, health.PartLink, !held)
+		l.handle(gate.Event{Kind: gate.EvLease, On: held})
+	}
+}
+
+// command follows an officer's order, or answers why not; both are evidence.
+func (l *Loop) command(c *api.Command) {
+	order, known := orderNames[c.Name]
+	reject := func(why string) {
+		l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Name: c.Name, Passage: c.Passage, Result: "rejected", Reason: why})
+		l.record()
+		l.p.Link.Respond(c.Principal, api.Response{ID: c.ID, Result: "rejected", Reason: why, At: time.Now().UTC()})
+	}
+	switch {
+	case !known:
+		reject("not_supported")
+		return
+	case !c.ExpiresAt.After(time.Now()):
+		reject("expired")
+		return
+	case needsReason[order] && c.Reason == "":
+		reject("reason_needed")
+		return
+	}
+	e := gate.Event{Kind: gate.EvOrder, Order: order}
+	if c.Passage != "" {
+		for _, lane := range []gate.Lane{gate.LaneReception, gate.LanePassage} {
+			if t := l.trips[lane]; t != nil && t.ID == c.Passage {
+				e.Lane = lane
+				e.Mine = t.owner != "" && t.owner == c.Officer
+				// A referral order names the dossier that the officer was shown (design: signed both ways).
+				if len(t.dossier) > 0 && !bytes.Equal(t.dossier, c.Dossier) && (needsReason[order] || len(c.Dossier) > 0) {
+					reject("other_dossier")
+					return
+				}
+			}
+		}
+		if e.Lane == gate.LaneNone {
+			reject("no_such_passage")
+			return
+		}
+	} else if order <= gate.OrderHold {
+		reject("no_such_passage")
+		return
+	}
+	if order == gate.OrderOpenExit && e.Lane == gate.LaneNone {
+		if t := l.trips[gate.LanePassage]; t != nil {
+			e.Lane, e.Mine = gate.LanePassage, t.owner == c.Officer && t.owner != ""
+		}
+	}
+	l.orderRef++
+	e.Ref = l.orderRef
+	l.orders[e.Ref] = c
+	l.officer = c.Officer
+	l.handle(e)
+	l.officer = ""
+	delete(l.orders, e.Ref)
+}
+
+// answer tells the desk what became of an order. The answer does not wait for the disk: an order that
+// opens a door across the border does.
+func (l *Loop) answer(a gate.Action) {
+	c := l.orders[a.Ref]
+	if c == nil {
+		return
+	}
+	r := api.Response{ID: c.ID, Result: "accepted", At: time.Now().UTC()}
+	if !a.On {
+		r.Result, r.Reason = "rejected", a.Reason.String()
+	}
+	l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason})
+	l.p.Link.Respond(c.Principal, r)
+}
+
+// touched handles what a traveller pressed.
+func (l *Loop) touched(t string) {
+	kinds := map[string]gate.Kind{"accept": gate.EvAccepted, "decline": gate.EvDeclined, "more_time": gate.EvMore, "exit_request": gate.EvExitButton}
+	if k, ok := kinds[t]; ok {
+		l.handle(gate.Event{Kind: k})
+	}
+}
+
+// prompts are the reasons for which the screen has a picture of what to do better.
+var prompts = map[verdict.Reason]bool{
+	verdict.MRZUnreadable: true, verdict.MRZWrongPage: true, verdict.MRZUpsideDown: true, verdict.MRZCoverOn: true, verdict.MRZCheckDigits: true,
+	verdict.NoChip: true, verdict.ChipLost: true, verdict.ChipTooSlow: true,
+}
+
+// show draws the screen of the model.
+func (l *Loop) show() {
+	v := gate.View(l.m)
+	s := Screen{Name: v.Name, Progress: -1, More: v.More, Decline: v.Decline}
+	t := l.trips[v.Lane]
+	if v.Lane == gate.LaneNone {
+		t = nil
+	}
+	if t != nil {
+		s.Language = t.language
+		switch v.Name {
+		case "reading":
+			s.Progress = t.progress
+		case "capture":
+			s.Prompt, s.DotX = t.prompt, t.dot
+		case "see_officer", "leave_back", "one_at_a_time":
+			s.Reference = t.reference
+		}
+	} else if v.Name == "see_officer" {
+		s.Reference = l.reference
+	}
+	switch {
+	case v.Name == "reading_lost":
+		s.Name, s.Prompt = "reading", verdict.ChipLost.String()
+	case prompts[v.Prompt]:
+		s.Prompt = v.Prompt.String()
+	}
+	var ends time.Time
+	if r := l.timers[v.Timer]; v.Timer != gate.TimerNone && r != nil {
+		ends = r.ends
+		s.Deadline = max(time.Until(ends), 0)
+	}
+	if same(s, l.shown) && ends.Equal(l.ends) {
+		return
+	}
+	l.shown, l.ends = s, ends
+	l.p.Display.Show(s)
+}
+
+// same compares but for the running countdown.
+func same(a, b Screen) bool {
+	if (a.DotX == nil) != (b.DotX == nil) || a.DotX != nil && *a.DotX != *b.DotX {
+		return false
+	}
+	a.DotX, b.DotX, a.Deadline, b.Deadline = nil, nil, 0, 0
+	return a == b
+}
+
+// publish keeps the retained snapshot of the gate current.
+func (l *Loop) publish(always bool) {
+	m := l.m
+	s := api.State{
+		Mode: m.Mode.String(), Reception: m.Reception.String(), Passage: m.Passage.String(), Entry: m.Pos[gate.Entry].String(), Exit: m.Pos[gate.Exit].String(),
+		Occupancy: m.Occ.String(), Current: l.trips[gate.LanePassage].id(), Next: l.trips[gate.LaneReception].id(), Lease: m.Lease, Simulated: l.cfg.Simulated,
+	}
+	ref, t := m.PRef, l.trips[gate.LanePassage]
+	s.Reason = m.PReason
+	if ref == gate.RefNone {
+		ref, t = m.RRef, l.trips[gate.LaneReception]
+		if ref != gate.RefNone {
+			s.Reason = m.RReason
+		}
+	}
+	s.Referral = ref.String()
+	if ref != gate.RefNone && t != nil {
+		s.Owner = t.owner
+	}
+	cur := l.trips[gate.LanePassage]
+	if cur == nil {
+		cur = l.trips[gate.LaneReception]
+	}
+	if cur != nil {
+		s.Stages = slices.Clone(cur.stages)
+	}
+	old := l.state
+	old.Seq, old.StageMS, old.At = 0, 0, time.Time{}
+	if !always && equalState(old, s) {
+		return
+	}
+	l.seq++
+	if cur != nil {
+		s.StageMS = time.Since(cur.since).Milliseconds()
+	}
+	s.Seq, s.At = l.seq, time.Now().UTC()
+	l.state = s
+	l.p.Link.PublishState(s)
+}
+
+func equalState(a, b api.State) bool {
+	return slices.Equal(a.Stages, b.Stages) && a.Mode == b.Mode && a.Reception == b.Reception && a.Passage == b.Passage && a.Entry == b.Entry &&
+		a.Exit == b.Exit && a.Occupancy == b.Occupancy && a.Current == b.Current && a.Next == b.Next && a.Reason == b.Reason && a.Referral == b.Referral &&
+		a.Owner == b.Owner && a.Lease == b.Lease
+}
+
+// publishHealth is the one retained document with every part in it (M-01).
+func (l *Loop) publishHealth() {
+	l.healthAt = time.Now()
+	snap := l.p.Health.Snapshot()
+	h := api.Health{At: snap.At.UTC(), Overall: snap.Overall, Parts: []api.Part{}, Faults: []api.Fault{}, Simulated: l.cfg.Simulated,
+		DemoModel: l.p.Health.Has(health.DemoModels, health.PartInspector), Versions: map[string]string{"egated": l.cfg.Version},
+		Counters: map[string]int64{"steps": int64(l.step)}}
+	for k, v := range l.cfg.Versions {
+		h.Versions[k] = v
+	}
+	for _, s := range l.slots {
+		if s.ready.ModelPack != "" {
+			h.Versions["models"], h.Versions["policy"], h.Versions["trust"], h.Versions["sandbox"] = s.ready.ModelPack, s.ready.Policy, s.ready.Trust, s.ready.Sandbox
+		}
+	}
+	for _, p := range snap.Parts {
+		h.Parts = append(h.Parts, api.Part{Name: p.Name, State: p.State, Since: p.Since.UTC(), Code: string(p.Code)})
+	}
+	for _, f := range snap.Faults {
+		h.Faults = append(h.Faults, api.Fault{Code: string(f.Code), Part: f.Part, Severity: f.Severity.String(), Since: f.Since.UTC()})
+	}
+	l.p.Link.PublishHealth(h)
+}

@@ -1,0 +1,244 @@
+package control
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"egate/api"
+	"egate/gate"
+	"egate/health"
+	"egate/inspect/protocol"
+	"egate/verdict"
+)
+
+// inspector is what the loop knows of one process.
+type inspector struct {
+	gen     int
+	alive   bool
+	begun   bool
+	ending  bool
+	ready   protocol.Ready
+	given   map[protocol.Device]bool // given back: scanner and reader count together
+	crashes int
+}
+
+// crashLimit is how many inspectors in a row may fail to come up before the gate stops serving.
+const crashLimit = 3
+
+func slotOf(i int) gate.Slot { return gate.Slot1 + gate.Slot(i) }
+
+func (l *Loop) spawn(i int) {
+	s := &l.slots[i]
+	*s = inspector{gen: s.gen + 1, alive: true, crashes: s.crashes, given: map[protocol.Device]bool{}}
+	l.p.Inspectors.Start(i, s.gen)
+}
+
+// begin hands a traveller to a warm inspector.
+func (l *Loop) begin(i int) {
+	t := newTrip(time.Now())
+	t.slot = i
+	t.model, t.policy, t.demo = l.slots[i].ready.ModelPack, l.slots[i].ready.Policy, l.slots[i].ready.DemoModel
+	l.trips[gate.LaneReception] = t
+	l.slots[i].begun = true
+	l.p.Inspectors.Send(i, protocol.ToInspector{Begin: &protocol.Begin{
+		Passage: t.ID, Gate: l.cfg.Gate, Epoch: l.cfg.Epoch, Date: time.Now().UTC(), CentreKey: l.cfg.CentreKey,
+		Officers: l.officers(), Chips: slices.Clone(l.chips),
+		DocumentMS: int(l.cfg.Document.Milliseconds()), CaptureMS: int(l.cfg.Capture.Milliseconds()),
+	}})
+	l.lease(i, protocol.Scanner, true)
+	l.lease(i, protocol.NFC, true)
+	l.startTimer(silence(i), l.cfg.Beat)
+}
+
+func (l *Loop) lease(i int, d protocol.Device, held bool) {
+	l.p.Inspectors.Send(i, protocol.ToInspector{Lease: &protocol.Lease{Device: d, Held: held}})
+}
+
+// silence is the loop's own timer over an inspector's heartbeat; the machine has no such timer.
+func silence(i int) gate.Timer { return gate.Timer(200 + i) }
+
+// heard handles a word or the end of an inspector. What an earlier one of the slot said late is dropped.
+func (l *Loop) heard(e protocol.InspectorEvent) {
+	if e.Slot < 0 || e.Slot >= len(l.slots) || e.Gen != l.slots[e.Slot].gen {
+		return
+	}
+	s := &l.slots[e.Slot]
+	if e.Exited {
+		l.stopTimer(silence(e.Slot))
+		s.alive = false
+		l.exited(e)
+		return
+	}
+	if s.ending && e.Msg.Ended == nil {
+		return
+	}
+	if s.begun {
+		l.startTimer(silence(e.Slot), l.cfg.Beat)
+	}
+	l.message(e.Slot, e.Msg)
+}
+
+func (l *Loop) exited(e protocol.InspectorEvent) {
+	s := &l.slots[e.Slot]
+	if e.Err != nil && !s.ending {
+		l.log.Warn("control: inspector ended", "slot", e.Slot, "err", e.Err, "trace", e.Trace)
+		if s.begun {
+			l.fault(health.InspectorCrash, health.PartInspector, true)
+			l.fault(health.InspectorCrash, health.PartInspector, false)
+		} else if s.crashes++; s.crashes >= crashLimit {
+			l.fault(health.InspectorStart, health.PartInspector, true)
+		}
+	}
+	for _, t := range l.trips {
+		if t != nil && t.slot == e.Slot {
+			t.slot = -1
+		}
+	}
+	l.handle(gate.Event{Kind: gate.EvExited, Slot: slotOf(e.Slot)})
+}
+
+// misbehaved ends an inspector that broke the dialogue: its traveller is referred.
+func (l *Loop) misbehaved(i int, what string) {
+	l.log.Warn("control: inspector broke the dialogue", "slot", i, "with", what)
+	l.stopTimer(silence(i))
+	l.handle(gate.Event{Kind: gate.EvSilent, Slot: slotOf(i)})
+}
+
+// tripOf is the traveller of an inspector.
+func (l *Loop) tripOf(i int) *trip {
+	for _, t := range l.trips {
+		if t != nil && t.slot == i {
+			return t
+		}
+	}
+	return nil
+}
+
+// message handles one word of a living inspector.
+func (l *Loop) message(i int, m *protocol.FromInspector) {
+	s := &l.slots[i]
+	slot := slotOf(i)
+	t := l.tripOf(i)
+	if !s.begun && m.Ready == nil && m.Fault == nil && m.Beat == nil && m.Ended == nil || s.begun && m.Ready != nil {
+		l.misbehaved(i, protocol.Name(*m))
+		return
+	}
+	switch {
+	case m.Ready != nil:
+		s.ready, s.crashes = *m.Ready, 0
+		l.fault(health.InspectorStart, health.PartInspector, false)
+		l.fault(health.DemoModels, health.PartInspector, m.Ready.DemoModel)
+		l.handle(gate.Event{Kind: gate.EvReady, Slot: slot})
+	case m.Beat != nil:
+	case m.Ended != nil:
+		l.chips = m.Ended.Chips[:min(len(m.Ended.Chips), maxChips)]
+	case m.Fault != nil:
+		l.deviceFault(i, *m.Fault)
+	case t == nil:
+		// Its traveller is gone: nothing it says concerns anybody.
+	case m.Document != nil:
+		l.document(slot, t, *m.Document)
+	case m.Progress != nil:
+		t.progress = min(max(m.Progress.Percent, 0), 100)
+		l.show()
+	case m.Language != nil:
+		t.language = m.Language.Tag
+		l.show()
+	case m.Lookup != nil:
+		l.request("lookup", t, "centre", m.Lookup.Sealed, nil)
+	case m.Checked != nil:
+		if len(m.Checked.Checks) > maxChecks {
+			l.misbehaved(i, "checks")
+			return
+		}
+		t.checks = m.Checked.Checks
+		l.handle(gate.Event{Kind: gate.EvChecked, Slot: slot, Outcome: m.Checked.Outcome, Reason: m.Checked.Reason})
+	case m.Guidance != nil:
+		t.prompt = string(m.Guidance.Instruction)
+		t.dot = nil
+		if m.Guidance.Instruction == protocol.FollowDot {
+			x := min(max(m.Guidance.DotX, -1), 1)
+			t.dot = &x
+		}
+		l.show()
+	case m.Challenge != nil:
+		// The light challenge needs a model that evaluates it; the policy has it as advisory.
+	case m.Heads != nil:
+		l.handle(gate.Event{Kind: gate.EvHeads, Slot: slot, N: uint8(min(max(m.Heads.Count, 0), 9))})
+	case m.TrackLost != nil:
+		l.handle(gate.Event{Kind: gate.EvTrackLost, Slot: slot})
+	case m.Verdict != nil:
+		if len(m.Verdict.Checks) > maxChecks || m.Verdict.Outcome == verdict.OutcomeNone {
+			l.misbehaved(i, "verdict")
+			return
+		}
+		t.checks, t.match, t.pad = m.Verdict.Checks, m.Verdict.MatchBand, m.Verdict.PADBand
+		l.handle(gate.Event{Kind: gate.EvVerdict, Slot: slot, Outcome: m.Verdict.Outcome, Reason: m.Verdict.Reason})
+	case m.Dossier != nil:
+		t.dossier = m.Dossier.Hash
+		l.request("referral", t, m.Dossier.KeyID, m.Dossier.Sealed, m.Dossier.Hash)
+	case m.Released != nil:
+		s.given[m.Released.Device] = true
+		switch {
+		case m.Released.Device == protocol.Camera:
+			l.handle(gate.Event{Kind: gate.EvCameraFree, Slot: slot})
+		case s.given[protocol.Scanner] && s.given[protocol.NFC]:
+			l.handle(gate.Event{Kind: gate.EvReaderFree, Slot: slot})
+		}
+	}
+}
+
+func (l *Loop) document(slot gate.Slot, t *trip, d protocol.Document) {
+	switch {
+	case d.Prompt != verdict.ReasonNone:
+		t.retries++
+		l.handle(gate.Event{Kind: gate.EvPrompt, Slot: slot, Reason: d.Prompt})
+	case d.Present:
+		l.handle(gate.Event{Kind: gate.EvLaid, Slot: slot})
+	default:
+		l.handle(gate.Event{Kind: gate.EvLifted, Slot: slot})
+	}
+}
+
+// deviceFault notes a broken part under its name; the traveller is referred.
+func (l *Loop) deviceFault(i int, f protocol.Fault) {
+	parts := map[protocol.Device]string{protocol.Scanner: health.PartScanner, protocol.NFC: health.PartNFC, protocol.Camera: health.PartCamera}
+	p, ok := parts[f.Device]
+	if !ok {
+		p = health.PartInspector
+	}
+	l.log.Warn("control: device", "code", f.Code, "part", p, "func", f.Func)
+	l.fault(health.Code(f.Code), p, true)
+	l.handle(gate.Event{Kind: gate.EvBroken, Slot: slotOf(i)})
+	// The next inspector opens the device afresh: the fault shows again if it is still there.
+	l.fault(health.Code(f.Code), p, false)
+}
+
+// requestLife is how long a sealed request is worth answering.
+const requestLife = 30 * time.Second
+
+func (l *Loop) request(kind string, t *trip, recipient string, sealed, plainHash []byte) {
+	h := sha256.Sum256(sealed)
+	l.p.Link.Request(kind, api.Envelope{Gate: l.cfg.Gate, Passage: t.ID, Epoch: l.cfg.Epoch, Type: kind, Recipient: recipient,
+		ExpiresAt: time.Now().UTC().Add(requestLife), Sealed: sealed, Hash: h[:], PlainHash: plainHash, Reason: t.reason})
+}
+
+// officers are the sessions that dossiers are sealed to.
+func (l *Loop) officers() []protocol.Officer {
+	out := []protocol.Officer{}
+	for _, le := range l.leases {
+		for _, k := range le.Keys {
+			if !slices.ContainsFunc(out, func(o protocol.Officer) bool { return o.KeyID == k.Kid }) {
+				out = append(out, protocol.Officer{KeyID: k.Kid, Key: k.Key})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b protocol.Officer) int {
+		if a.KeyID < b.KeyID {
+			return -1
+		}
+		return 1
+	})
+	return out
+}

@@ -1,0 +1,364 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"egate/api"
+	"egate/gate"
+	"egate/health"
+	"egate/inspect/protocol"
+	"egate/journal"
+	"egate/verdict"
+)
+
+// How often the loop looks round without being asked: watchdog, renderer, health document.
+const (
+	roundEvery  = 500 * time.Millisecond
+	healthEvery = 30 * time.Second // M-01
+	doorQueue   = 16
+	maxChips    = 64
+)
+
+// Loop owns the model.
+type Loop struct {
+	cfg Config
+	p   Ports
+	log *slog.Logger
+
+	m      gate.Model
+	step   uint64
+	timers map[gate.Timer]*running
+	fired  chan fired
+	done   chan struct{}    // closed when the loop has ended
+	todo   []gate.Event     // events that a step in the making brought about
+	inside bool             // a step is in the making
+	grants map[uint64]uint8 // step that carries a grant: number of the grant
+
+	timerGen  uint64
+	reference string // of the traveller whose passage has just ended, for the screen
+
+	slots [2]inspector
+	trips [3]*trip // by lane
+	chips []protocol.ChipSize
+
+	leases   map[string]api.Lease
+	orders   map[uint8]*api.Command
+	orderRef uint8
+	officer  string // of the order that is being followed
+
+	doors    [2]chan func(context.Context)
+	lamps    chan gate.Lamps
+	doorErrs chan doorErr
+
+	drafts   [][]byte // events of the step in the making
+	leaves   [][]byte
+	commit   uint8
+	shown    Screen
+	ends     time.Time // of the countdown that is shown
+	state    api.State
+	seq      uint64
+	healthAt time.Time
+	faults   bool // blocked by a fault, as last told to the model
+	broken   bool // the journal does not take records any more
+}
+
+// running is a timer of the machine.
+type running struct {
+	gen   uint64
+	timer *time.Timer
+	ends  time.Time
+}
+
+type fired struct {
+	timer gate.Timer
+	gen   uint64
+}
+
+type doorErr struct {
+	door gate.Door
+	err  error
+}
+
+// saved is the model as the journal has it, with what is needed to tell of an interrupted passage.
+type saved struct {
+	Model     gate.Model `json:"model"`
+	Reception string     `json:"reception,omitempty"` // passage ids
+	Passage   string     `json:"passage,omitempty"`
+}
+
+// New makes a loop. It does nothing until Run.
+func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
+	if p.Doors == nil || p.Lamps == nil || p.Display == nil || p.Inspectors == nil || p.Journal == nil || p.Link == nil || p.Sensors == nil || p.Health == nil {
+		return nil, errors.New("control: a port is missing")
+	}
+	for l := gate.LimitDocument; l <= gate.LimitExit; l++ {
+		if cfg.Limits[l] <= 0 {
+			return nil, fmt.Errorf("control: limit %d is missing", l)
+		}
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Loop{cfg: cfg, p: p, log: log, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
+		leases: map[string]api.Lease{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
+		doors: [2]chan func(context.Context){make(chan func(context.Context), doorQueue), make(chan func(context.Context), doorQueue)}}, nil
+}
+
+// Run turns the loop until ctx ends. It returns with the doors released.
+func (l *Loop) Run(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{}, 3)
+	defer func() {
+		if p := recover(); p != nil {
+			// The text of a panic may quote anything: its place is told, its words are not.
+			err = fmt.Errorf("control: loop panicked:\n%s", debug.Stack())
+		}
+		if rerr := l.p.Doors.Release(); rerr != nil {
+			err = errors.Join(err, fmt.Errorf("control: release: %w", rerr))
+		}
+		cancel()
+		close(l.done)
+		for range 3 {
+			<-done
+		}
+	}()
+	for d := range l.doors {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for {
+				select {
+				case f := <-l.doors[d]:
+					f(ctx)
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	go func() {
+		defer func() { done <- struct{}{} }()
+		l.runLamps(ctx)
+	}()
+	l.boot()
+	round := time.NewTicker(roundEvery)
+	defer round.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, ok := <-l.p.Sensors:
+			if !ok {
+				return errors.New("control: sensors ended")
+			}
+			l.handle(e)
+		case f := <-l.fired:
+			l.expired(f)
+		case r := <-l.p.Journal.Results():
+			l.written(r)
+		case e := <-l.p.Inspectors.Events():
+			l.heard(e)
+		case t := <-l.p.Display.Touches():
+			l.touched(t)
+		case in := <-l.p.Link.Inbound():
+			l.inbound(in)
+		case e := <-l.doorErrs:
+			l.doorFailed(e)
+		case <-round.C:
+			l.lookRound()
+		}
+		if l.p.Kick != nil {
+			l.p.Kick()
+		}
+	}
+}
+
+// expired handles a timer that ran out, unless it was stopped or started again meanwhile.
+func (l *Loop) expired(f fired) {
+	r := l.timers[f.timer]
+	if r == nil || r.gen != f.gen {
+		return
+	}
+	delete(l.timers, f.timer)
+	switch f.timer {
+	case leaseTimer:
+		l.prune()
+	case silence(0), silence(1):
+		i := int(f.timer - silence(0))
+		if s := &l.slots[i]; s.alive && s.begun && !s.ending && uint64(s.gen) == f.gen {
+			l.fault(health.InspectorSilent, health.PartInspector, true)
+			l.fault(health.InspectorSilent, health.PartInspector, false)
+			l.misbehaved(i, "silence")
+		}
+	default:
+		l.handle(gate.Event{Kind: gate.EvTimer, Timer: f.timer})
+	}
+}
+
+// boot tells of the start and of what an earlier run left unfinished (P-15): it is ended, never resumed.
+func (l *Loop) boot() {
+	open := true
+	var old saved
+	interrupted := false
+	if len(l.cfg.Recovered) > 0 && json.Unmarshal(l.cfg.Recovered, &old) == nil {
+		open = old.Model.Open
+		interrupted = old.Reception != "" || old.Passage != ""
+	}
+	l.m = gate.New(open)
+	found := l.cfg.Found
+	if interrupted && found == "clean" || found == "" {
+		found = "clean"
+		if interrupted {
+			found = "passage_interrupted"
+		}
+	}
+	l.emit(api.EventBoot, api.Boot{Boot: l.cfg.Boot, Version: l.cfg.Version, Recovered: found})
+	for _, id := range []string{old.Passage, old.Reception} {
+		if id != "" {
+			l.emit(api.EventPassage, api.Passage{Passage: id, Outcome: verdict.OutcomeNone, Reason: verdict.GateRestarted,
+				Stages: []api.StageTime{}, Checks: []verdict.Check{}})
+		}
+	}
+	if l.cfg.Simulated {
+		l.p.Health.Raise(health.Simulation, health.PartController)
+	}
+	l.handle(gate.Event{Kind: gate.EvStarted})
+	l.show()
+	l.publish(true)
+}
+
+// handle makes one step and carries it out, and then those that it brought about.
+func (l *Loop) handle(e gate.Event) {
+	if l.inside {
+		l.todo = append(l.todo, e)
+		return
+	}
+	l.inside = true
+	l.take(e)
+	for len(l.todo) > 0 {
+		e, l.todo = l.todo[0], l.todo[1:]
+		l.take(e)
+	}
+	l.inside = false
+}
+
+func (l *Loop) take(e gate.Event) {
+	t0 := time.Now()
+	before := l.m
+	m, acts := gate.Step(l.m, e)
+	l.m = m
+	for _, a := range acts {
+		l.act(a)
+	}
+	l.stages(t0)
+	changed := before.Mode != m.Mode || before.Reception != m.Reception || before.Passage != m.Passage || before.Open != m.Open
+	if len(l.drafts) > 0 || len(l.leaves) > 0 || l.commit != 0 || changed {
+		l.record()
+	}
+	if l.m != before {
+		l.sendLamps()
+	}
+	l.show()
+	l.publish(false)
+	spent := time.Since(t0)
+	for _, t := range l.trips {
+		if t != nil {
+			t.overhead += spent
+			t.steps++
+			break // one traveller bears a step: the one inside, else the one at the reader
+		}
+	}
+}
+
+// record hands the step to the journal; a grant waits for its result.
+func (l *Loop) record() {
+	body, err := json.Marshal(saved{Model: l.m, Reception: l.trips[gate.LaneReception].id(), Passage: l.trips[gate.LanePassage].id()})
+	if err != nil {
+		l.log.Error("control: encode model", "err", err)
+		return
+	}
+	l.step++
+	if l.commit != 0 {
+		l.grants[l.step] = l.commit
+	}
+	l.p.Journal.Submit(journal.Record{Step: l.step, Model: body, Events: l.drafts, Leaves: l.leaves})
+	l.drafts, l.leaves, l.commit = nil, nil, 0
+}
+
+func (t *trip) id() string {
+	if t == nil {
+		return ""
+	}
+	return t.ID
+}
+
+// written is the answer of the journal to one step.
+func (l *Loop) written(r journal.Result) {
+	g, waits := l.grants[r.Step]
+	delete(l.grants, r.Step)
+	if r.Err != nil {
+		if !l.broken {
+			l.broken = true
+			l.log.Error("control: evidence", "err", r.Err)
+		}
+		l.fault(health.JournalFailed, health.PartJournal, true)
+		if waits {
+			l.handle(gate.Event{Kind: gate.EvCommitFailed, N: g})
+		}
+		return
+	}
+	if waits {
+		l.handle(gate.Event{Kind: gate.EvCommitted, N: g})
+	}
+}
+
+// emit adds an event to the step, and the same bytes as a leaf of the audit log.
+func (l *Loop) emit(kind string, data any) {
+	body, err := json.Marshal(data)
+	if err != nil {
+		l.log.Error("control: encode event", "type", kind, "err", err)
+		return
+	}
+	d, err := json.Marshal(api.Draft{Type: kind, Time: time.Now().UTC(), Data: body})
+	if err != nil {
+		l.log.Error("control: encode event", "type", kind, "err", err)
+		return
+	}
+	l.drafts = append(l.drafts, d)
+	l.leaves = append(l.leaves, d)
+}
+
+// fault raises or clears a fault, tells it as an event and the model whether the gate is blocked.
+func (l *Loop) fault(c health.Code, part string, on bool) {
+	if !l.p.Health.Set(c, part, on) {
+		return
+	}
+	l.emit(api.EventFault, api.FaultEvent{Code: string(c), Part: part, Raised: on})
+	l.healthAt = time.Time{}
+	l.blocked()
+}
+
+// blocked tells the model when faults begin or cease to forbid new travellers.
+func (l *Loop) blocked() {
+	_, b := l.p.Health.Blocked()
+	if b != l.faults {
+		l.faults = b
+		l.handle(gate.Event{Kind: gate.EvFault, On: b})
+	} else if len(l.drafts) > 0 && !l.inside {
+		l.record()
+	}
+}
+
+// lookRound is what is looked at without being asked.
+func (l *Loop) lookRound() {
+	l.fault(health.DisplaySilent, health.PartDisplay, !l.p.Display.RendererAlive())
+	l.blocked()
+	if time.Since(l.healthAt) >= healthEvery {
+		l.publishHealth()
+	}
+}

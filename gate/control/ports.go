@@ -1,0 +1,123 @@
+// Package control is the loop that feeds gate.Step and carries its actions out. One goroutine owns the
+// model; sensors, inspectors, screen, link and journal speak to it through channels, and it speaks to
+// them through ports that never block it.
+//
+// Releases act at once and are journalled after; a grant waits for Committed. A commit that does not
+// come is an ordinary timer. A panic of the loop releases the doors.
+package control
+
+import (
+	"context"
+	"time"
+
+	"egate/api"
+	"egate/gate"
+	"egate/hal"
+	"egate/health"
+	"egate/inspect/protocol"
+	"egate/journal"
+)
+
+// Doors are the two doors with their interlock.
+type Doors interface {
+	Entry() hal.Door
+	Exit() hal.Door
+	// Release frees both doors at once, Restore takes that back. Release never waits.
+	Release() error
+	Restore() error
+}
+
+// Lamps are the output levels that people look at.
+type Lamps interface {
+	Set(name string, on bool) error
+}
+
+// Screen is one picture of the traveller screen.
+type Screen struct {
+	Name      string
+	Language  string
+	Progress  int // per cent, -1 for none
+	Prompt    string
+	DotX      *float64
+	Deadline  time.Duration // time left when shown; zero for none
+	More      bool
+	Decline   bool
+	Reference string
+	Light     uint32
+}
+
+// Display is the traveller screen.
+type Display interface {
+	Show(Screen)
+	// Touches delivers accept, decline, more_time and exit_request.
+	Touches() <-chan string
+	RendererAlive() bool
+}
+
+// Inspectors are the processes of the travellers.
+type Inspectors interface {
+	Start(slot, gen int)
+	Send(slot int, m protocol.ToInspector)
+	Kill(slot int)
+	Events() <-chan protocol.InspectorEvent
+}
+
+// Inbound is one verified item of the centre. Exactly one of the fields is set.
+type Inbound struct {
+	Command *api.Command
+	Answer  *api.Envelope
+	Lease   *api.Lease
+	Up      bool // connected, subscribed
+	Down    bool
+}
+
+// Link is the way to the centre. Nothing here blocks.
+type Link interface {
+	PublishState(api.State)
+	PublishHealth(api.Health)
+	Request(kind string, e api.Envelope)
+	Respond(principal string, r api.Response)
+	Inbound() <-chan Inbound
+}
+
+// Ports are everything around the loop.
+type Ports struct {
+	Doors      Doors
+	Lamps      Lamps
+	Display    Display
+	Inspectors Inspectors
+	Journal    journal.Committer
+	Link       Link
+	Sensors    <-chan gate.Event
+	Health     *health.Board
+	// Kick feeds the watchdog; nil where there is none. It is called by the loop itself, and only
+	// while the loop turns.
+	Kick func()
+}
+
+// Limits are the durations of the configuration.
+type Limits map[gate.Limit]time.Duration
+
+// Config is what does not change while the gate runs.
+type Config struct {
+	Site, Gate string
+	Simulated  bool
+	Version    string
+	Boot       string // random per boot
+	Epoch      uint64 // of the journal
+	CentreKey  []byte // HPKE, for look-ups
+	Limits     Limits
+	Document   time.Duration // what an inspector is given for document and chip
+	Capture    time.Duration
+	Beat       time.Duration // silence of an inspector
+	Languages  []string
+	// Recovered is what the journal had at start: the state of an earlier run; nil for none.
+	Recovered []byte
+	Found     string // clean, passage_interrupted, torn_tail: see api.Boot
+	Versions  map[string]string
+}
+
+// Runner runs until ctx ends.
+type Runner interface {
+	Run(ctx context.Context) error
+}
