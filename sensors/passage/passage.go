@@ -118,6 +118,7 @@ type Tracker struct {
 	hidAt   time.Duration
 	doubt   bool // the count cannot be trusted until the mantrap is proven empty
 	crawl   bool // something moves in the low row apart from every trunk
+	drawing bool // when the last person left something near the floor was still following
 	had     bool // somebody has been inside since the mantrap was last empty
 	through bool // that person left by the other door
 	came    gate.Door
@@ -407,9 +408,9 @@ func (t *Tracker) appear(i int) {
 	s := stretch{lo: i, hi: i, k: 1, brokeHi: t.now, brokeLo: t.now}
 	last := len(t.cfg.High) - 1
 	switch {
-	case i <= 1 && t.leaving[gate.Entry] > 0:
+	case i <= 2 && t.leaving[gate.Entry] > 0: // came back, or went on past a beam that is blind
 		s.k, t.leaving[gate.Entry] = t.leaving[gate.Entry], 0
-	case i >= last-1 && t.leaving[gate.Exit] > 0:
+	case i >= last-2 && t.leaving[gate.Exit] > 0:
 		s.k, t.leaving[gate.Exit] = t.leaving[gate.Exit], 0
 	case t.hidden > 0:
 		s.k, t.hidden = t.hidden, 0
@@ -539,6 +540,7 @@ func (t *Tracker) settle() {
 			}
 			t.through = gate.Door(d) != t.came
 			t.leaving[d] = 0
+			t.drawing = t.persons() == 0 && t.row(Low) > 0
 		}
 	}
 	if t.now-t.lastHigh >= stillFor {
@@ -569,6 +571,7 @@ func (t *Tracker) settle() {
 		t.lowSince = t.now
 	}
 	t.lowAlone = alone
+	t.drawing = t.drawing && alone && t.now-t.lowSince < settleFor
 	if alone && t.had && !t.doubt && t.now-t.lowSince >= settleFor {
 		t.object = true
 	}
@@ -576,7 +579,7 @@ func (t *Tracker) settle() {
 
 // emptied closes the book of who was inside: every beam is free.
 func (t *Tracker) emptied() {
-	if t.had && t.through && !t.doubt && t.persons() == 0 {
+	if t.had && t.through && t.persons() == 0 {
 		t.selfTest()
 	}
 	t.hidden, t.leaving, t.blobs = 0, [2]int{}, t.blobs[:0]
@@ -632,8 +635,8 @@ func (t *Tracker) count() gate.Count {
 		return gate.CountOne
 	case t.object:
 		return gate.CountZero
-	case t.lowAlone && t.had && t.now-t.lowSince < settleFor:
-		return gate.CountOne // may still be drawing a case out
+	case t.drawing:
+		return gate.CountOne // may still be pulling a case out
 	case t.lowAlone && !t.had && t.now-t.lowSince >= feetFor:
 		return gate.CountUnknown // something near the floor that nobody brought: a crawler, or dirt
 	}
