@@ -64,10 +64,10 @@ func New(lines hal.Lines, entry, exit Inner, entryBeam, exitBeam string) *Mantra
 }
 
 // Entry is the guarded door to the side of origin.
-func (m *Mantrap) Entry() Inner { return m.doors[0] }
+func (m *Mantrap) Entry() hal.Door { return m.doors[0] }
 
 // Exit is the guarded door across the border.
-func (m *Mantrap) Exit() Inner { return m.doors[1] }
+func (m *Mantrap) Exit() hal.Door { return m.doors[1] }
 
 // Release frees both doors. Every part is tried whatever becomes of the others.
 func (m *Mantrap) Release() error {
