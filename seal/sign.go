@@ -1,9 +1,11 @@
 package seal
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Alg is the signature algorithm: Ed25519 (RFC 8032).
@@ -82,4 +84,16 @@ func (k Keys) Verify(kind string, payload []byte, sigs []Signature) (kid string,
 
 func context(kind string, payload []byte) []byte {
 	return append([]byte("egate/v1/"+kind+"\x00"), payload...)
+}
+
+// Crypto is the key for signing formats of their own, such as signed notes: their texts hold no zero
+// byte, which every payload of Sign is preceded by, so that a signature for one is none for the other.
+func (s *Signer) Crypto() crypto.Signer { return cryptoSigner{s.key} }
+
+type cryptoSigner struct{ key ed25519.PrivateKey }
+
+func (c cryptoSigner) Public() crypto.PublicKey { return c.key.Public() }
+
+func (c cryptoSigner) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return c.key.Sign(nil, msg, opts)
 }
