@@ -55,6 +55,7 @@ type Status struct {
 	State   string    `json:"state"`   // starting, ready, degraded, stopping, offline
 	Boot    string    `json:"boot"`    // random per boot
 	Session string    `json:"session"` // random per connection: echoed by commands
+	Epoch   uint64    `json:"epoch"`   // of the journal: echoed by commands
 	At      time.Time `json:"at"`
 }
 

@@ -105,6 +105,7 @@ type Config struct {
 	Version    string
 	Boot       string // random per boot
 	Epoch      uint64 // of the journal
+	LastStep   uint64 // of the journal: steps rise above it
 	CentreKey  []byte // HPKE, for look-ups
 	Limits     Limits
 	Document   time.Duration // what an inspector is given for document and chip

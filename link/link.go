@@ -1,0 +1,460 @@
+// Package link is the gate's end of MQTT: events out of the journal's outbox in order, retained documents,
+// sealed requests, and signed orders, answers, leases and acknowledgements in. Everything that comes in
+// is verified here before the loop sees it; what is not is counted, logged as a security event and dropped.
+//
+// The broker is no witness: an event counts as delivered when the centre's signed, cumulative
+// acknowledgement says so. Each connection has a client of its own without a store (measured: with
+// automatic reconnection a publish token can succeed without a PUBACK).
+package link
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"egate/api"
+	"egate/journal"
+	"egate/seal"
+)
+
+// Limits of the link.
+const (
+	keepAlive     = 5 * time.Second
+	dialLimit     = 5 * time.Second
+	publishLimit  = 10 * time.Second // until the broker has acknowledged a publish
+	minBackoff    = 300 * time.Millisecond
+	maxBackoff    = 10 * time.Second
+	ackLimit      = 20 * time.Second // events unacknowledged for so long are sent again
+	window        = 64               // events in flight before the centre has acknowledged
+	maxMessage    = 512 << 10
+	maxIDs        = 4096 // orders whose ids are remembered against repetition
+	maxSkew       = 30 * time.Second
+	outboundQueue = 64
+	inboundQueue  = 64
+)
+
+// Outbox are the journal's events that are not acknowledged yet. It is used by one goroutine.
+type Outbox interface {
+	Next(ctx context.Context) (journal.Event, error)
+	Rewind()
+	Ack(epoch, upto uint64) error
+}
+
+// Config is what a link is made of.
+type Config struct {
+	Site, Gate string
+	Broker     string // tcp://host:port or tls://host:port
+	TLS        *tls.Config
+	User       string
+	Password   string
+	Boot       string // random per boot
+	Epoch      func() uint64
+	Signer     *seal.Signer
+	Centre     map[string]seal.Keys // trusted keys by principal, e.g. "console"
+	Outbox     Outbox
+	Log        *slog.Logger
+}
+
+// Item is one verified thing that came in. Exactly one field is set.
+type Item struct {
+	Command *api.Command
+	Answer  *api.Envelope
+	Lease   *api.Lease
+	Up      bool // connected and subscribed
+	Down    bool
+}
+
+// Link is the gate's end. Its methods may be called from any goroutine and do not block.
+type Link struct {
+	cfg Config
+	log *slog.Logger
+	in  chan Item
+
+	mu       sync.Mutex
+	latest   map[string][]byte // retained documents by topic, newest
+	sent     map[string]bool   // on this connection
+	wake     chan struct{}
+	out      []outbound
+	session  string
+	up       bool
+	status   string
+	ids      map[string]bool
+	idOrder  []string
+	refused  int64
+	leaseSeq map[string]uint64
+	acked    chan struct{}
+	ackUpto  uint64
+	ackEpoch uint64
+}
+
+type outbound struct {
+	topic   string
+	qos     byte
+	payload []byte
+}
+
+// New makes a link. It connects in Run.
+func New(cfg Config) (*Link, error) {
+	if cfg.Signer == nil || cfg.Outbox == nil || cfg.Epoch == nil || len(cfg.Centre) == 0 {
+		return nil, errors.New("link: signer, outbox, epoch and the centre's keys are needed")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue), latest: map[string][]byte{}, wake: make(chan struct{}, 1),
+		status: "starting", ids: map[string]bool{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}, nil
+}
+
+// Inbound delivers what came in.
+func (l *Link) Inbound() <-chan Item { return l.in }
+
+// Refused counts messages that failed their verification.
+func (l *Link) Refused() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
+}
+
+// SetStatus changes what status says: ready, degraded or stopping.
+func (l *Link) SetStatus(s string) {
+	l.mu.Lock()
+	changed := l.status != s
+	l.status = s
+	l.mu.Unlock()
+	if changed {
+		l.kick()
+	}
+}
+
+// PublishState replaces the retained state.
+func (l *Link) PublishState(s api.State) { l.retain(api.TopicState, s) }
+
+// PublishHealth replaces the retained health document.
+func (l *Link) PublishHealth(h api.Health) { l.retain(api.TopicHealth, h) }
+
+// PublishInfo replaces the retained description of the gate.
+func (l *Link) PublishInfo(i any) { l.retain(api.TopicInfo, i) }
+
+// PublishCheckpoint replaces the retained signed tree head.
+func (l *Link) PublishCheckpoint(note []byte) { l.retainRaw(api.TopicCheckpoint, note) }
+
+func (l *Link) retain(topic string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		l.log.Error("link: encode", "topic", topic, "err", err)
+		return
+	}
+	l.retainRaw(topic, b)
+}
+
+func (l *Link) retainRaw(topic string, b []byte) {
+	l.mu.Lock()
+	l.latest[topic] = b
+	delete(l.sent, topic)
+	l.mu.Unlock()
+	l.kick()
+}
+
+// Request publishes a sealed, signed request: at most once, never stored (a question that is late has
+// no use, and ciphertext of persons is not kept).
+func (l *Link) Request(kind string, e api.Envelope) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		l.log.Error("link: encode", "kind", kind, "err", err)
+		return
+	}
+	l.queue(api.TopicRequest+"/"+kind+"/"+e.Passage, 0, l.sign(kind, body))
+}
+
+// Respond answers an order.
+func (l *Link) Respond(principal string, r api.Response) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		l.log.Error("link: encode", "err", err)
+		return
+	}
+	l.queue(api.TopicResponse+"/"+principal+"/"+r.ID, 1, b)
+}
+
+func (l *Link) sign(kind string, payload []byte) []byte {
+	s := l.cfg.Signer.Sign(kind, payload)
+	b, err := json.Marshal(api.Signed{Kind: kind, Payload: payload, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}})
+	if err != nil {
+		panic(err) // no field of it can fail to encode
+	}
+	return b
+}
+
+func (l *Link) queue(topic string, qos byte, payload []byte) {
+	l.mu.Lock()
+	if !l.up || len(l.out) >= outboundQueue {
+		l.mu.Unlock()
+		return // not connected: an answer or a question nobody waits for any more
+	}
+	l.out = append(l.out, outbound{topic, qos, payload})
+	l.mu.Unlock()
+	l.kick()
+}
+
+func (l *Link) kick() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run connects, and connects again, until ctx ends.
+func (l *Link) Run(ctx context.Context) error {
+	backoff := minBackoff
+	for {
+		began := time.Now()
+		err := l.connection(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		l.log.Info("link: connection ended", "err", err)
+		if time.Since(began) > maxBackoff {
+			backoff = minBackoff
+		}
+		jitter := time.Duration(0)
+		if n, err := rand.Int(rand.Reader, big.NewInt(int64(backoff))); err == nil {
+			jitter = time.Duration(n.Int64()) / 2
+		}
+		select {
+		case <-time.After(backoff/2 + jitter):
+		case <-ctx.Done():
+			return nil
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+func (l *Link) topic(rest string) string { return api.Topic(l.cfg.Site, l.cfg.Gate, rest) }
+
+func (l *Link) statusDoc(state, session string) []byte {
+	b, _ := json.Marshal(api.Status{State: state, Boot: l.cfg.Boot, Session: session, Epoch: l.cfg.Epoch(), At: time.Now().UTC()})
+	return b
+}
+
+// connection lives as long as one client.
+func (l *Link) connection(ctx context.Context) error {
+	var id [8]byte
+	_, _ = rand.Read(id[:])
+	session := hex.EncodeToString(id[:])
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	opt := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID("gate-"+l.cfg.Gate+"-"+session[:6]).
+		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
+		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4).
+		SetBinaryWill(l.topic(api.TopicStatus), l.statusDoc("offline", session), 1, true).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(fmt.Errorf("link: lost: %w", err)) })
+	if l.cfg.TLS != nil {
+		opt.SetTLSConfig(l.cfg.TLS)
+	}
+	if l.cfg.User != "" {
+		opt.SetUsername(l.cfg.User).SetPassword(l.cfg.Password)
+	}
+	c := mqtt.NewClient(opt)
+	if err := wait(ctx, c.Connect(), dialLimit); err != nil {
+		return fmt.Errorf("link: connect: %w", err)
+	}
+	defer c.Disconnect(100)
+	l.mu.Lock()
+	l.session, l.sent, l.out = session, map[string]bool{}, nil
+	l.mu.Unlock()
+	handler := func(_ mqtt.Client, m mqtt.Message) { l.receive(ctx, session, m) }
+	subs := map[string]byte{}
+	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck} {
+		subs[l.topic(t)] = 1
+	}
+	if err := wait(ctx, c.SubscribeMultiple(subs, handler), dialLimit); err != nil {
+		return fmt.Errorf("link: subscribe: %w", err)
+	}
+	if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(l.currentStatus(), session)); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.up = true
+	l.mu.Unlock()
+	l.deliver(ctx, Item{Up: true})
+	defer func() {
+		l.mu.Lock()
+		l.up = false
+		l.mu.Unlock()
+		select {
+		case l.in <- Item{Down: true}:
+		case <-time.After(time.Second): // the loop has ended
+		}
+	}()
+	events := make(chan error, 1)
+	go func() { events <- l.events(ctx, c) }()
+	err := l.pump(ctx, c, session)
+	cancel(err)
+	<-events // it uses the outbox; nobody else may before it has ended
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if err == nil {
+		// An orderly end says so itself: the will is for what cannot.
+		_ = c.Publish(l.topic(api.TopicStatus), 1, true, l.statusDoc("offline", session)).WaitTimeout(time.Second)
+	}
+	return err
+}
+
+func (l *Link) currentStatus() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
+// pump sends retained documents, requests and answers.
+func (l *Link) pump(ctx context.Context, c mqtt.Client, session string) error {
+	said := l.currentStatus()
+	for {
+		l.mu.Lock()
+		var todo []outbound
+		todo, l.out = l.out, nil
+		for t, b := range l.latest {
+			if !l.sent[t] {
+				l.sent[t] = true
+				todo = append(todo, outbound{t, 255, b})
+			}
+		}
+		status := l.status
+		l.mu.Unlock()
+		if status != said {
+			said = status
+			if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(status, session)); err != nil {
+				return err
+			}
+		}
+		for _, o := range todo {
+			qos, retained := o.qos, false
+			if qos == 255 {
+				qos, retained = 1, true
+			}
+			if err := l.publish(ctx, c, o.topic, qos, retained, o.payload); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// events sends the outbox in order, at most window ahead of the centre's acknowledgement, and again
+// what the centre does not acknowledge.
+func (l *Link) events(ctx context.Context, c mqtt.Client) error {
+	l.cfg.Outbox.Rewind()
+	var first, last uint64 // in flight
+	for ctx.Err() == nil {
+		next, stop := context.WithTimeout(ctx, ackLimit)
+		e, err := l.cfg.Outbox.Next(next)
+		stop()
+		if err == nil {
+			if first == 0 {
+				first = e.Seq
+			}
+			last = e.Seq
+			if err := l.event(ctx, c, e); err != nil {
+				return err
+			}
+		} else if !errors.Is(err, context.DeadlineExceeded) {
+			if ctx.Err() == nil {
+				l.log.Error("link: outbox", "err", err)
+			}
+			return err
+		}
+		// Wait for room, and at rest for the last acknowledgement.
+		for {
+			epoch, upto := l.ackedTo()
+			if e.Epoch != epoch && last > 0 && err == nil {
+				upto = 0
+			}
+			if upto >= last {
+				first, last = 0, 0
+				break
+			}
+			if err == nil && last-max(first-1, upto) < window {
+				break
+			}
+			timer := time.NewTimer(ackLimit)
+			select {
+			case <-l.acked:
+				timer.Stop()
+				continue
+			case <-ctx.Done():
+				timer.Stop()
+				return nil
+			case <-timer.C:
+				l.cfg.Outbox.Rewind()
+				first, last = 0, 0
+			}
+			break
+		}
+	}
+	return nil
+}
+
+func (l *Link) ackedTo() (epoch, upto uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ackEpoch, l.ackUpto
+}
+
+// event makes the CloudEvent of a committed draft.
+func (l *Link) event(ctx context.Context, c mqtt.Client, e journal.Event) error {
+	var d api.Draft
+	if err := json.Unmarshal(e.Data, &d); err != nil || d.Type == "" {
+		// What the journal wrote of its own accord, e.g. the gap at the start of an epoch.
+		d = api.Draft{Type: api.EventGap, Time: time.Now().UTC(), Data: e.Data}
+	}
+	ev := api.Event{SpecVersion: "1.0", ID: fmt.Sprintf("%d-%d", e.Epoch, e.Seq), Source: "/" + l.cfg.Site + "/" + l.cfg.Gate,
+		Type: "egate." + d.Type + ".v1", Time: d.Time, Schema: "egate/v1/" + d.Type, ContentType: "application/json", Epoch: e.Epoch, Seq: e.Seq, Data: d.Data}
+	b, err := json.Marshal(ev)
+	if err != nil {
+		return fmt.Errorf("link: encode event: %w", err)
+	}
+	return l.publish(ctx, c, api.TopicEvent+"/"+d.Type, 1, false, b)
+}
+
+func (l *Link) publish(ctx context.Context, c mqtt.Client, rest string, qos byte, retained bool, payload []byte) error {
+	if err := wait(ctx, c.Publish(l.topic(rest), qos, retained, payload), publishLimit); err != nil {
+		return fmt.Errorf("link: publish %s: %w", rest, err)
+	}
+	return nil
+}
+
+// wait bounds a token. A token of a dead connection can succeed: the caller's acknowledgement decides.
+func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return errors.New("no answer in time")
+	}
+}
+
+func (l *Link) deliver(ctx context.Context, i Item) {
+	select {
+	case l.in <- i:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,211 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"egate/api"
+	"egate/journal"
+	"egate/seal"
+)
+
+// errRefused says that a message was not accepted; the text names the reason, never the content.
+var errRefused = errors.New("refused")
+
+func refuse(why string) error { return fmt.Errorf("%w: %s", errRefused, why) }
+
+// receive verifies one message and hands it on.
+func (l *Link) receive(ctx context.Context, session string, m mqtt.Message) {
+	item, err := l.verify(session, m.Topic(), m.Payload(), m.Retained())
+	if err != nil {
+		l.mu.Lock()
+		l.refused++
+		l.mu.Unlock()
+		l.log.Warn("link: message", "err", err, "kind", kindOf(m.Topic()), "security", true)
+		return
+	}
+	if item != (Item{}) {
+		l.deliver(ctx, item)
+	}
+}
+
+// kindOf is the part of a topic that may be logged.
+func kindOf(topic string) string {
+	p := strings.Split(topic, "/")
+	if len(p) > 4 && len(p[4]) <= 8 {
+		return p[4]
+	}
+	return "?"
+}
+
+// verify checks everything that can be known of a message: retained flag, size, topic, signature of
+// that principal, gate, epoch, session, expiry, repetition.
+func (l *Link) verify(session, topic string, payload []byte, retained bool) (Item, error) {
+	if retained {
+		return Item{}, refuse("retained")
+	}
+	if len(payload) > maxMessage {
+		return Item{}, refuse("too long")
+	}
+	rest, ok := strings.CutPrefix(topic, l.topic(""))
+	if !ok {
+		return Item{}, refuse("topic")
+	}
+	parts := strings.Split(rest, "/")
+	var s api.Signed
+	if err := strict(payload, &s); err != nil {
+		return Item{}, refuse("not signed")
+	}
+	kinds := map[string]string{api.TopicCommand: "cmd", api.TopicAnswer: "ans", api.TopicLease: "lease", api.TopicAck: "ack"}
+	kind := kinds[parts[0]]
+	if kind == "" || s.Kind != kind {
+		return Item{}, refuse("kind")
+	}
+	principal := ""
+	if len(parts) > 1 {
+		principal = parts[1]
+	}
+	if err := l.signed(kind, principal, s); err != nil {
+		return Item{}, err
+	}
+	now := time.Now()
+	switch kind {
+	case "cmd":
+		var c api.Command
+		if err := strict(s.Payload, &c); err != nil || len(parts) != 3 {
+			return Item{}, refuse("not a command")
+		}
+		switch {
+		case c.Principal != principal || c.Name != parts[2]:
+			return Item{}, refuse("topic and command differ")
+		case c.Gate != l.cfg.Gate || c.Session != session || c.Epoch != l.cfg.Epoch():
+			return Item{}, refuse("other gate, session or epoch")
+		case !c.ExpiresAt.After(now) || c.IssuedAt.After(now.Add(maxSkew)):
+			return Item{}, refuse("expired")
+		case c.ID == "" || len(c.ID) > 64 || !l.fresh(principal+"/"+c.ID):
+			return Item{}, refuse("repeated")
+		}
+		return Item{Command: &c}, nil
+	case "ans":
+		var e api.Envelope
+		if err := strict(s.Payload, &e); err != nil || len(parts) != 3 {
+			return Item{}, refuse("not an answer")
+		}
+		h := sha256.Sum256(e.Sealed)
+		switch {
+		case e.Gate != l.cfg.Gate || e.Epoch != l.cfg.Epoch() || e.Passage != parts[2]:
+			return Item{}, refuse("other gate, epoch or passage")
+		case !e.ExpiresAt.After(now):
+			return Item{}, refuse("expired")
+		case !bytes.Equal(h[:], e.Hash):
+			return Item{}, refuse("hash")
+		}
+		return Item{Answer: &e}, nil
+	case "lease":
+		var le api.Lease
+		if err := strict(s.Payload, &le); err != nil || len(parts) != 2 {
+			return Item{}, refuse("not a lease")
+		}
+		switch {
+		case le.Principal != principal:
+			return Item{}, refuse("topic and lease differ")
+		case le.Gate != l.cfg.Gate || le.Session != session || le.Epoch != l.cfg.Epoch():
+			return Item{}, refuse("other gate, session or epoch")
+		case !le.ExpiresAt.After(now):
+			return Item{}, refuse("expired")
+		}
+		key := session + "\x00" + principal + "\x00" + le.Officer
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if last, seen := l.leaseSeq[key]; seen && le.Seq <= last {
+			return Item{}, refuse("repeated")
+		}
+		if len(l.leaseSeq) > maxIDs {
+			clear(l.leaseSeq)
+		}
+		l.leaseSeq[key] = le.Seq
+		return Item{Lease: &le}, nil
+	}
+	var a api.Ack
+	if err := strict(s.Payload, &a); err != nil || len(parts) != 1 {
+		return Item{}, refuse("not an acknowledgement")
+	}
+	return Item{}, l.ack(session, a)
+}
+
+// ack moves the outbox. A forged, replayed, stale or too high acknowledgement deletes nothing.
+func (l *Link) ack(session string, a api.Ack) error {
+	if a.Gate != l.cfg.Gate || a.Session != session {
+		return refuse("other gate or session")
+	}
+	if err := l.cfg.Outbox.Ack(a.Epoch, a.Upto); err != nil {
+		if errors.Is(err, journal.ErrStale) {
+			return nil // the centre repeats itself: no harm
+		}
+		return refuse("acknowledgement")
+	}
+	l.mu.Lock()
+	l.ackEpoch, l.ackUpto = a.Epoch, a.Upto
+	l.mu.Unlock()
+	select {
+	case l.acked <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// signed checks the signature against the keys of the principal that the topic names; an
+// acknowledgement names none and may come from any.
+func (l *Link) signed(kind, principal string, s api.Signed) error {
+	sigs := make([]seal.Signature, 0, len(s.Signatures))
+	for _, x := range s.Signatures {
+		sigs = append(sigs, seal.Signature{Alg: x.Alg, Kid: x.Kid, Sig: x.Sig})
+	}
+	for p, keys := range l.cfg.Centre {
+		if principal != "" && p != principal {
+			continue
+		}
+		if _, err := keys.Verify(kind, s.Payload, sigs); err == nil {
+			return nil
+		}
+	}
+	return refuse("signature")
+}
+
+// fresh notes an id and tells whether it is new.
+func (l *Link) fresh(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ids[id] {
+		return false
+	}
+	l.ids[id] = true
+	l.idOrder = append(l.idOrder, id)
+	if len(l.idOrder) > maxIDs {
+		delete(l.ids, l.idOrder[0])
+		l.idOrder = l.idOrder[1:]
+	}
+	return true
+}
+
+// strict parses one JSON document without unknown fields.
+func strict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("link: something follows the message")
+	}
+	return nil
+}
