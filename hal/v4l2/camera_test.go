@@ -1,0 +1,255 @@
+package v4l2
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackjack/webcam"
+	"golang.org/x/sys/unix"
+
+	"egate/hal"
+)
+
+// lens is a driver with its buffers.
+type lens struct {
+	name    string
+	offers  map[webcam.PixelFormat][]webcam.FrameSize
+	code    webcam.PixelFormat
+	buf     [buffers][]byte
+	ready   []uint32
+	free    []uint32
+	next    byte
+	err     error
+	started bool
+	closed  bool
+	hang    bool
+	size    int
+	since   time.Time
+	taken   int
+}
+
+func newLens(code string, w, h uint32) *lens {
+	return &lens{name: "camera", offers: map[webcam.PixelFormat][]webcam.FrameSize{fourcc(code): {{MinWidth: w, MaxWidth: w, MinHeight: h, MaxHeight: h}}}}
+}
+
+func (l *lens) GetName() (string, error)    { return l.name, nil }
+func (l *lens) GetBusInfo() (string, error) { return "usb-1", nil }
+func (l *lens) GetSupportedFormats() map[webcam.PixelFormat]string {
+	m := map[webcam.PixelFormat]string{}
+	for c := range l.offers {
+		m[c] = "a format"
+	}
+	return m
+}
+func (l *lens) GetSupportedFrameSizes(f webcam.PixelFormat) []webcam.FrameSize { return l.offers[f] }
+func (l *lens) SetImageFormat(f webcam.PixelFormat, w, h uint32) (webcam.PixelFormat, uint32, uint32, error) {
+	l.code = f
+	for _, x := range formats {
+		if x.code == f {
+			l.size = int(w*h) * x.bits / 8
+		}
+	}
+	return f, w, h, nil
+}
+func (l *lens) SetFramerate(float32) error               { return unix.ENOTTY }
+func (l *lens) SetControl(webcam.ControlID, int32) error { return nil }
+func (l *lens) SetBufferCount(uint32) error              { return nil }
+func (l *lens) StartStreaming() error {
+	l.started, l.since = true, time.Now()
+	for i := range l.buf {
+		l.buf[i] = make([]byte, l.size)
+		l.free = append(l.free, uint32(i))
+	}
+	return nil
+}
+
+// expose fills buffers as time goes by: 30 frames a second, none when all are full.
+func (l *lens) expose() {
+	for !l.hang && time.Since(l.since) >= time.Second/30 {
+		l.since = l.since.Add(time.Second / 30)
+		l.next++
+		if len(l.free) > 0 {
+			i := l.free[0]
+			l.free = l.free[1:]
+			for k := range l.buf[i] {
+				l.buf[i][k] = l.next
+			}
+			l.ready = append(l.ready, i)
+		}
+	}
+}
+
+func (l *lens) WaitForFrame(uint32) error {
+	l.expose()
+	if len(l.ready) == 0 && l.err == nil {
+		return new(webcam.Timeout)
+	}
+	return nil
+}
+func (l *lens) GetFrame() ([]byte, uint32, error) {
+	if l.err != nil {
+		return nil, 0, l.err
+	}
+	i := l.ready[0]
+	l.ready = l.ready[1:]
+	l.taken++
+	return l.buf[i], i, nil
+}
+func (l *lens) ReleaseFrame(i uint32) error {
+	for _, b := range l.buf[i] {
+		if b != 0 {
+			return errors.New("a buffer was given back with pixels in it")
+		}
+	}
+	l.free = append(l.free, i)
+	return nil
+}
+func (l *lens) Close() error { l.closed = true; return nil }
+
+func TestFrames(t *testing.T) {
+	for code, want := range map[string]struct {
+		f         hal.PixelFormat
+		stride, n int
+	}{"YUYV": {hal.PixelYUYV, 128, 128 * 48}, "NV12": {hal.PixelNV12, 64, 64 * 72}, "RGB3": {hal.PixelRGB, 192, 192 * 48}, "GREY": {hal.PixelGrey, 64, 64 * 48}} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLens(code, 64, 48)
+			c, err := start(l, Options{Width: 64, Height: 48, FPS: 30, Grey: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var f hal.Frame
+			var prev byte
+			for i := range 10 {
+				if err := c.Next(context.Background(), &f); err != nil {
+					t.Fatal(err)
+				}
+				if f.Format != want.f || f.Stride != want.stride || len(f.Pix) != want.n || f.Seq != uint32(i+1) {
+					t.Fatalf("%s: %v %d %d seq %d", code, f.Format, f.Stride, len(f.Pix), f.Seq)
+				}
+				if f.Pix[0] != prev+1 {
+					t.Fatalf("frame %d after %d", f.Pix[0], prev)
+				}
+				prev = f.Pix[0]
+			}
+			// After a pause, the present is delivered and not what waited.
+			time.Sleep(5 * time.Second)
+			before := l.next
+			if err := c.Next(context.Background(), &f); err != nil {
+				t.Fatal(err)
+			}
+			if f.Pix[0] <= before+140 {
+				t.Errorf("frame %d of the past", f.Pix[0])
+			}
+			c.Close()
+			c.Close()
+			if !l.closed || !errors.Is(c.Next(context.Background(), &f), hal.ErrClosed) {
+				t.Error("open after Close")
+			}
+		})
+	}
+}
+
+// F-14: hung and unplugged are told apart, each within a second.
+func TestF14HungAndLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLens("YUYV", 64, 48)
+		c, err := start(l, Options{Width: 64, Height: 48})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f hal.Frame
+		if err := c.Next(context.Background(), &f); err != nil {
+			t.Fatal(err)
+		}
+		l.hang = true
+		began := time.Now()
+		if err := c.Next(context.Background(), &f); !errors.Is(err, hal.ErrTimeout) || errors.Is(err, hal.ErrLost) || time.Since(began) > 1100*time.Millisecond {
+			t.Error(err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		if err := c.Next(ctx, &f); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		l.err = unix.ENODEV
+		for range 2 {
+			if err := c.Next(context.Background(), &f); !errors.Is(err, hal.ErrLost) {
+				t.Error(err)
+			}
+		}
+		for _, b := range f.Pix {
+			if b != 0 {
+				t.Fatal("pixels left after a loss")
+			}
+		}
+		done := make(chan error)
+		l.err, c.lost = nil, nil
+		go func() { done <- c.Next(context.Background(), &f) }()
+		synctest.Wait()
+		c.Close()
+		if err := <-done; !errors.Is(err, hal.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStartRefuses(t *testing.T) {
+	virtual := newLens("YUYV", 64, 48)
+	virtual.name = "vivid-000-vid-cap"
+	for name, c := range map[string]struct {
+		l *lens
+		o Options
+	}{
+		"X-08 virtual":   {virtual, Options{Width: 64, Height: 48, RefuseVirtual: true}},
+		"size":           {newLens("YUYV", 64, 48), Options{Width: 640, Height: 480}},
+		"no size":        {newLens("YUYV", 64, 48), Options{}},
+		"compressed":     {newLens("MJPG", 64, 48), Options{Width: 64, Height: 48}},
+		"without colour": {newLens("GREY", 64, 48), Options{Width: 64, Height: 48}},
+		"format":         {newLens("H264", 64, 48), Options{Width: 64, Height: 48}},
+	} {
+		if _, err := start(c.l, c.o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if c.l.started {
+			t.Errorf("%s: the stream was started", name)
+		}
+	}
+	if _, err := Open(Options{Device: "/dev/no-such-video", Width: 64, Height: 48}); !errors.Is(err, hal.ErrLost) {
+		t.Error(err)
+	}
+}
+
+// A padded row, and a frame that the driver cut short.
+func TestStride(t *testing.T) {
+	c := &Camera{format: hal.PixelYUYV, bits: 16, w: 60, h: 4}
+	var f hal.Frame
+	if !c.copy(&f, make([]byte, 128*4)) || f.Stride != 128 {
+		t.Error(f.Stride)
+	}
+	if c.copy(&f, make([]byte, 100)) {
+		t.Error("half a frame was delivered")
+	}
+}
+
+// A real camera, or the kernel's vivid.
+func TestKernelCamera(t *testing.T) {
+	dev := os.Getenv("EGATE_TEST_CAMERA")
+	if dev == "" {
+		t.Skip("SKIP: EGATE_TEST_CAMERA names no device: Video4Linux itself is NOT tested here")
+	}
+	c, err := Open(Options{Device: dev, Width: 640, Height: 480})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var f hal.Frame
+	for range 10 {
+		if err := c.Next(context.Background(), &f); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
