@@ -106,6 +106,7 @@ func openLines(k kernel, chip string, lines map[string]Line) (*Lines, error) {
 		// The edge that tells the present level comes first; others wait until it is pushed.
 		var first sync.Mutex
 		first.Lock()
+		at0 := monotonic() // before the kernel stamps the first edge
 		p, err := newInput(k, at.chip, name, at.offset, c.Config, func(e event) {
 			first.Lock()
 			defer first.Unlock()
@@ -117,7 +118,7 @@ func openLines(k kernel, chip string, lines map[string]Line) (*Lines, error) {
 		}
 		l.in[name] = p
 		v, err := p.Level()
-		l.q.Push(hal.Edge{Line: name, Level: v, At: monotonic()})
+		l.q.Push(hal.Edge{Line: name, Level: v, At: at0})
 		first.Unlock()
 		if err != nil {
 			return fail(fmt.Errorf("gpiohal: %s: %w", name, err))

@@ -13,6 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 
 	"egate/hal"
+	"egate/hal/haltest"
 )
 
 // board is a kernel with lines, as far as this package asks one.
@@ -85,7 +86,7 @@ func (b *board) drive(offset, v int, lose bool) {
 	w := b.lines[offset]
 	w.value = v
 	w.seq++
-	e := event{level: v != 0, at: time.Duration(w.seq) * time.Millisecond, seq: w.seq}
+	e := event{level: v != 0, at: monotonic(), seq: w.seq}
 	b.mu.Unlock()
 	if !lose {
 		w.handler(e)
@@ -121,7 +122,7 @@ func TestLinesFirstLevelsThenEdges(t *testing.T) {
 	b.drive(1, 1, false)
 	b.drive(1, 0, true)
 	b.drive(1, 1, false)
-	if e := <-l.Edges(); e.Seq != 1 || e.Level != gpio.High || e.At != time.Millisecond {
+	if e := <-l.Edges(); e.Seq != 1 || e.Level != gpio.High || e.At == 0 {
 		t.Errorf("%+v", e)
 	}
 	if e := <-l.Edges(); e.Seq != 3 {
@@ -269,4 +270,35 @@ func TestPins(t *testing.T) {
 	if b.lines[2].value != 0 || out.Out(gpio.High) == nil {
 		t.Error("not Low after Halt")
 	}
+}
+
+func TestConformance(t *testing.T) {
+	haltest.Lines(t, func(t *testing.T) haltest.LinesBench {
+		b := newBoard()
+		l, err := openLines(b.request, "gpiochip0", plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return haltest.LinesBench{Lines: l, Input: "entry_closed", Output: "entry_lock",
+			Drive: func(v gpio.Level) {
+				n := 0
+				if v {
+					n = 1
+				}
+				b.drive(1, n, false)
+			},
+			Driven: func() gpio.Level {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				return gpio.Level(b.lines[3].value != 0)
+			},
+			Unplug: func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				for _, w := range b.lines {
+					w.err = unix.ENODEV
+				}
+			}}
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"egate/hal"
+	"egate/hal/haltest"
 )
 
 // plug makes a pseudo-terminal that link leads to.
@@ -349,4 +350,25 @@ func TestResolveUSB(t *testing.T) {
 			t.Errorf("%s: %s", device, got)
 		}
 	}
+}
+
+func TestConformance(t *testing.T) {
+	haltest.SerialPort(t, func(t *testing.T) haltest.SerialBench {
+		p, m, link := openTest(t)
+		return haltest.SerialBench{Port: p,
+			Say: func(b []byte) {
+				if _, err := m.Write(b); err != nil {
+					t.Error(err)
+				}
+			},
+			Hear: func(n int) []byte {
+				b := make([]byte, n)
+				if _, err := io.ReadFull(m, b); err != nil {
+					t.Error(err)
+				}
+				return b
+			},
+			Unplug: func() { unplug(m, link) },
+			Replug: func() { m = plug(t, link) }}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 
 	"egate/hal"
+	"egate/hal/haltest"
 )
 
 func strip(t *testing.T) (*LineServer, string) {
@@ -360,5 +361,22 @@ func FuzzFrameHeader(f *testing.F) {
 		if err == nil && (n < 1 || n > maxPixels) {
 			t.Fatalf("%d bytes", n)
 		}
+	})
+}
+
+func TestConformance(t *testing.T) {
+	t.Run("lines", func(t *testing.T) {
+		haltest.Lines(t, func(t *testing.T) haltest.LinesBench {
+			s, path := strip(t)
+			return haltest.LinesBench{Lines: dial(t, path, nil), Input: "entry_closed", Output: "entry_lock",
+				Drive:  func(l gpio.Level) { _ = s.SetInput("entry_closed", l) },
+				Driven: func() gpio.Level { return s.Output("entry_lock") }, Unplug: s.Disconnect}
+		})
+	})
+	t.Run("camera", func(t *testing.T) {
+		haltest.Camera(t, func(t *testing.T) haltest.CameraBench {
+			s, c := view(t)
+			return haltest.CameraBench{Camera: c, Freeze: func() { s.Freeze(true) }, Unplug: s.Disconnect}
+		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"egate/hal"
+	"egate/hal/haltest"
 )
 
 // lens is a driver with its buffers.
@@ -221,6 +222,18 @@ func TestStartRefuses(t *testing.T) {
 	if _, err := Open(Options{Device: "/dev/no-such-video", Width: 64, Height: 48}); !errors.Is(err, hal.ErrLost) {
 		t.Error(err)
 	}
+}
+
+func TestConformance(t *testing.T) {
+	haltest.Camera(t, func(t *testing.T) haltest.CameraBench {
+		l := newLens("YUYV", 64, 48)
+		c, err := start(l, Options{Width: 64, Height: 48})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return haltest.CameraBench{Camera: c, Freeze: func() { l.hang = true }, Unplug: func() { l.err = unix.ENODEV }}
+	})
 }
 
 // A padded row, and a frame that the driver cut short.

@@ -17,6 +17,7 @@ import (
 	"egate/emrtd/lds"
 	"egate/emrtd/mrz"
 	"egate/hal"
+	"egate/hal/haltest"
 	"egate/hal/pn532"
 	"egate/hal/serialhal"
 	"egate/sim/pn532end"
@@ -373,4 +374,16 @@ func TestCloseUnblocks(t *testing.T) {
 	if n := runtime.NumGoroutine(); n > before {
 		t.Errorf("%d goroutines, before %d", n, before)
 	}
+}
+
+func TestConformance(t *testing.T) {
+	p := passport(t, nil)
+	haltest.CardReader(t, func(t *testing.T) haltest.CardBench {
+		e, r, _ := antenna(t, 0)
+		return haltest.CardBench{Reader: r, Command: selectMF, Lift: e.Lift, Unplug: e.Unplug,
+			Lay: func() { e.Lay(chip.New(p, chip.Options{})) },
+			LayMute: func() {
+				e.Lay(chip.New(p, chip.Options{Misbehave: []string{"wtx@1"}}))
+			}}
+	})
 }

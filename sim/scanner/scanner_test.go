@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"egate/hal"
+	"egate/hal/haltest"
 	"egate/hal/mrzscan"
 	"egate/hal/serialhal"
 	"egate/sim/scanner"
@@ -194,4 +195,22 @@ func TestCloseWhileNobodyReads(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	e.Close()
 	<-done
+}
+
+func TestConformance(t *testing.T) {
+	haltest.DocumentScanner(t, func(t *testing.T) haltest.ScannerBench {
+		e, link := glass(t)
+		s := connect(t, link)
+		return haltest.ScannerBench{Scanner: s,
+			Lay:    func(l [2]string) { must(t, e.Lay(l)) },
+			LayBad: func(k hal.ScanKind) { must(t, e.LayBad(k)) },
+			Lift:   func() { must(t, e.Lift()) }, Unplug: e.Unplug}
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
