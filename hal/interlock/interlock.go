@@ -8,6 +8,7 @@ package interlock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -42,14 +43,28 @@ type Mantrap struct {
 	freed bool
 }
 
+// Waits of a command that opens to the side of origin: the lock of the other door may be on its way on
+// that door's own queue. The door across the border never waits: what is refused there needs a new grant.
+const lockWait = 250 * time.Millisecond
+
+// errEarly says that a refusal may be none in a moment.
+type errEarly struct {
+	error
+	wait time.Duration
+}
+
+func (e errEarly) Unwrap() error { return e.error }
+
 // guarded is one door of a mantrap.
 type guarded struct {
 	m      *Mantrap
+	wait   bool // the door to the side of origin
 	inner  Inner
 	other  int
 	beam   string
-	locked bool      // under m.mu: the lock was energised after the last open
-	opened time.Time // under m.mu: of the last open command
+	fell   chan struct{} // its lock has been energised
+	locked bool          // under m.mu: the lock was energised after the last open
+	opened time.Time     // under m.mu: of the last open command
 }
 
 var _ Inner = (*guarded)(nil)
@@ -58,8 +73,8 @@ var _ Inner = (*guarded)(nil)
 // planes (High = broken). Nothing counts as locked before it was locked through the interlock.
 func New(lines hal.Lines, entry, exit Inner, entryBeam, exitBeam string) *Mantrap {
 	m := &Mantrap{lines: lines, freed: true}
-	m.doors[0] = &guarded{m: m, inner: entry, other: 1, beam: entryBeam}
-	m.doors[1] = &guarded{m: m, inner: exit, other: 0, beam: exitBeam}
+	m.doors[0] = &guarded{m: m, wait: true, inner: entry, other: 1, beam: entryBeam, fell: make(chan struct{}, 1)}
+	m.doors[1] = &guarded{m: m, inner: exit, other: 0, beam: exitBeam, fell: make(chan struct{}, 1)}
 	return m
 }
 
@@ -116,9 +131,9 @@ func (g *guarded) mayOpen(what string) error {
 	case g.m.Released():
 		return fmt.Errorf("interlock: %s: the doors are released: %w", what, hal.ErrRefused)
 	case !o.locked:
-		return fmt.Errorf("interlock: %s: the other door is not locked: %w", what, hal.ErrRefused)
+		return errEarly{fmt.Errorf("interlock: %s: the other door is not locked: %w", what, hal.ErrRefused), lockWait}
 	case time.Since(o.opened) < settle:
-		return fmt.Errorf("interlock: %s: the other door has just been opened: %w", what, hal.ErrRefused)
+		return errEarly{fmt.Errorf("interlock: %s: the other door has just been opened: %w", what, hal.ErrRefused), settle - time.Since(o.opened)}
 	case o.inner.Position() != hal.PositionClosed:
 		return fmt.Errorf("interlock: %s: the other door is not proven closed: %w", what, hal.ErrRefused)
 	}
@@ -127,14 +142,50 @@ func (g *guarded) mayOpen(what string) error {
 
 // Open implements hal.Door.
 func (g *guarded) Open(ctx context.Context) error {
-	g.m.mu.Lock()
-	if err := g.mayOpen("open"); err != nil {
-		g.m.mu.Unlock()
+	if err := g.permit(ctx, "open"); err != nil {
 		return err
 	}
-	g.locked, g.opened = false, time.Now() // before the pulse: from now on the other door stays shut
-	g.m.mu.Unlock()
 	return g.inner.Open(ctx)
+}
+
+// maxTries bounds the waits of permit: one of them may be ended by an older lock.
+const maxTries = 3
+
+// permit is begin with the patience of the door to the side of origin.
+func (g *guarded) permit(ctx context.Context, what string) error {
+	err := g.begin(what)
+	var early errEarly
+	for tries := 0; g.wait && tries < maxTries && errors.As(err, &early); tries++ {
+		if err := g.await(ctx, early.wait); err != nil {
+			return err
+		}
+		err = g.begin(what)
+	}
+	return err
+}
+
+// begin checks the law and notes that the door opens: from then on the other door stays shut.
+func (g *guarded) begin(what string) error {
+	g.m.mu.Lock()
+	defer g.m.mu.Unlock()
+	if err := g.mayOpen(what); err != nil {
+		return err
+	}
+	g.locked, g.opened = false, time.Now()
+	return nil
+}
+
+// await waits for d, or until the other door is locked.
+func (g *guarded) await(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-g.m.doors[g.other].fell:
+	case <-timer.C:
+	case <-ctx.Done():
+		return fmt.Errorf("interlock: open: %w", ctx.Err())
+	}
+	return nil
 }
 
 // Close implements hal.Door.
@@ -150,17 +201,11 @@ func (g *guarded) Close(ctx context.Context) error {
 
 // Lock implements hal.Door. Locking is always allowed outside a release; unlocking opens, in law.
 func (g *guarded) Lock(locked bool) error {
+	if !locked {
+		return g.unlock()
+	}
 	g.m.mu.Lock()
 	defer g.m.mu.Unlock()
-	if !locked {
-		if !g.m.Released() {
-			if err := g.mayOpen("unlock"); err != nil {
-				return err
-			}
-		}
-		g.locked = false
-		return g.inner.Lock(false)
-	}
 	if g.m.Released() {
 		return fmt.Errorf("interlock: lock: the doors are released: %w", hal.ErrRefused)
 	}
@@ -168,8 +213,27 @@ func (g *guarded) Lock(locked bool) error {
 		g.locked = false
 		return err
 	}
+	if g.m.Released() { // in the meantime: the release has the last word
+		return g.inner.Lock(false)
+	}
 	g.locked = true
+	select {
+	case g.fell <- struct{}{}:
+	default:
+	}
 	return nil
+}
+
+func (g *guarded) unlock() error {
+	if !g.m.Released() {
+		if err := g.permit(context.Background(), "unlock"); err != nil {
+			return err
+		}
+	}
+	g.m.mu.Lock()
+	defer g.m.mu.Unlock()
+	g.locked = false
+	return g.inner.Lock(false)
 }
 
 // Release implements hal.Door: it frees both doors.

@@ -240,39 +240,71 @@ func TestD02ReleaseAtOnce(t *testing.T) {
 // P-03 as a property: whatever is commanded while contacts do what they like, a door is never unlocked
 // unless the other is locked, but for a release.
 func TestP03Property(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		f := newFake()
-		m := rest(t, f)
-		for range rapid.IntRange(1, 60).Draw(r, "steps") {
-			d := []hal.Door{m.Entry(), m.Exit()}[rapid.IntRange(0, 1).Draw(r, "door")]
-			switch rapid.IntRange(0, 7).Draw(r, "do") {
-			case 0:
-				_ = d.Open(t.Context())
-			case 1:
-				_ = d.Close(t.Context())
-			case 2:
-				_ = d.Lock(true)
-			case 3:
-				_ = d.Lock(false)
-			case 4:
-				if rapid.IntRange(0, 9).Draw(r, "rare") == 0 {
-					_ = d.Release()
-				}
-			case 5:
-				if m.Released() {
-					_ = m.Restore()
-					// Out of a release both doors are unlocked until they have been locked: close that window.
-					_ = m.Entry().Lock(true)
-					_ = m.Exit().Lock(true)
-				}
-			default:
-				f.at([]string{"entry", "exit"}[rapid.IntRange(0, 1).Draw(r, "which")], hal.Position(rapid.IntRange(0, 3).Draw(r, "pos")))
+	rapid.Check(t, func(r *rapid.T) { property(t, r) })
+}
+
+func property(t *testing.T, r *rapid.T) {
+	f := newFake()
+	m := rest(t, f)
+	m.doors[0].wait = false // no time passes here
+	for range rapid.IntRange(1, 60).Draw(r, "steps") {
+		d := []hal.Door{m.Entry(), m.Exit()}[rapid.IntRange(0, 1).Draw(r, "door")]
+		switch rapid.IntRange(0, 7).Draw(r, "do") {
+		case 0:
+			_ = d.Open(t.Context())
+		case 1:
+			_ = d.Close(t.Context())
+		case 2:
+			_ = d.Lock(true)
+		case 3:
+			_ = d.Lock(false)
+		case 4:
+			if rapid.IntRange(0, 9).Draw(r, "rare") == 0 {
+				_ = d.Release()
 			}
-			if !m.Released() && f.out["entry_lock"] == gpio.Low && f.out["exit_lock"] == gpio.Low {
-				r.Fatal("both doors are unlocked")
+		case 5:
+			if m.Released() {
+				_ = m.Restore()
+				// Out of a release both doors are unlocked until they have been locked: close that window.
+				_ = m.Entry().Lock(true)
+				_ = m.Exit().Lock(true)
 			}
+		default:
+			f.at([]string{"entry", "exit"}[rapid.IntRange(0, 1).Draw(r, "which")], hal.Position(rapid.IntRange(0, 3).Draw(r, "pos")))
 		}
-	})
+		if !m.Released() && f.out["entry_lock"] == gpio.Low && f.out["exit_lock"] == gpio.Low {
+			r.Fatal("both doors are unlocked")
+		}
+	}
+}
+
+// The door to the side of origin waits for a lock that is on its way on the other door's queue; the
+// door across the border never does (P-08, law 2).
+func TestP08OriginSideWaitsForTheLock(t *testing.T) {
+	for _, origin := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			m := mantrap(t, f)
+			f.at("entry", hal.PositionClosed)
+			f.at("exit", hal.PositionClosed)
+			if err := m.Restore(); err != nil {
+				t.Fatal(err)
+			}
+			d, o := m.Entry(), m.Exit()
+			if !origin {
+				d, o = o, d
+			}
+			opened := make(chan error, 1)
+			go func() { opened <- errors.Join(d.Lock(false), d.Open(t.Context())) }()
+			time.Sleep(50 * time.Millisecond)
+			if err := o.Lock(true); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-opened; origin != (err == nil) {
+				t.Fatalf("origin %v: %v", origin, err)
+			}
+		})
+	}
 }
 
 // The one-step gate opens only for a proven zone, and closes into no beam.
