@@ -54,8 +54,9 @@ type lines struct {
 	id     uint64
 	pulses map[string]pulse.Turn
 
-	wmu  sync.Mutex
-	gone chan struct{} // closed with err set
+	wmu     sync.Mutex
+	closing bool          // with wmu
+	gone    chan struct{} // closed with err set
 }
 
 // DialLines connects to a LineServer at the unix socket path. cfg names the lines; with an empty cfg
@@ -226,15 +227,18 @@ func (l *lines) Err() error {
 }
 
 // Set implements hal.Lines. It returns when the far end has set the line.
-func (l *lines) Set(name string, v gpio.Level) error {
+func (l *lines) Set(name string, v gpio.Level) error { return l.set(name, v, false) }
+
+// set drives an output. Once Close has begun, only its own orders (last) go out.
+func (l *lines) set(name string, v gpio.Level, last bool) error {
 	c, ok := l.cfg[name]
 	if !ok || !c.Output {
 		return fmt.Errorf("simhal: lines: no output %s", name)
 	}
 	l.mu.Lock()
-	if l.err != nil {
+	if err := l.err; err != nil {
 		l.mu.Unlock()
-		return l.err
+		return err
 	}
 	l.id++
 	id := l.id
@@ -251,6 +255,10 @@ func (l *lines) Set(name string, v gpio.Level) error {
 		return fmt.Errorf("simhal: lines: %w", err)
 	}
 	l.wmu.Lock()
+	if l.closing && !last {
+		l.wmu.Unlock()
+		return hal.ErrClosed
+	}
 	_ = l.conn.SetWriteDeadline(time.Now().Add(ackLimit))
 	_, err = l.conn.Write(append(b, '\n'))
 	l.wmu.Unlock()
@@ -286,9 +294,13 @@ func (l *lines) Pulse(ctx context.Context, name string, d time.Duration) error {
 
 // Close implements hal.Lines.
 func (l *lines) Close() error {
-	if l.Err() == nil {
+	l.wmu.Lock()
+	again := l.closing
+	l.closing = true
+	l.wmu.Unlock()
+	if !again && l.Err() == nil {
 		for n, c := range l.cfg {
-			if c.Output && l.Set(n, gpio.Low) != nil {
+			if c.Output && l.set(n, gpio.Low, true) != nil {
 				break // the far end lets everything fall when we are gone
 			}
 		}
