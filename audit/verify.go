@@ -72,9 +72,11 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 		if err != nil || !n.IsDir() {
 			continue
 		}
-		if checks[e], err = openCheck(epochDir(auditDir, e), Origin(name, e), v, outside[e]); err != nil {
+		c, err := openCheck(epochDir(auditDir, e), Origin(name, e), v, outside[e])
+		if err != nil {
 			return Report{}, err
 		}
+		checks[e] = c
 	}
 	rep := Report{Witnessed: len(against)}
 	for e := range outside {
@@ -166,7 +168,11 @@ func openCheck(dir, origin string, v note.Verifier, outside []Checkpoint) (*chec
 		return nil, fmt.Errorf("%w: %s: %w", ErrTampered, origin, err)
 	}
 	c.r = bufio.NewReaderSize(c.f, 1<<16)
-	return c, c.root()
+	if err := c.root(); err != nil {
+		c.f.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // root compares the tree so far with the root that was signed for its size.
