@@ -2,11 +2,117 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"egate/console/centre"
+	"egate/internal/sdnotify"
+	"egate/seal"
 )
 
 // serve runs both halves: the centre's end of the link and the desk in front of it.
 func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
-	return errors.New("egate-console: this build has no centre's end of the link (console/centre)")
+	c, err := newCentre(cfg, log)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	broker, desk := make(chan struct{}), make(chan struct{})
+	g.Go(func() error {
+		first := true
+		return c.Run(ctx, func() {
+			if first { // it connects again after a lost connection
+				first = false
+				close(broker)
+			}
+		})
+	})
+	g.Go(func() error {
+		return runDesk(ctx, cfg, c, log, func(addr string) {
+			log.Info("officers' pages", "address", "http://"+addr)
+			close(desk)
+		})
+	})
+	g.Go(func() error {
+		for _, ch := range []chan struct{}{broker, desk} {
+			select {
+			case <-ch:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		sdnotify.Ready()
+		return nil
+	})
+	return g.Wait()
+}
+
+func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("egate-console: data_dir: %w", err)
+	}
+	signer, err := seal.LoadSigner(cfg.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("egate-console: key_file: %w", err)
+	}
+	sealKey, err := seal.LoadPrivate(cfg.SealKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("egate-console: seal_key_file: %w", err)
+	}
+	gates := map[string]ed25519.PublicKey{}
+	for _, g := range cfg.Gates {
+		if gates[g.Name], err = seal.LoadPublic(g.KeyFile); err != nil {
+			return nil, fmt.Errorf("egate-console: gates: %s: %w", g.Name, err)
+		}
+	}
+	officers, err := centre.LoadOfficers(cfg.OfficersFile)
+	if err != nil {
+		return nil, fmt.Errorf("egate-console: officers_file: %w", err)
+	}
+	if cfg.Demo != nil {
+		demo, err := centre.DemoOfficer(cfg.Demo.Name, cfg.Demo.Secret)
+		if err != nil {
+			return nil, err
+		}
+		officers = append(officers, demo)
+	}
+	broker := centre.Broker{URL: cfg.Broker.URL}
+	if broker.TLS, err = tlsConfig(cfg.Broker); err != nil {
+		return nil, fmt.Errorf("egate-console: broker: %w", err)
+	}
+	return centre.New(centre.Config{
+		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: broker, Signer: signer, SealKey: sealKey,
+		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), Log: log,
+	})
+}
+
+// tlsConfig is TLS 1.3 with the broker's authority and, where there is one, the console's certificate.
+func tlsConfig(b BrokerConfig) (*tls.Config, error) {
+	if b.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(b.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", b.CAFile)
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
+	if b.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(b.CertFile, b.CertKey)
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
 }

@@ -81,20 +81,3 @@ func runDesk(ctx context.Context, c Config, centre console.Centre, log *slog.Log
 	ready(ln.Addr().String())
 	return g.Wait()
 }
-
-// notify tells the service manager how we are (sd_notify); without one it does nothing.
-func notify(state string) {
-	path := os.Getenv("NOTIFY_SOCKET")
-	if path == "" {
-		return
-	}
-	if path[0] == '@' {
-		path = "\x00" + path[1:]
-	}
-	conn, err := net.Dial("unixgram", path)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	_, _ = conn.Write([]byte(state))
-}

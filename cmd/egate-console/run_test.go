@@ -12,6 +12,7 @@ import (
 
 	"egate/api"
 	"egate/console"
+	"egate/internal/sdnotify"
 )
 
 // idleCentre has a line without gates and no officers.
@@ -67,14 +68,14 @@ func TestNotify(t *testing.T) {
 	}
 	defer conn.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
-	notify("READY=1")
+	sdnotify.Ready()
 	buf := make([]byte, 64)
 	n, err := conn.Read(buf)
 	if err != nil || string(buf[:n]) != "READY=1" {
 		t.Errorf("%v %q", err, buf[:n])
 	}
 	t.Setenv("NOTIFY_SOCKET", "")
-	notify("READY=1")
+	sdnotify.Ready()
 }
 
 func TestUsage(t *testing.T) {
