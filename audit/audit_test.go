@@ -188,7 +188,7 @@ func files(t testing.TB, dir string) (out []string) {
 
 // E-02: any changed byte, in whatever file, any removed file and any shortened file is found.
 func TestE02EveryByte(t *testing.T) {
-	g := start(t, t.TempDir(), journal.Options{Segment: 600})
+	g := start(t, t.TempDir(), journal.Options{Segment: 600, Prealloc: -1})
 	for i := range 12 {
 		g.add(fmt.Sprintf("leaf %d", i))
 	}

@@ -15,10 +15,10 @@ type FS interface {
 	Lock() (io.Closer, error)
 	// List returns the names of the folder's files.
 	List() ([]string, error)
-	// Create makes a new file for appending and reading; it must not exist.
+	// Create makes a new file for writing and reading; it must not exist.
 	Create(name string) (File, error)
-	// Append opens an existing file for appending and reading.
-	Append(name string) (File, error)
+	// Edit opens an existing file for writing and reading.
+	Edit(name string) (File, error)
 	// Open opens an existing file for reading.
 	Open(name string) (File, error)
 	Remove(name string) error
@@ -26,9 +26,9 @@ type FS interface {
 	Sync() error
 }
 
-// File is an open file. Write appends.
+// File is an open file.
 type File interface {
-	io.Writer
+	io.WriterAt
 	io.ReaderAt
 	io.Closer
 	Size() (int64, error)
@@ -88,11 +88,11 @@ func (d dir) open(name string, flag int) (File, error) {
 }
 
 func (d dir) Create(name string) (File, error) {
-	return d.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND)
+	return d.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 }
-func (d dir) Append(name string) (File, error) { return d.open(name, os.O_RDWR|os.O_APPEND) }
-func (d dir) Open(name string) (File, error)   { return d.open(name, os.O_RDONLY) }
-func (d dir) Remove(name string) error         { return os.Remove(filepath.Join(string(d), name)) }
+func (d dir) Edit(name string) (File, error) { return d.open(name, os.O_RDWR) }
+func (d dir) Open(name string) (File, error) { return d.open(name, os.O_RDONLY) }
+func (d dir) Remove(name string) error       { return os.Remove(filepath.Join(string(d), name)) }
 
 func (d dir) Sync() error {
 	f, err := os.Open(string(d))

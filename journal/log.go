@@ -18,6 +18,9 @@ const (
 	DefaultRetain   = 24 * time.Hour // DP-08
 	DefaultQueue    = 256            // steps a stalled disk may lag behind the loop
 	DefaultAckDelay = 250 * time.Millisecond
+	// DefaultPrealloc is written ahead as zeros: a write that does not grow the file costs the file
+	// system no metadata of its own (measured on ext4: see bench).
+	DefaultPrealloc = 64 << 10
 )
 
 // maxBatch caps what is committed with one fsync, bytes.
@@ -52,6 +55,7 @@ type Options struct {
 	Retain   time.Duration // how long an acknowledged and exported segment stays
 	Queue    int           // records waiting
 	AckDelay time.Duration // an acknowledgement becomes durable with the next record or after this time
+	Prealloc int64         // bytes written ahead as zeros; negative: none
 	Now      func() time.Time
 	// Gap makes the events and leaves that tell of a new epoch after a loss; they are its first.
 	Gap func(old, epoch uint64, why string) (events, leaves [][]byte)
@@ -74,6 +78,9 @@ func (o *Options) defaults(path string) {
 	}
 	if o.AckDelay <= 0 {
 		o.AckDelay = DefaultAckDelay
+	}
+	if o.Prealloc == 0 {
+		o.Prealloc = DefaultPrealloc
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -134,6 +141,7 @@ type Journal struct {
 
 	// Owned by the writer.
 	active File
+	alloc  int64 // size of the active file, zeros at its end included
 	index  uint64
 	crc    uint32
 	holes  uint64
@@ -203,12 +211,16 @@ func (j *Journal) recover() (Recovered, error) {
 		err = j.begin("", 0)
 	case len(s.holes) > 0:
 		rec.OldEpoch, rec.Why, rec.Clean = s.epoch, s.holes[0].Why, false
+		// The damaged segment stays as it is.
 		err = j.begin(rec.Why, s.epoch)
 	default:
 		last := j.segs[len(j.segs)-1]
-		if j.active, err = j.fs.Append(last.name); err == nil {
+		if j.active, err = j.fs.Edit(last.name); err == nil {
 			// Left by a killed process: whole, but perhaps in memory only.
 			err = j.sync(j.active)
+		}
+		if err == nil {
+			j.alloc, err = j.active.Size()
 		}
 	}
 	if err != nil {
@@ -236,7 +248,7 @@ func (j *Journal) cut(s *scan) error {
 		}
 		return j.fs.Sync()
 	}
-	f, err := j.fs.Append(last.name)
+	f, err := j.fs.Edit(last.name)
 	if err != nil {
 		return err
 	}
@@ -286,8 +298,19 @@ func (j *Journal) write(payload []byte, es []entry, epoch uint64) error {
 	} else {
 		seg = j.segs[len(j.segs)-1]
 	}
-	n, err := f.Write(b)
-	if err == nil && n < len(b) {
+	out, alloc := b, j.alloc
+	if roll {
+		alloc = 0
+	}
+	if end := seg.size + int64(len(b)); end > alloc {
+		alloc = end
+		if p := j.opt.Prealloc; p > 0 {
+			alloc = (end + p - 1) / p * p
+			out = append(b[:len(b):len(b)], make([]byte, alloc-end)...)
+		}
+	}
+	n, err := f.WriteAt(out, seg.size)
+	if err == nil && n < len(out) {
 		err = io.ErrShortWrite
 	}
 	if err == nil {
@@ -306,9 +329,11 @@ func (j *Journal) write(payload []byte, es []entry, epoch uint64) error {
 		return err
 	}
 	if roll && j.active != nil {
+		// Without the zeros; if that does not become durable, they are read as the end they are.
+		_ = j.active.Truncate(j.segs[len(j.segs)-1].size)
 		j.active.Close()
 	}
-	j.active = f
+	j.active, j.alloc = f, alloc
 	j.index++
 	j.crc = binary.LittleEndian.Uint32(b[crcAt:])
 
@@ -711,6 +736,7 @@ func (j *Journal) Close() error {
 		if err = j.write(appendEntry(nil, kindClean, nil), []entry{e}, j.epoch); err != nil {
 			err = j.fail(err)
 		}
+		_ = j.active.Truncate(j.segs[len(j.segs)-1].size) // as in write
 	}
 	j.mu.Lock()
 	close(j.changed)

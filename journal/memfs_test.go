@@ -75,7 +75,7 @@ func (m *memFS) Create(name string) (File, error) {
 	return &memHandle{m, name}, nil
 }
 
-func (m *memFS) Append(name string) (File, error) { return m.Open(name) }
+func (m *memFS) Edit(name string) (File, error) { return m.Open(name) }
 
 func (m *memFS) Open(name string) (File, error) {
 	m.mu.Lock()
@@ -102,7 +102,7 @@ type memHandle struct {
 
 var errGone = errors.New("file is gone")
 
-func (h *memHandle) Write(b []byte) (int, error) {
+func (h *memHandle) WriteAt(b []byte, off int64) (int, error) {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
 	f := h.m.files[h.name]
@@ -113,7 +113,11 @@ func (h *memHandle) Write(b []byte) (int, error) {
 	if h.m.write != nil {
 		n, err = h.m.write(h.name, b)
 	}
-	f.data = append(f.data, b[:n]...)
+	if grow := int(off) + n - len(f.data); grow > 0 {
+		f.data = append(f.data, make([]byte, grow)...)
+	}
+	copy(f.data[off:], b[:n])
+	f.synced = min(f.synced, int(off))
 	return n, err
 }
 

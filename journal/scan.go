@@ -128,19 +128,21 @@ func (s *scan) hole(seg *segment, off int64, why string) {
 }
 
 func (s *scan) segment(seg *segment, b []byte, last bool, visit func(*state, entry) error) error {
-	seg.size = int64(len(b))
 	if s.epoch != seg.epoch && s.epoch != 0 {
 		// The head tells where a new epoch stands; were it damaged, the name still tells the epoch.
 		s.state.epoch, s.state.seq, s.state.leaf = seg.epoch, 0, 0
 	}
 	s.epoch = seg.epoch
 	seg.leafFrom = s.leaf
-	if len(b) == 0 && last {
+	if last && zeros(b) {
 		s.torn = true // made, and nothing written yet
 	}
 	off := int64(0)
 	for off < int64(len(b)) {
 		f, err := getFrame(b[off:])
+		if err != nil && zeros(b[off:]) {
+			break // written ahead
+		}
 		if err != nil {
 			next := resync(b, off+1, s.index)
 			switch {
@@ -215,8 +217,17 @@ func (s *scan) segment(seg *segment, b []byte, last bool, visit func(*state, ent
 		}
 		off += f.size
 	}
-	seg.seq, seg.leafTo = s.seq, s.leaf
+	seg.size, seg.seq, seg.leafTo = off, s.seq, s.leaf
 	return nil
+}
+
+func zeros(b []byte) bool {
+	for _, v := range b {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // settle compares the cursors with what is there: an acknowledgement of something that does not exist
