@@ -80,7 +80,7 @@ type Doors struct {
 // Devices are what the inspectors are leased.
 type Devices struct {
 	Scanner Device `yaml:"scanner"` // driver mrzscan
-	NFC     Device `yaml:"nfc"`     // driver pn532 or pcsc
+	NFC     Device `yaml:"nfc"`     // driver pn532
 	Camera  Camera `yaml:"camera"`
 }
 
@@ -249,7 +249,7 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	oneOf(g.Lines.Driver, []string{"lines", "driver"}, "gpio", "simhal")
 	g.checkLines(at, bad)
 	oneOf(g.Devices.Scanner.Driver, []string{"devices", "scanner", "driver"}, "mrzscan")
-	oneOf(g.Devices.NFC.Driver, []string{"devices", "nfc", "driver"}, "pn532", "pcsc")
+	oneOf(g.Devices.NFC.Driver, []string{"devices", "nfc", "driver"}, "pn532")
 	oneOf(g.Devices.Camera.Driver, []string{"devices", "camera", "driver"}, "v4l2", "simhal")
 	if c := g.Devices.Camera; c.Width < 320 || c.Width > 3840 || c.Height < 320 || c.Height > 3840 {
 		bad(at("devices", "camera"), "width and height must lie between 320 and 3840 pixels")

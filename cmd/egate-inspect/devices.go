@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+
+	"egate/configs"
+	"egate/hal"
+	"egate/hal/mrzscan"
+	"egate/hal/pn532"
+	"egate/hal/serialhal"
+	"egate/hal/simhal"
+	"egate/hal/v4l2"
+)
+
+// devices opens the drivers that the configuration names.
+type devices struct {
+	cfg       configs.Devices
+	simulated bool
+}
+
+// scannerPort closes the port with the scanner on it.
+type scannerPort struct {
+	hal.DocumentScanner
+	port hal.SerialPort
+}
+
+func (s scannerPort) Close() error {
+	err := s.DocumentScanner.Close()
+	if perr := s.port.Close(); err == nil {
+		err = perr
+	}
+	return err
+}
+
+func (d devices) Scanner(ctx context.Context) (hal.DocumentScanner, error) {
+	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.Scanner.Device})
+	if err != nil {
+		return nil, err
+	}
+	s, err := mrzscan.Open(ctx, port, mrzscan.Options{})
+	if err != nil {
+		_ = port.Close()
+		return nil, err
+	}
+	return scannerPort{s, port}, nil
+}
+
+type readerPort struct {
+	hal.CardReader
+	port hal.SerialPort
+}
+
+func (r readerPort) Close() error {
+	err := r.CardReader.Close()
+	if perr := r.port.Close(); err == nil {
+		err = perr
+	}
+	return err
+}
+
+func (d devices) Reader(ctx context.Context) (hal.CardReader, error) {
+	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.NFC.Device})
+	if err != nil {
+		return nil, err
+	}
+	r, err := pn532.Open(ctx, port, pn532.Options{Baud: d.cfg.NFC.Baud})
+	if err != nil {
+		_ = port.Close()
+		return nil, err
+	}
+	return readerPort{r, port}, nil
+}
+
+func (d devices) Camera(context.Context) (hal.Camera, error) {
+	if d.cfg.Camera.Driver == "simhal" {
+		return simhal.DialCamera(d.cfg.Camera.Device)
+	}
+	return v4l2.Open(v4l2.Options{Device: d.cfg.Camera.Device, Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, RefuseVirtual: !d.simulated})
+}

@@ -1,0 +1,64 @@
+// Command egate-inspect inspects one traveller and exits. It is started by egated, warmed ahead of the
+// traveller, on an inherited socket (file descriptor 3), and confined before anything personal arrives.
+//
+//	egate-inspect --config FILE   inspect; started by egated only
+//	egate-inspect decode-image    the one-shot child that decodes one picture; started by the inspector only
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"egate/configs"
+	"egate/inspect/decoder"
+	"egate/inspect/protocol"
+)
+
+const childArg = "decode-image"
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == childArg {
+		os.Exit(decoder.ChildMain())
+	}
+	if err := run(os.Args[1:]); err != nil {
+		// The text names parts and codes; what a traveller brought is in no error of ours.
+		fmt.Fprintln(os.Stderr, "egate-inspect:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("usage: egate-inspect --config FILE (started by egated)")
+
+func run(args []string) error {
+	f := flag.NewFlagSet("egate-inspect", flag.ContinueOnError)
+	path := f.String("config", "", "configuration of the gate (YAML)")
+	if err := f.Parse(args); err != nil || f.NArg() > 0 || *path == "" {
+		return errUsage
+	}
+	cfg, err := configs.Load(*path)
+	if err != nil {
+		return err
+	}
+	conn, err := net.FileConn(os.NewFile(3, "egated"))
+	if err != nil {
+		return fmt.Errorf("file descriptor 3 is no socket of egated: %w", errUsage)
+	}
+	defer conn.Close()
+	_ = syscall.Close(3) // the connection has a descriptor of its own; the children must not inherit it
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	link := protocol.NewInspector(conn)
+	i, end, err := prepare(ctx, cfg, link)
+	if err != nil {
+		_ = link.Send(protocol.FromInspector{Fault: &protocol.Fault{Code: code(err)}})
+		return err
+	}
+	defer end()
+	return i.Run(ctx)
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"egate/configs"
+	"egate/emrtd/pace"
+	"egate/emrtd/trust"
+	"egate/facematch"
+	"egate/inspect"
+	"egate/inspect/decoder"
+	"egate/inspect/protocol"
+	"egate/inspect/sandbox"
+	"egate/seal"
+	"egate/verdict"
+)
+
+// Faults of the preparation, as codes of the health catalogue.
+var (
+	errModels = errors.New("models_missing")
+	errTrust  = errors.New("trust_missing")
+)
+
+func code(err error) string {
+	switch {
+	case errors.Is(err, errModels):
+		return errModels.Error()
+	case errors.Is(err, errTrust):
+		return errTrust.Error()
+	}
+	return "inspector_start"
+}
+
+// connectLimit is how long a chip is waited for after its zone was read.
+const connectLimit = 6 * time.Second
+
+// prepare loads everything that takes time, starts the decoder children and enters the sandbox.
+func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.Inspector, func(), error) {
+	start := time.Now()
+	engine, info, err := openEngine(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errModels, err)
+	}
+	store, err := openTrust(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errTrust, err)
+	}
+	policy, err := loadPolicy(cfg.Inspect.Policy)
+	if err != nil {
+		return nil, nil, err
+	}
+	var keys pace.Keys
+	// The curves that passports announce most; another one costs its key at the tap.
+	if err := keys.Prepare(rand.Reader, 1, 12, 13, 15); err != nil {
+		return nil, nil, err
+	}
+	pics, err := startChildren()
+	if err != nil {
+		return nil, nil, err
+	}
+	end := func() {
+		pics.close()
+		keys.Wipe()
+		_ = engine.Close()
+	}
+	level, err := sandbox.Enter(sandbox.Needs{Devices: []string{cfg.Devices.Scanner.Device, cfg.Devices.NFC.Device, cfg.Devices.Camera.Device}})
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	ti := store.Info()
+	return inspect.New(inspect.Config{
+		Link: link, Devices: devices{cfg.Devices, cfg.Simulated}, Images: pics, Engine: engine, Trust: store, Policy: policy, Keys: &keys,
+		AllowBAC: cfg.Inspect.AllowBAC, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
+		Ready: protocol.Ready{Sandbox: level, ModelPack: info.String(), DemoModel: info.Demo, Policy: fmt.Sprintf("%s.v%d", policy.ID, policy.Version),
+			Trust: fmt.Sprintf("%d@%x", ti.Version, ti.Hash[:8]), WarmMS: int(time.Since(start).Milliseconds())},
+	}), end, nil
+}
+
+func openEngine(cfg configs.Gate) (*facematch.Engine, facematch.Info, error) {
+	opt := facematch.LoadOptions{Production: !cfg.Simulated, Today: time.Now()}
+	if cfg.Inspect.ModelKey != "" {
+		pub, err := seal.LoadPublic(cfg.Inspect.ModelKey)
+		if err != nil {
+			return nil, facematch.Info{}, err
+		}
+		opt.Signers, opt.Signatures = map[string]ed25519.PublicKey{seal.KeyID(pub): pub}, 1
+	}
+	pack, err := facematch.LoadPack(cfg.Inspect.Models, opt)
+	if err != nil {
+		return nil, facematch.Info{}, err
+	}
+	e, err := facematch.Open(pack, cfg.Inspect.Threads)
+	if err != nil {
+		return nil, facematch.Info{}, err
+	}
+	return e, e.Info(), nil
+}
+
+func openTrust(cfg configs.Gate) (*trust.Store, error) {
+	pub, err := seal.LoadPublic(cfg.Inspect.TrustKey)
+	if err != nil {
+		return nil, err
+	}
+	opts := []trust.Option{trust.Site(cfg.Site)}
+	if !cfg.Simulated {
+		opts = append(opts, trust.InService())
+	}
+	return trust.Load(cfg.Inspect.Trust, pub, time.Now(), opts...)
+}
+
+// loadPolicy reads a policy file, or takes the built-in policy.
+func loadPolicy(path string) (verdict.Policy, error) {
+	p := verdict.DefaultPolicy()
+	if path == "" {
+		return p, nil
+	}
+	f, err := configs.Decode(path, &p, "docs/policy.md")
+	if err != nil {
+		return p, err
+	}
+	if err := p.Validate(); err != nil {
+		return p, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	return p, nil
+}
+
+// pictures are the decoder children: one for the portrait of the chip, two for the files of a dossier.
+type pictures struct {
+	decode chan *decoder.Worker
+	encode chan *decoder.Worker
+	all    []*decoder.Worker
+}
+
+func startChildren() (*pictures, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &pictures{decode: make(chan *decoder.Worker, 1), encode: make(chan *decoder.Worker, 2)}
+	for _, c := range []chan *decoder.Worker{p.decode, p.encode, p.encode} {
+		w, err := decoder.Prefork(self, childArg)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.all = append(p.all, w)
+		c <- w
+	}
+	return p, nil
+}
+
+func (p *pictures) close() {
+	for _, w := range p.all {
+		_ = w.Close()
+	}
+}
+
+var errChildren = errors.New("no decoder child is left")
+
+func take(c chan *decoder.Worker) (*decoder.Worker, error) {
+	select {
+	case w := <-c:
+		return w, nil
+	default:
+		return nil, errChildren
+	}
+}
+
+// Decode implements inspect.Images.
+func (p *pictures) Decode(ctx context.Context, file []byte) (*facematch.Image, error) {
+	w, err := take(p.decode)
+	if err != nil {
+		return nil, err
+	}
+	m, err := w.Decode(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return &facematch.Image{W: m.W, H: m.H, Stride: 3 * m.W, Pix: m.Pix}, nil
+}
+
+// Encode implements inspect.Images.
+func (p *pictures) Encode(ctx context.Context, m *facematch.Image) ([]byte, error) {
+	w, err := take(p.encode)
+	if err != nil {
+		return nil, err
+	}
+	pix := m.Pix
+	if m.Stride != 3*m.W {
+		pix = make([]byte, 0, 3*m.W*m.H)
+		for y := range m.H {
+			pix = append(pix, m.Pix[y*m.Stride:y*m.Stride+3*m.W]...)
+		}
+		defer clear(pix)
+	}
+	return w.Encode(ctx, &decoder.Image{W: m.W, H: m.H, Pix: pix})
+}

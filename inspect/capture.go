@@ -1,0 +1,195 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"egate/facematch"
+	"egate/hal"
+	"egate/inspect/protocol"
+	"egate/verdict"
+)
+
+// facePart is the live capture and what became of it.
+type facePart struct {
+	leased, wanted bool
+	end            context.CancelFunc
+	closed         chan struct{}
+
+	decided          bool
+	checks           []verdict.Check
+	best             *facematch.Image // live picture for a dossier
+	score, threshold float64
+}
+
+func (f *facePart) wipe() { f.best.Wipe() }
+
+// capture begins when egated says that exactly one person is secured (DP-06).
+func (i *Inspector) capture() {
+	f := &i.face
+	if f.wanted || !i.document.done {
+		i.fatal = ErrProtocol
+		return
+	}
+	f.wanted = true
+	if !f.leased {
+		i.fatal = ErrProtocol
+		return
+	}
+	if i.document.ref == nil {
+		// Nothing to compare with: no picture is taken.
+		i.verdict(facematch.Result{Checks: []verdict.Check{{ID: verdict.CheckMatch, Result: verdict.NotPossible, Reason: verdict.PortraitUnusable}}})
+		return
+	}
+	i.enter("capture")
+	ctx, cancel := context.WithCancel(i.ctx)
+	f.end, f.closed = cancel, make(chan struct{})
+	done := f.closed
+	i.job(func() {
+		defer close(done)
+		i.watch(ctx)
+	})
+}
+
+// watch owns the camera: it feeds the session until it has seen enough, and then goes on watching
+// that the same one person stands there, until the lease ends (an allow is bound to an unbroken
+// track). One frame buffer, wiped at the end.
+func (i *Inspector) watch(ctx context.Context) {
+	cam, err := i.cfg.Devices.Camera(ctx)
+	if err != nil {
+		i.post(ctx, func() { i.fault("camera_lost", protocol.Camera) })
+		return
+	}
+	defer cam.Close()
+	var frame hal.Frame
+	defer func() { clear(frame.Pix[:cap(frame.Pix)]) }()
+	session := facematch.NewSession(i.cfg.Engine, i.document.ref, facematch.DefaultParams(i.cfg.Policy.Match))
+	defer session.Close()
+	deadline := i.clock() + time.Duration(i.begin.CaptureMS)*time.Millisecond
+	var said protocol.Guidance
+	heads, headsSeen, steady := -1, -1, 0
+	decided := false
+	for {
+		next, stop := context.WithTimeout(ctx, 2*time.Second)
+		err := cam.Next(next, &frame)
+		stop()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, hal.ErrTimeout):
+			i.post(ctx, func() { i.fault("camera_frozen", protocol.Camera) })
+			return
+		case err != nil:
+			i.post(ctx, func() { i.fault("camera_lost", protocol.Camera) })
+			return
+		}
+		now := i.clock()
+		obs, err := session.Frame(facematch.View{Format: pixelFormat(frame.Format), W: frame.Width, H: frame.Height,
+			Stride: frame.Stride, Pix: frame.Pix}, now)
+		if err != nil {
+			i.post(ctx, func() { i.fault("camera_frozen", protocol.Camera) })
+			return
+		}
+		// A count holds for two pictures before it is told: one false detection is no person.
+		if obs.Heads == headsSeen {
+			steady++
+		} else {
+			headsSeen, steady = obs.Heads, 1
+		}
+		if steady >= 2 && heads != headsSeen {
+			heads = headsSeen
+			h := protocol.Heads{Count: obs.Heads, Confidence: obs.Confidence}
+			i.post(ctx, func() { i.send(protocol.FromInspector{Heads: &h}) })
+		}
+		if obs.TrackLost {
+			i.post(ctx, func() { i.send(protocol.FromInspector{TrackLost: &protocol.TrackLost{}}) })
+		}
+		if !decided && obs.Guidance != "" {
+			g := protocol.Guidance{Instruction: protocol.Instruction(obs.Guidance), DotX: obs.DotX}
+			if g.Instruction != said.Instruction || abs(g.DotX-said.DotX) >= 0.05 {
+				said = g
+				i.post(ctx, func() { i.send(protocol.FromInspector{Guidance: &g}) })
+			}
+		}
+		if !decided && (obs.Done || now > deadline) {
+			decided = true
+			result := session.Decide()
+			i.post(ctx, func() { i.verdict(result) })
+		}
+	}
+}
+
+func abs(x float64) float64 { return max(x, -x) }
+
+func pixelFormat(f hal.PixelFormat) facematch.Format {
+	switch f {
+	case hal.PixelRGB:
+		return facematch.FormatRGB
+	case hal.PixelYUYV:
+		return facematch.FormatYUYV
+	case hal.PixelNV12:
+		return facematch.FormatNV12
+	case hal.PixelGrey:
+		return facematch.FormatGrey
+	}
+	return facematch.FormatNone
+}
+
+// verdict closes the comparison: document and face checks under one policy.
+func (i *Inspector) verdict(r facematch.Result) {
+	f := &i.face
+	if f.decided {
+		return
+	}
+	f.decided = true
+	f.checks, f.best, f.score, f.threshold = r.Checks, r.Best, r.Score, r.Threshold
+	all := slices.Concat(i.document.checks, r.Checks)
+	i.times = nil
+	i.enter("decided")
+	v := verdict.Decide(i.cfg.Policy, all)
+	i.send(protocol.FromInspector{Verdict: &protocol.Verdict{
+		Outcome: v.Outcome, Reason: v.Reason, Checks: all, MatchBand: r.MatchBand, PADBand: r.PADBand,
+		Model: i.cfg.Ready.ModelPack, Policy: i.cfg.Ready.Policy, Stages: i.times,
+	}})
+	if v.Outcome != verdict.Allow {
+		i.refer(v.Reason)
+		i.endCapture() // a referral needs no more pictures
+	}
+}
+
+// stop ends the capture because something else decided, e.g. a changed occupancy: the officer gets
+// what there is.
+func (i *Inspector) stop(reason verdict.Reason) {
+	i.endCapture()
+	if !i.face.decided {
+		i.face.decided = true
+		i.times = nil
+	}
+	i.refer(reason)
+}
+
+// endCapture closes the camera and gives it back when its buffers are gone.
+func (i *Inspector) endCapture() {
+	f := &i.face
+	give := func() { i.send(protocol.FromInspector{Released: &protocol.Released{Device: protocol.Camera}}) }
+	if f.end == nil {
+		if f.leased {
+			f.leased = false
+			give()
+		}
+		return
+	}
+	f.leased = false
+	f.end()
+	f.end = nil
+	closed := f.closed
+	i.job(func() {
+		select {
+		case <-closed:
+			i.post(i.ctx, give)
+		case <-i.ctx.Done():
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package decoder
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"egate/inspect/sandbox"
+)
+
+// ChildMain is the child: it confines itself, does one job and returns the exit code.
+func ChildMain() int {
+	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSeconds, Max: cpuSeconds}); err != nil {
+		return 3
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: 768 << 20, Max: 768 << 20}); err != nil {
+		return 3
+	}
+	if _, err := sandbox.Enter(sandbox.Needs{}); err != nil {
+		return 3
+	}
+	if err := serve(os.Stdin, os.Stdout); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// serve does one job.
+func serve(r io.Reader, w io.Writer) error {
+	var head [13]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	width, height := int(binary.BigEndian.Uint32(head[1:])), int(binary.BigEndian.Uint32(head[5:]))
+	n := int(binary.BigEndian.Uint32(head[9:]))
+	switch head[0] {
+	case jobDecode:
+		if n < 1 || n > MaxFile {
+			return refuse(w)
+		}
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r, body); err != nil {
+			return refuse(w)
+		}
+		m, err := decode(body)
+		if err != nil {
+			return refuse(w)
+		}
+		out := binary.BigEndian.AppendUint32([]byte{0}, uint32(m.W))
+		out = binary.BigEndian.AppendUint32(out, uint32(m.H))
+		if _, err := w.Write(out); err != nil {
+			return err
+		}
+		_, err = w.Write(m.Pix)
+		return err
+	case jobEncode:
+		if width < 1 || height < 1 || width > MaxSide || height > MaxSide || width*height > MaxPixels || n != 3*width*height {
+			return refuse(w)
+		}
+		m := Image{W: width, H: height, Pix: make([]byte, n)}
+		if _, err := io.ReadFull(r, m.Pix); err != nil {
+			return refuse(w)
+		}
+		file, err := encode(&m)
+		if err != nil {
+			return refuse(w)
+		}
+		if _, err := w.Write(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(file)))); err != nil {
+			return err
+		}
+		_, err = w.Write(file)
+		return err
+	}
+	return refuse(w)
+}
+
+func refuse(w io.Writer) error {
+	_, _ = w.Write([]byte{1})
+	return ErrPicture
+}
+
+var (
+	magicJPEG = []byte{0xFF, 0xD8, 0xFF}
+	magicJP2  = []byte{0, 0, 0, 12, 'j', 'P', ' ', ' ', 13, 10, 0x87, 10}
+	magicJ2K  = []byte{0xFF, 0x4F, 0xFF, 0x51}
+)
+
+// decode tells the format by its first bytes and never by what a record claims.
+func decode(file []byte) (*Image, error) {
+	switch {
+	case bytes.HasPrefix(file, magicJPEG):
+		c, err := jpeg.DecodeConfig(bytes.NewReader(file))
+		if err != nil || c.Width < 1 || c.Height < 1 || c.Width > MaxSide || c.Height > MaxSide || c.Width*c.Height > MaxPixels {
+			return nil, errors.New("decoder: jpeg")
+		}
+		src, err := jpeg.Decode(bytes.NewReader(file))
+		if err != nil {
+			return nil, errors.New("decoder: jpeg")
+		}
+		return pixels(src), nil
+	case bytes.HasPrefix(file, magicJP2):
+		return openjpeg(file, true)
+	case bytes.HasPrefix(file, magicJ2K):
+		return openjpeg(file, false)
+	}
+	return nil, errors.New("decoder: unknown format")
+}
+
+func pixels(src image.Image) *Image {
+	b := src.Bounds()
+	m := &Image{W: b.Dx(), H: b.Dy(), Pix: make([]byte, 3*b.Dx()*b.Dy())}
+	i := 0
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			r, g, bl, _ := src.At(x, y).RGBA()
+			m.Pix[i], m.Pix[i+1], m.Pix[i+2] = byte(r>>8), byte(g>>8), byte(bl>>8)
+			i += 3
+		}
+	}
+	return m
+}
+
+// rgb lets the encoder read pixels where they are.
+type rgb struct{ *Image }
+
+func (m rgb) ColorModel() color.Model { return color.RGBAModel }
+func (m rgb) Bounds() image.Rectangle { return image.Rect(0, 0, m.W, m.H) }
+func (m rgb) At(x, y int) color.Color {
+	p := m.Pix[3*(y*m.W+x):]
+	return color.RGBA{p[0], p[1], p[2], 255}
+}
+
+func encode(m *Image) ([]byte, error) {
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, rgb{m}, &jpeg.Options{Quality: jpegOut}); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
