@@ -796,3 +796,39 @@ func FuzzRead(f *testing.F) {
 type rapidT struct{ *testing.F }
 
 func (r rapidT) Fatalf(f string, a ...any) { r.F.Fatalf(f, a...) }
+
+// Entries that somebody wrote with a right CRC are never a panic either, and the journal goes on.
+func FuzzEntries(f *testing.F) {
+	h := putHead(head{epoch: 1, fresh: true, cursors: map[string]Cursor{cursorAck: {1, 2}}, meta: map[string]string{"a": "b"}, model: []byte("m")})
+	f.Add(appendEntry(appendEntry(nil, kindHead, h), kindStep, putStep(rec(3, 2, 2), 1, 0)))
+	f.Add(appendEntry(appendEntry(nil, kindHead, h), kindStep, putStep(rec(3, 2, 2), 0, 1<<63)))
+	f.Add(appendEntry(appendEntry(nil, kindHead, h), kindCursor, putCursor(cursorAck, Cursor{1 << 63, 1 << 63})))
+	f.Add(appendEntry(appendEntry(nil, kindHead, h), kindClean, nil))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		m := newMemFS()
+		m.files[segmentName(1, 1)] = &memFile{data: putFrame(1, 0, payload)}
+		j, r, err := Open("", Options{FS: m, Prealloc: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		if r.LastStep+1 != 0 {
+			j.Submit(rec(r.LastStep+1, 1, 1))
+			<-j.Results()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		o := j.Outbox()
+		for range 8 {
+			if _, err := o.Next(ctx); err != nil {
+				break
+			}
+		}
+		for _, err := range j.Leaves(j.Epoch(), 0) {
+			if err != nil {
+				break
+			}
+		}
+		_ = j.Ack(j.Epoch(), 1)
+	})
+}

@@ -2,6 +2,8 @@ package seal
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
@@ -127,4 +129,37 @@ func FuzzOpen(f *testing.F) {
 	s, _ := Seal(pub, PurposeLookup, "g", "p", []byte("x"))
 	f.Add(s)
 	f.Fuzz(func(t *testing.T, b []byte) { _, _ = Open(priv, PurposeLookup, "g", "p", b) })
+}
+
+// A list of signatures from outside is never a panic and never holds without a trusted key.
+func FuzzVerify(f *testing.F) {
+	s, err := NewSigner(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := s.Sign("cmd", []byte("open"))
+	f.Add(good.Alg, good.Kid, good.Sig, []byte("open"))
+	f.Add("", good.Kid, []byte{}, []byte{})
+	keys := Trust(s.Public())
+	f.Fuzz(func(t *testing.T, alg, kid string, sig, payload []byte) {
+		_, err := keys.Verify("cmd", payload, []Signature{{alg, kid, sig}})
+		if ok := alg == Alg && kid == good.Kid && bytes.Equal(sig, good.Sig) && string(payload) == "open"; ok != (err == nil) {
+			t.Fatalf("%v for %q %q", err, alg, kid)
+		}
+	})
+}
+
+// The key for signed notes signs what it is given, and is not a signature of Sign.
+func TestCryptoKeyIsApart(t *testing.T) {
+	s, err := NewSigner(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := s.Crypto().Sign(nil, []byte("open"), crypto.Hash(0))
+	if err != nil || !ed25519.Verify(s.Public(), []byte("open"), sig) {
+		t.Fatal(err)
+	}
+	if _, err := Trust(s.Public()).Verify("cmd", []byte("open"), []Signature{{Alg, s.KeyID(), sig}}); err == nil {
+		t.Error("a note's signature is taken for an order's")
+	}
 }
