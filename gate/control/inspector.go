@@ -42,7 +42,7 @@ func (l *Loop) begin(i int) {
 	l.trips[gate.LaneReception] = t
 	l.slots[i].begun = true
 	l.p.Inspectors.Send(i, protocol.ToInspector{Begin: &protocol.Begin{
-		Passage: t.ID, Gate: l.cfg.Gate, Epoch: l.cfg.Epoch, Date: time.Now().UTC(), CentreKey: l.cfg.CentreKey,
+		Passage: t.ID, Gate: l.cfg.Gate, Epoch: l.cfg.Epoch(), Date: time.Now().UTC(), CentreKey: l.cfg.CentreKey,
 		Officers: l.officers(), Chips: slices.Clone(l.chips),
 		DocumentMS: int(l.cfg.Document.Milliseconds()), CaptureMS: int(l.cfg.Capture.Milliseconds()),
 	}})
@@ -220,7 +220,7 @@ const requestLife = 30 * time.Second
 
 func (l *Loop) request(kind string, t *trip, recipient string, sealed, plainHash []byte) {
 	h := sha256.Sum256(sealed)
-	l.p.Link.Request(kind, api.Envelope{Gate: l.cfg.Gate, Passage: t.ID, Epoch: l.cfg.Epoch, Type: kind, Recipient: recipient,
+	l.p.Link.Request(kind, api.Envelope{Gate: l.cfg.Gate, Passage: t.ID, Epoch: l.cfg.Epoch(), Type: kind, Recipient: recipient,
 		ExpiresAt: time.Now().UTC().Add(requestLife), Sealed: sealed, Hash: h[:], PlainHash: plainHash, Reason: t.reason})
 }
 

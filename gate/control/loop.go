@@ -94,7 +94,7 @@ type saved struct {
 
 // New makes a loop. It does nothing until Run.
 func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
-	if p.Doors == nil || p.Lamps == nil || p.Display == nil || p.Inspectors == nil || p.Journal == nil || p.Link == nil || p.Sensors == nil || p.Health == nil {
+	if p.Doors == nil || p.Lamps == nil || p.Display == nil || p.Inspectors == nil || p.Journal == nil || p.Link == nil || p.Sensors == nil || p.Health == nil || cfg.Epoch == nil {
 		return nil, errors.New("control: a port is missing")
 	}
 	for l := gate.LimitDocument; l <= gate.LimitExit; l++ {

@@ -103,10 +103,10 @@ type Config struct {
 	Site, Gate string
 	Simulated  bool
 	Version    string
-	Boot       string // random per boot
-	Epoch      uint64 // of the journal
-	LastStep   uint64 // of the journal: steps rise above it
-	CentreKey  []byte // HPKE, for look-ups
+	Boot       string        // random per boot
+	Epoch      func() uint64 // of the journal
+	LastStep   uint64        // of the journal: steps rise above it
+	CentreKey  []byte        // HPKE, for look-ups
 	Limits     Limits
 	Document   time.Duration // what an inspector is given for document and chip
 	Capture    time.Duration

@@ -25,7 +25,7 @@ type cameraEnd interface {
 	Stand(who string, sheet *scenario.Sheet) error
 	// Leave empties the view.
 	Leave()
-	// Look turns the head: yaw in degrees, to the subject's left positive.
+	// Look turns the head: yaw in degrees, positive towards a dot at +1 (the subject's right).
 	Look(yaw float64)
 	// Frames counts the pictures that a client has got since Forget, and tells whether one is open.
 	Frames() (n int, open bool)

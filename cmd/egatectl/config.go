@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"egate/configs"
+)
+
+func configCheck(_ context.Context, out io.Writer, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	var errs []error
+	for _, path := range args {
+		g, err := configs.Load(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		fmt.Fprintf(out, "%s: ok: %s/%s, %s, %d inputs, %d outputs%s\n", path, g.Site, g.Gate, g.Topology,
+			len(g.Lines.Inputs), len(g.Lines.Outputs), map[bool]string{true: ", simulation"}[g.Simulated])
+	}
+	return errors.Join(errs...)
+}
+
+func configExample(_ context.Context, out io.Writer, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	switch args[0] {
+	case "gate":
+		_, err := out.Write(configs.GateYAML)
+		return err
+	case "sim":
+		_, err := out.Write(configs.SimYAML)
+		return err
+	}
+	return errUsage
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"egate/emrtd/issue"
+	"egate/emrtd/lds"
+	"egate/emrtd/pa"
+	"egate/emrtd/trust"
+	"egate/verdict"
+)
+
+// documentVerify judges files that were read earlier, without a chip: what a chip alone can prove
+// (access, clone) is not claimed.
+func documentVerify(_ context.Context, out io.Writer, args []string) error {
+	f := flags("document verify", out)
+	file := f.String("trust", "", "trust bundle")
+	key := f.String("key", "", "public key of the bundle, one line of hexadecimal digits")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() != 1 || *file == "" || *key == "" {
+		return errUsage
+	}
+	store, err := openTrust(*file, *key)
+	if err != nil {
+		return err
+	}
+	p, err := issue.LoadFolder(f.Arg(0))
+	if err != nil {
+		return err
+	}
+	in := pa.Input{SOD: p.App[lds.FIDSOD], COM: p.App[lds.FIDCOM], DGs: map[int][]byte{}, Trust: store, Now: time.Now()}
+	for n := 1; n <= 16; n++ {
+		if b := p.App[lds.FID(n)]; b != nil {
+			in.DGs[n] = b
+		}
+	}
+	res := pa.Verify(in)
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	failed := 0
+	for _, c := range res.Checks {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.ID, c.Result, c.Reason, strings.Join(c.Deviations, " "))
+		if c.Result == verdict.Fail {
+			failed++
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d checks failed", failed)
+	}
+	return nil
+}
+
+func documentExplain(_ context.Context, out io.Writer, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	b, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	return lds.Explain(out, b)
+}
+
+func trustShow(_ context.Context, out io.Writer, args []string) error {
+	f := flags("trust show", out)
+	key := f.String("key", "", "public key of the bundle, one line of hexadecimal digits")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() != 1 || *key == "" {
+		return errUsage
+	}
+	s, err := openTrust(f.Arg(0), *key)
+	if err != nil {
+		return err
+	}
+	i := s.Info()
+	fmt.Fprintf(out, "site       %s\nversion    %d\ncreated    %s\nexpires    %s\nsimulation %v\nanchors    %d of %d countries, %d refused\nlists      %d, oldest fetched %s\n",
+		i.Site, i.Version, i.Created.Format(time.DateOnly), i.Expires.Format(time.DateOnly), i.Simulation, i.Anchors, i.Countries, i.Refused,
+		i.CRLs, i.OldestCRL.Format(time.DateTime))
+	return nil
+}
+
+func openTrust(path, keyPath string) (*trust.Store, error) {
+	text, err := os.ReadFile(keyPath)
+	if err != nil {
+		return nil, err
+	}
+	pub, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(pub) != ed25519.PublicKeySize {
+		return nil, errors.New(keyPath + ": no Ed25519 public key: one line of 64 hexadecimal digits is expected")
+	}
+	return trust.Load(path, ed25519.PublicKey(pub), time.Now())
+}

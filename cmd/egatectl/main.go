@@ -1,0 +1,81 @@
+// Command egatectl is commissioning, maintenance and audit from a shell.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"egate/internal/buildinfo"
+)
+
+// command is one thing that egatectl does.
+type command struct {
+	name, args, help string
+	run              func(ctx context.Context, out io.Writer, args []string) error
+}
+
+// commands in the order of a gate's life.
+func commands() []command {
+	return []command{
+		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
+		{"config check", "FILE…", "check the configuration of a gate; every mistake with file, line and cure", configCheck},
+		{"config example", "gate|sim", "print a profile to start from", configExample},
+		{"document verify", "--trust FILE --key FILE DIR", "passive authentication of files read earlier (EF.SOD, DG1, …)", documentVerify},
+		{"document explain", "FILE", "show a file of a document as a tree, without judging it", documentExplain},
+		{"trust show", "--key FILE FILE", "who signed a trust bundle, what it holds, when it ends", trustShow},
+		{"version", "", "print version and toolchain", version},
+	}
+}
+
+// errUsage asks for the help text.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := dispatch(ctx, os.Stdout, os.Args[1:])
+	if errors.Is(err, errUsage) {
+		usage(os.Stderr)
+		os.Exit(2)
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "egatectl:", err)
+		os.Exit(1)
+	}
+}
+
+func dispatch(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) == 1 && (args[0] == "help" || args[0] == "--help" || args[0] == "-h") {
+		usage(out)
+		return nil
+	}
+	for _, c := range commands() {
+		n := len(splitWords(c.name))
+		if len(args) >= n && joinWords(args[:n]) == c.name {
+			return c.run(ctx, out, args[n:])
+		}
+	}
+	return errUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "egatectl commissions, maintains and audits a gate.\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  egatectl %-40s %s\n", c.name+" "+c.args, c.help)
+	}
+	fmt.Fprint(w, "\nNothing here opens a door: orders come from officers at the console.\n")
+}
+
+func version(_ context.Context, out io.Writer, _ []string) error {
+	fmt.Fprintln(out, buildinfo.String("egatectl"))
+	return nil
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+
+	"egate/configs"
+	"egate/gate"
+	"egate/hal"
+	"egate/hal/gpiohal"
+	"egate/hal/simhal"
+	"egate/health"
+	"egate/sensors"
+)
+
+// reopen is how long the lines are left alone after they could not be opened.
+const reopen = time.Second
+
+// lengthMM of the mantrap between the door planes. It belongs to the mechanics, as the beams do.
+const lengthMM = 1600
+
+// lines are the lines of the gate, opened again when they were lost. A missing board is a fault with
+// its name, not an end: without lines nothing moves, and what is not driven is released.
+type lines struct {
+	cfg configs.Lines
+	mu  sync.Mutex
+	cur hal.Lines
+}
+
+func newLines(cfg configs.Lines) *lines { return &lines{cfg: cfg} }
+
+func (l *lines) open() (hal.Lines, error) {
+	var got hal.Lines
+	var err error
+	if l.cfg.Driver == "simhal" {
+		m := map[string]simhal.Line{}
+		for n, c := range l.cfg.Inputs {
+			m[n] = simhal.Line{ActiveLow: c.ActiveLow}
+		}
+		for n, c := range l.cfg.Outputs {
+			m[n] = simhal.Line{Output: true, ActiveLow: c.ActiveLow}
+		}
+		got, err = simhal.DialLines(l.cfg.Device, m)
+	} else {
+		m := map[string]gpiohal.Line{}
+		add := func(n string, c configs.Line, out bool) error {
+			if c.Pin == nil {
+				return fmt.Errorf("line %s has no pin", n)
+			}
+			bias, err := biasOf(c.Bias)
+			m[n] = gpiohal.Line{Config: gpiohal.Config{ActiveLow: c.ActiveLow, Pull: bias}, Pin: *c.Pin, Output: out}
+			return err
+		}
+		var errs []error
+		for n, c := range l.cfg.Inputs {
+			errs = append(errs, add(n, c, false))
+		}
+		for n, c := range l.cfg.Outputs {
+			errs = append(errs, add(n, c, true))
+		}
+		if err = errors.Join(errs...); err == nil {
+			var g *gpiohal.Lines
+			if g, err = gpiohal.Open(l.cfg.Device, m); err == nil {
+				got = g
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.cur = got
+	l.mu.Unlock()
+	return got, nil
+}
+
+func biasOf(s string) (gpio.Pull, error) {
+	switch s {
+	case "pull-up":
+		return gpio.PullUp, nil
+	case "pull-down":
+		return gpio.PullDown, nil
+	case "none", "":
+		return gpio.Float, nil
+	}
+	return gpio.PullNoChange, fmt.Errorf("unknown bias %q", s)
+}
+
+func (l *lines) now() (hal.Lines, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cur == nil {
+		return nil, hal.ErrLost
+	}
+	return l.cur, nil
+}
+
+// Read implements hal.Lines.
+func (l *lines) Read(name string) (gpio.Level, error) {
+	c, err := l.now()
+	if err != nil {
+		return gpio.Low, err
+	}
+	return c.Read(name)
+}
+
+// Edges implements hal.Lines; the sensors read those of the lines that are open.
+func (l *lines) Edges() <-chan hal.Edge {
+	c, err := l.now()
+	if err != nil {
+		ch := make(chan hal.Edge)
+		close(ch)
+		return ch
+	}
+	return c.Edges()
+}
+
+// Err implements hal.Lines.
+func (l *lines) Err() error {
+	c, err := l.now()
+	if err != nil {
+		return err
+	}
+	return c.Err()
+}
+
+// Set implements hal.Lines.
+func (l *lines) Set(name string, level gpio.Level) error {
+	c, err := l.now()
+	if err != nil {
+		return err
+	}
+	return c.Set(name, level)
+}
+
+// Pulse implements hal.Lines.
+func (l *lines) Pulse(ctx context.Context, name string, d time.Duration) error {
+	c, err := l.now()
+	if err != nil {
+		return err
+	}
+	return c.Pulse(ctx, name, d)
+}
+
+// Close implements hal.Lines.
+func (l *lines) Close() error {
+	l.mu.Lock()
+	c := l.cur
+	l.cur = nil
+	l.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	return c.Close()
+}
+
+// sense feeds the machine with what the lines tell, and opens them again when they were lost.
+func sense(ctx context.Context, cfg configs.Gate, wires *lines, board *health.Board, out chan<- gate.Event, log *slog.Logger) error {
+	beams := 0
+	for n := range cfg.Lines.Inputs {
+		if len(n) == len("beam_00") && n[:5] == "beam_" {
+			beams++
+		}
+	}
+	sc, err := sensors.Mantrap(beams, lengthMM, cfg.Doors.Travel)
+	if err != nil {
+		return fmt.Errorf("egated: %w", err)
+	}
+	tracker, err := sensors.New(sc)
+	if err != nil {
+		return fmt.Errorf("egated: %w", err)
+	}
+	for {
+		l, err := wires.open()
+		if err == nil {
+			board.Set(health.LinesLost, health.PartLines, false)
+			err = tracker.Run(ctx, l, func(events []gate.Event, found []sensors.Finding) {
+				for _, e := range events {
+					select {
+					case out <- e:
+					case <-ctx.Done():
+					}
+				}
+				for _, f := range found {
+					board.Set(health.Code(f.Code), f.Part, f.On)
+				}
+			})
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if board.Set(health.LinesLost, health.PartLines, true) {
+			log.Error("egated: lines", "err", err)
+		}
+		select {
+		case <-time.After(reopen):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

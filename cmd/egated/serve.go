@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"egate/api"
+	"egate/audit"
+	"egate/configs"
+	"egate/display"
+	"egate/gate"
+	"egate/gate/control"
+	"egate/hal/doors"
+	"egate/hal/interlock"
+	"egate/hal/watchdog"
+	"egate/health"
+	"egate/inspect/supervisor"
+	"egate/internal/buildinfo"
+	"egate/internal/sdnotify"
+	"egate/journal"
+	"egate/link"
+	"egate/seal"
+)
+
+// Limits of the screen's HTTP server; event streams have none of their own.
+const (
+	headerLimit = 5 * time.Second
+	stopLimit   = 2 * time.Second
+	exportEvery = 10 * time.Second // checkpoints of the audit log
+	wdTimeout   = 10 * time.Second
+)
+
+// serve wires everything and runs until ctx ends.
+func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger) (err error) {
+	signer, err := seal.LoadSigner(cfg.Keys.Gate)
+	if err != nil {
+		return fmt.Errorf("egated: keys.gate: %w", err)
+	}
+	centre, err := seal.LoadPublic(cfg.Keys.Centre)
+	if err != nil {
+		return fmt.Errorf("egated: keys.centre: %w", err)
+	}
+	centreSeal, err := seal.Load(cfg.Keys.CentreSeal)
+	if err != nil {
+		return fmt.Errorf("egated: keys.centre_seal: %w", err)
+	}
+	var id [8]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return err
+	}
+	boot := hex.EncodeToString(id[:])
+
+	j, found, err := journal.Open(filepath.Join(cfg.StateDir, "journal"), journal.Options{Gap: gap})
+	if err != nil {
+		return fmt.Errorf("egated: state_dir: %w", err)
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	evidence, err := audit.Open(ctx, j, filepath.Join(cfg.StateDir, "audit"), audit.Name(cfg.Site, cfg.Gate), signer.Crypto())
+	if err != nil {
+		return fmt.Errorf("egated: audit: %w", err)
+	}
+	defer func() { err = errors.Join(err, evidence.Close()) }()
+
+	board := health.New(nil)
+	board.Declare(health.PartScanner, health.PartNFC, health.PartCamera, health.PartLines, health.PartEntry, health.PartExit, health.PartMantrap,
+		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop)
+
+	tlsCfg, err := tlsConfig(cfg.Link)
+	if err != nil {
+		return fmt.Errorf("egated: link: %w", err)
+	}
+	password, err := readSecret(cfg.Link.PasswordFile)
+	if err != nil {
+		return fmt.Errorf("egated: link.password_file: %w", err)
+	}
+	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Broker: cfg.Link.Broker, TLS: tlsCfg, User: cfg.Link.User, Password: password,
+		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{"console": seal.Trust(centre)}, Outbox: j.Outbox(), Log: log})
+	if err != nil {
+		return fmt.Errorf("egated: %w", err)
+	}
+
+	wires := newLines(cfg.Lines)
+	defer wires.Close()
+	entry, err := doors.New(wires, "entry", cfg.Doors.Pulse)
+	if err != nil {
+		return fmt.Errorf("egated: %w", err)
+	}
+	exit, err := doors.New(wires, "exit", cfg.Doors.Pulse)
+	if err != nil {
+		return fmt.Errorf("egated: %w", err)
+	}
+	guarded := interlock.New(wires, entry, exit, "entry_beam", "exit_beam")
+
+	argv, err := inspector(path, cfg)
+	if err != nil {
+		return err
+	}
+	inspectors := supervisor.New(argv...)
+	defer inspectors.Close()
+
+	screen := display.New(display.Options{Simulated: cfg.Simulated, Languages: cfg.Languages})
+	sensed := make(chan gate.Event, 256)
+	dog, err := openWatchdog(cfg.Watchdog)
+	if err != nil {
+		log.Error("egated: watchdog", "err", err)
+		board.Raise(health.Watchdog, health.PartController)
+	}
+	ports := control.Ports{
+		Doors: doorPair{guarded}, Lamps: lamps{wires}, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: newCentre(lk),
+		Sensors: sensed, Health: board, Kick: func() {
+			if dog != nil {
+				_ = dog.Kick()
+			}
+		},
+	}
+	recovered := found.Model
+	if found.First {
+		recovered = nil
+	}
+	how := "clean"
+	if found.TornTail {
+		how = "torn_tail"
+	}
+	loop, err := control.New(control.Config{
+		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: found.LastStep,
+		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
+		Languages: cfg.Languages, Recovered: recovered, Found: how,
+	}, ports, log)
+	if err != nil {
+		return fmt.Errorf("egated: %w", err)
+	}
+
+	ln, err := net.Listen("tcp", cfg.Display.Listen)
+	if err != nil {
+		return fmt.Errorf("egated: display.listen: %w", err)
+	}
+	srv := &http.Server{Handler: screen.Handler(), ReadHeaderTimeout: headerLimit, ReadTimeout: 2 * headerLimit, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("egated: screen: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		defer cancel()
+		if srv.Shutdown(stop) != nil {
+			return srv.Close() // event streams that did not end by themselves
+		}
+		return nil
+	})
+	g.Go(func() error { return lk.Run(ctx) })
+	g.Go(func() error { return sense(ctx, cfg, wires, board, sensed, log) })
+	g.Go(func() error {
+		evidence.Follow(ctx, exportEvery, nil, lk.PublishCheckpoint, func(err error) {
+			log.Error("egated: audit", "err", err)
+			board.Raise(health.JournalFailed, health.PartJournal)
+		})
+		return nil
+	})
+	g.Go(func() error { status(ctx, board, lk); return nil })
+	g.Go(func() error {
+		defer sdnotify.Stopping()
+		return loop.Run(ctx)
+	})
+	log.Info("egated: running", "version", buildinfo.Version, "screen", "http://"+ln.Addr().String(), "epoch", j.Epoch(), "found", how)
+	sdnotify.Ready()
+	err = g.Wait()
+	if dog != nil {
+		err = errors.Join(err, dog.Close())
+	}
+	return err
+}
+
+// gap tells of a new epoch after a loss, as the first event and leaf of it.
+func gap(old, _ uint64, why string) (events, leaves [][]byte) {
+	data, err := json.Marshal(api.Gap{OldEpoch: old, Why: why})
+	if err != nil {
+		return nil, nil
+	}
+	d, err := json.Marshal(api.Draft{Type: api.EventGap, Time: time.Now().UTC(), Data: data})
+	if err != nil {
+		return nil, nil
+	}
+	return [][]byte{d}, [][]byte{d}
+}
+
+// inspector is the command line of an inspector.
+func inspector(path string, cfg configs.Gate) ([]string, error) {
+	program := cfg.Inspect.Program
+	if program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("egated: own path: %w", err)
+		}
+		program = filepath.Join(filepath.Dir(self), "egate-inspect")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("egated: %w", err)
+	}
+	return []string{program, "--config", abs}, nil
+}
+
+// limits maps the configuration to the machine's limits.
+func limits(c configs.Gate) control.Limits {
+	l := c.Limits
+	return control.Limits{
+		gate.LimitDocument: l.Document, gate.LimitChip: l.Chip + l.Lookup, gate.LimitLift: l.Lift, gate.LimitNoShow: l.NoShow, gate.LimitSecure: l.Secure,
+		gate.LimitCapture: l.Capture + l.Decide, gate.LimitRelease: l.Release, gate.LimitClear: l.Clear, gate.LimitLeave: l.LeaveBack,
+		gate.LimitReferral: l.Referral, gate.LimitNote: 3 * time.Second, gate.LimitCommit: l.Commit, gate.LimitTravel: c.Doors.Travel,
+		gate.LimitRetry:   3 * time.Second,        // D-08
+		gate.LimitGuard:   500 * time.Millisecond, // D-05
+		gate.LimitRecover: l.Recover, gate.LimitWarm: l.Warm, gate.LimitExit: 4 * time.Second,
+	}
+}
+
+// status says ready or degraded as the board does.
+func status(ctx context.Context, board *health.Board, lk *link.Link) {
+	for {
+		s := "ready"
+		if board.Snapshot().Overall != health.StateOK {
+			s = "degraded"
+		}
+		lk.SetStatus(s)
+		select {
+		case <-board.Changed():
+		case <-time.After(5 * time.Second):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func openWatchdog(c configs.Watchdog) (*watchdog.Watchdog, error) {
+	if c.Device == "" {
+		return nil, nil
+	}
+	return watchdog.Open(c.Device, wdTimeout)
+}
+
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return string(b), err
+}
+
+// tlsConfig is TLS 1.3 with the broker's authority and the gate's certificate.
+func tlsConfig(l configs.Link) (*tls.Config, error) {
+	if l.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(l.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", l.CAFile)
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
+	if l.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(l.CertFile, l.CertKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
