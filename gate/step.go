@@ -63,7 +63,7 @@ func (s *step) facts(e Event) {
 			s.lock(e.Door)
 			s.do(Action{Kind: ActStop, Timer: doorTimer(e.Door)})
 		}
-		if e.Pos == PosOpen && m.Cmd[e.Door] == CmdOpen {
+		if e.Pos == PosOpen && m.Cmd[e.Door] == CmdOpen && !m.Hold[e.Door] {
 			s.do(Action{Kind: ActStop, Timer: doorTimer(e.Door)})
 		}
 		// A door that leaves its contact without a command was forced (D-11).
@@ -409,7 +409,7 @@ func (s *step) clearing() {
 	m := &s.m
 	s.drop()
 	m.Allowed = false
-	m.Passage = PasClear
+	m.Passage, m.PTries = PasClear, 0
 	s.finish(m.PSlot)
 	s.start(TimerPassage, LimitClear, 1)
 }
@@ -760,6 +760,11 @@ func (s *step) passageTimer() {
 				m.POutcome, m.PReason = verdict.OutcomeNone, verdict.NoShow
 			}
 			s.clearing()
+			return
+		}
+		if m.PTries < maxTries {
+			m.PTries++ // somebody stands in the door: asked to step in
+			s.start(TimerPassage, LimitNoShow, 1)
 			return
 		}
 		s.refer(verdict.StageTimeout)
