@@ -34,6 +34,8 @@ const (
 	// maxChained caps an answer that comes in several pieces ("more information"); a card has no
 	// right to more than its 262 bytes here, a few do.
 	maxChained = 4 * MaxAPDU
+	// maxPieces caps the pieces: each may be empty.
+	maxPieces = 8
 	// defaultBaud is the speed of the PN532 after power-on (§6.2.3).
 	defaultBaud = 115200
 )

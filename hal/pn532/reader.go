@@ -390,7 +390,12 @@ func (c *card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 		return nil, fmt.Errorf("pn532: command of %d bytes; %d fit", len(command), MaxAPDU)
 	}
 	var answer []byte
-	for {
+	for pieces := 0; ; pieces++ {
+		if pieces == maxPieces {
+			clear(answer)
+			c.gone = true
+			return nil, errors.New("pn532: the card's answer has no end")
+		}
 		b, err := r.link.command(ctx, exchangeLimit, cmdInDataExchange, []byte{c.target}, command)
 		if err != nil {
 			// What the card did is unknown: its session is of no more use.
