@@ -83,13 +83,17 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 		}
 		officers = append(officers, demo)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("egate-console: own path: %w", err)
+	}
 	broker := centre.Broker{URL: cfg.Broker.URL}
 	if broker.TLS, err = tlsConfig(cfg.Broker); err != nil {
 		return nil, fmt.Errorf("egate-console: broker: %w", err)
 	}
 	return centre.New(centre.Config{
 		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: broker, Signer: signer, SealKey: sealKey,
-		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), Log: log,
+		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg}, Log: log,
 	})
 }
 

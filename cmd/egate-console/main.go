@@ -4,6 +4,7 @@
 //	egate-console --config FILE           serve the pages and the centre's end
 //	egate-console --config FILE --check   say whether the configuration is good, and end
 //	egate-console open-dossier            the one-shot child that opens one referral; started by the console only
+//	egate-console answer-lookup           the one-shot child that answers one look-up; started by the console only
 package main
 
 import (
@@ -18,12 +19,19 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"egate/console/centre"
 	"egate/console/dossier"
 )
+
+// answerArg is the argument that makes this program a child that answers one look-up.
+const answerArg = "answer-lookup"
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == childArg {
 		os.Exit(dossier.ChildMain())
+	}
+	if len(os.Args) == 2 && os.Args[1] == answerArg {
+		os.Exit(centre.AnswerMain(os.Stdin, os.Stdout))
 	}
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -32,6 +32,8 @@ const (
 	leaseEvery  = 1500 * time.Millisecond
 	orderLife   = 8 * time.Second // at most ten seconds
 	answerLife  = 30 * time.Second
+	maxLookups  = 16 // at once
+	answerLimit = 5 * time.Second
 	maxDossiers = 64 // sealed referral envelopes per gate
 	maxAlerts   = 100
 	maxRecent   = 50
@@ -49,8 +51,10 @@ type Config struct {
 	Officers  []OfficerRow
 	WatchList string // YAML file
 	Database  string // SQLite file
-	Log       *slog.Logger
-	Now       func() time.Time
+	// AnswerChild is the command line of a program that calls AnswerMain, e.g. egate-console answer-lookup.
+	AnswerChild []string
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // Centre is the centre's end.
@@ -60,6 +64,8 @@ type Centre struct {
 	store *store
 	list  *watchList
 	net   *network
+	// lookups bounds the children that answer.
+	lookups chan struct{}
 
 	mu       sync.Mutex
 	seq      uint64
@@ -85,8 +91,8 @@ var _ console.Centre = (*Centre)(nil)
 
 // New opens the database and the watch list. It connects in Run.
 func New(cfg Config) (*Centre, error) {
-	if len(cfg.Gates) == 0 || cfg.Signer == nil || len(cfg.SealKey) == 0 {
-		return nil, errors.New("centre: gates, signing key and sealing key are needed")
+	if len(cfg.Gates) == 0 || cfg.Signer == nil || len(cfg.SealKey) == 0 || len(cfg.AnswerChild) == 0 {
+		return nil, errors.New("centre: gates, signing key, sealing key and the child that answers are needed")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -95,7 +101,7 @@ func New(cfg Config) (*Centre, error) {
 		cfg.Now = time.Now
 	}
 	c := &Centre{cfg: cfg, log: cfg.Log, gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{},
-		sessions: map[string]*session{}, waiting: map[string]chan api.Response{}}
+		lookups: make(chan struct{}, maxLookups), sessions: map[string]*session{}, waiting: map[string]chan api.Response{}}
 	var err error
 	if c.store, err = openStore(cfg.Database); err != nil {
 		return nil, err

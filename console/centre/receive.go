@@ -307,7 +307,16 @@ func (c *Centre) request(gate string, rest []string, payload []byte) error {
 	}
 	switch kind {
 	case seal.PurposeLookup:
-		return c.lookup(gate, e)
+		select {
+		case c.lookups <- struct{}{}:
+			go func() {
+				defer func() { <-c.lookups }()
+				c.lookup(gate, e)
+			}()
+			return nil
+		default:
+			return errors.New("centre: too many look-ups at once")
+		}
 	case seal.PurposeReferral:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -325,38 +334,19 @@ func (c *Centre) request(gate string, rest []string, payload []byte) error {
 	return errors.New("centre: unknown request")
 }
 
-// answerSize is the size of every answer before it is sealed: a hit is as long as none (design: sealing).
-const answerSize = 256
-
-// lookup opens a question, answers it and wipes it. Nothing of it is stored or logged.
-func (c *Centre) lookup(gate string, e api.Envelope) error {
-	plain, err := seal.Open(c.cfg.SealKey, seal.PurposeLookup, gate, e.Passage, e.Sealed)
+// lookup has a question answered in a one-shot child and signs the answer. The plain question is never
+// in this process: what lives for weeks must not hold travellers.
+func (c *Centre) lookup(gate string, e api.Envelope) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	a, err := ask(ctx, c.cfg.AnswerChild, question{Key: c.cfg.SealKey, Gate: gate, Envelope: e, List: c.list.now(), At: c.cfg.Now().UTC()})
 	if err != nil {
-		return err
+		c.log.Warn("centre: look-up", "gate", gate, "err", err, "security", true)
+		return
 	}
-	defer clear(plain)
-	var q api.LookupQuestion
-	if err := json.Unmarshal(plain, &q); err != nil || q.Passage != e.Passage {
-		return errors.New("centre: question")
-	}
-	a := api.LookupAnswer{Passage: q.Passage, Answer: c.list.answer(q), At: c.cfg.Now().UTC().Truncate(1e9)}
-	q = api.LookupQuestion{ReplyKey: q.ReplyKey}
-	body, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	a.Pad = strings.Repeat(" ", max(0, answerSize-len(body)))
-	if body, err = json.Marshal(a); err != nil {
-		return err
-	}
-	sealed, err := seal.Seal(q.ReplyKey, seal.PurposeAnswer, gate, e.Passage, body)
-	if err != nil {
-		return err
-	}
-	h := sha256.Sum256(sealed)
+	h := sha256.Sum256(a.Sealed)
 	c.send(gate, "ans", api.TopicAnswer+"/"+Principal+"/"+e.Passage, 0, api.Envelope{Gate: gate, Passage: e.Passage, Epoch: e.Epoch, Type: "ans",
-		Recipient: seal.KeyID(q.ReplyKey), ExpiresAt: c.cfg.Now().UTC().Add(answerLife), Sealed: sealed, Hash: h[:], Reason: verdict.ReasonNone})
-	return nil
+		Recipient: a.Recipient, ExpiresAt: c.cfg.Now().UTC().Add(answerLife), Sealed: a.Sealed, Hash: h[:], Reason: verdict.ReasonNone})
 }
 
 // strict parses one JSON document without unknown fields (DP-04).

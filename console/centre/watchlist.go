@@ -71,15 +71,26 @@ func normal(s string) string {
 	return strings.Trim(strings.ReplaceAll(strings.ToUpper(strings.TrimSpace(s)), " ", "<"), "<")
 }
 
-// answer is clear, refer or hold.
-func (w *watchList) answer(q api.LookupQuestion) string {
+// rows are the entries of a list.
+type rows struct {
+	Documents map[string]string `json:"documents"`
+	Names     map[string]string `json:"names"`
+}
+
+// now is the list as it stands, read again when the file has changed.
+func (w *watchList) now() rows {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if st, err := os.Stat(w.path); err == nil && (!st.ModTime().Equal(w.at) || st.Size() != w.size) {
-		_ = w.read() // a bad file keeps the list; its state is told by the next start
+		_ = w.read() // a bad file keeps the list; its mistake is told by the next start
 	}
+	return rows{w.documents, w.names}
+}
+
+// answer is clear, refer or hold.
+func (r rows) answer(q api.LookupQuestion) string {
 	a := "clear"
-	for _, hit := range []string{w.documents[normal(q.Document)], w.names[normal(q.Name)]} {
+	for _, hit := range []string{r.Documents[normal(q.Document)], r.Names[normal(q.Name)]} {
 		if hit == "hold" || hit == "refer" && a == "clear" {
 			a = hit
 		}

@@ -43,7 +43,7 @@ type facts struct {
 // fault code goes to the parent and no text that could carry a value.
 func ChildMain() int {
 	defer func() { _ = recover() }() // a panic text could carry a value
-	level := confine()
+	level := Confine()
 	time.AfterFunc(maxAge, func() { os.Exit(3) })
 
 	raw, err := io.ReadAll(io.LimitReader(os.Stdin, maxInput+1))

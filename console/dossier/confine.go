@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confine gives up what a child that only answers handed-over connections does not need: new
+// Confine gives up what a child that only answers handed-over connections does not need: new
 // privileges, core dumps and being read by others, files, sockets of its own. What the kernel does
 // not have is left out of the returned level, which the server logs.
-func confine() string {
+func Confine() string {
 	var got []string
 	// Of all threads: the runtime has several by now. With cgo linked in only libpsx can do that, and
 	// the Landlock calls below bring it along; the attribute is asked for again after them.

@@ -2,7 +2,9 @@ package control
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"egate/api"
@@ -153,6 +155,7 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 			return
 		}
 		t.checks = m.Checked.Checks
+		l.log.Info("control: document part", "outcome", m.Checked.Outcome.String(), "reason", m.Checked.Reason.String(), "stages_ms", stageText(m.Checked.Stages))
 		l.handle(gate.Event{Kind: gate.EvChecked, Slot: slot, Outcome: m.Checked.Outcome, Reason: m.Checked.Reason})
 	case m.Guidance != nil:
 		t.prompt = string(m.Guidance.Instruction)
@@ -173,6 +176,7 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 			l.misbehaved(i, "verdict")
 			return
 		}
+		l.log.Info("control: face part", "outcome", m.Verdict.Outcome.String(), "reason", m.Verdict.Reason.String(), "stages_ms", stageText(m.Verdict.Stages))
 		t.checks, t.match, t.pad = m.Verdict.Checks, m.Verdict.MatchBand, m.Verdict.PADBand
 		l.handle(gate.Event{Kind: gate.EvVerdict, Slot: slot, Outcome: m.Verdict.Outcome, Reason: m.Verdict.Reason})
 	case m.Dossier != nil:
@@ -241,4 +245,13 @@ func (l *Loop) officers() []protocol.Officer {
 		return 1
 	})
 	return out
+}
+
+// stageText is "scan 500 chip.access 120 …": names and milliseconds only.
+func stageText(s []protocol.StageTime) string {
+	var b strings.Builder
+	for _, x := range s[:min(len(s), maxChecks)] {
+		fmt.Fprintf(&b, "%s %d ", x.Stage, x.MS)
+	}
+	return strings.TrimSpace(b.String())
 }
