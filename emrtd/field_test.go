@@ -475,3 +475,27 @@ func TestRelayHint(t *testing.T) {
 		}
 	}
 }
+
+// Beyond 32 767 bytes the answer is wrapped in a data object and shorter than what was asked: that is
+// no limit of the chip, and must not shrink the read size that is remembered for its type (C-08).
+func TestOddReadsDoNotShrinkTheReadSize(t *testing.T) {
+	p := passport(t, func(p *issue.Profile) {
+		p.ExtendedLength = false
+		p.Portrait = append([]byte{0xFF, 0xD8, 0xFF, 0xE0}, make([]byte, 36_000)...)
+	})
+	sizes := []int{}
+	memory := 0
+	for range 3 {
+		b := setup(t, p)
+		b.opt.ReadSize = func([]byte) int { return memory }
+		b.opt.Remember = func(_ []byte, n int) { memory = n }
+		r, err := b.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, r.ReadSize)
+	}
+	if sizes[0] < 200 || sizes[2] != sizes[0] {
+		t.Errorf("read sizes %v", sizes)
+	}
+}

@@ -224,7 +224,7 @@ func (r *reader) readEF(ctx context.Context, fid uint16, sfi byte, limit int, f 
 			}
 		}
 		f.buf = append(f.buf, a.Data[:min(len(a.Data), f.total-len(f.buf))]...)
-		if len(a.Data) < n && !f.complete() && len(a.Data) >= smallest && !headerOnly {
+		if off <= maxEvenOffset && len(a.Data) < n && !f.complete() && len(a.Data) >= smallest && !headerOnly {
 			r.cap = len(a.Data) // the chip gives no more than this at once
 		}
 		if progress != "" && r.opt.Progress != nil {

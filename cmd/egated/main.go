@@ -55,8 +55,16 @@ func run(args []string) error {
 	// The gate's signing key lives here: no core dump, no reading by others of the same user.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("gate", cfg.Gate)
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level()})).With("gate", cfg.Gate)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return serve(ctx, *path, cfg, log)
+}
+
+// level is debug where EGATE_DEBUG is set.
+func level() slog.Level {
+	if os.Getenv("EGATE_DEBUG") != "" {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }

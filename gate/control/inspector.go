@@ -135,6 +135,9 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 	case m.Beat != nil:
 	case m.Ended != nil:
 		l.chips = m.Ended.Chips[:min(len(m.Ended.Chips), maxChips)]
+		for _, c := range l.chips {
+			l.log.Debug("control: read size", "chip", c.Hash, "bytes", c.Size)
+		}
 	case m.Fault != nil:
 		l.deviceFault(i, *m.Fault)
 	case t == nil:
