@@ -251,7 +251,7 @@ func (s *stage) passage(ctx context.Context) error {
 	c, end := s.l.Wire.changes()
 	defer end()
 	for {
-		if s.l.Wire.passages(s.mark) > 0 {
+		if s.l.Wire.passages(s.mark) >= max(1, s.sc.Expect.Documents) {
 			return nil
 		}
 		select {
@@ -292,7 +292,7 @@ func (s *stage) collect() error {
 	if len(list) < acked {
 		s.trouble("the centre acknowledged %d events and its history holds %d", acked, len(list))
 	}
-	documents := 0
+	documents, chosen := 0, 0
 	for _, e := range list {
 		kind := strings.TrimSuffix(strings.TrimPrefix(e.Type, "egate."), ".v1")
 		bad := func(err error) { s.trouble("event %s (%s) does not parse: %v", e.ID, e.Type, err) }
@@ -307,7 +307,11 @@ func (s *stage) collect() error {
 			if s.seen.Passage == nil {
 				s.seen.Passage = &p
 			}
-			documents++
+			if documents++; documents == 1 && s.sc.Expect.Documents > 1 && chosen < s.sc.Expect.Documents {
+				s.trouble("the first passage had ended before the next traveller was served (P-05)")
+			}
+		case api.EventChoice:
+			chosen++
 		case api.EventAlarm:
 			var a api.Alarm
 			if err := json.Unmarshal(e.Data, &a); err != nil {

@@ -78,6 +78,10 @@ func (s *Scenario) Check(o *Seen) []string {
 		if len(o.Crossed) > 1 {
 			say("%s crossed the border", strings.Join(o.Crossed, " and "))
 		}
+	case "everybody":
+		if !me || len(o.Crossed) != max(1, e.Documents) {
+			say("%d crossed the border, expected all %d", len(o.Crossed), max(1, e.Documents))
+		}
 	case "nobody":
 		if len(o.Crossed) > 0 {
 			say("%s crossed the border", strings.Join(o.Crossed, " and "))

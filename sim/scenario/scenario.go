@@ -106,7 +106,7 @@ type Phrase struct {
 type Expect struct {
 	Outcome   string  `yaml:"outcome"` // allow, refer, refuse_and_hold, none
 	Reason    Strings `yaml:"reason"`  // one of these
-	Crosses   string  `yaml:"crosses"` // traveller, nobody: measured by the plant
+	Crosses   string  `yaml:"crosses"` // traveller, everybody, nobody: measured by the plant
 	Completed *bool   `yaml:"completed"`
 	// Seen are reason codes of alarm or referral events that must have been acknowledged by the centre.
 	Alarms Strings `yaml:"alarms"`
@@ -322,7 +322,7 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	if s.Expect.Outcome == "" {
 		p.add(lineOf(n, "expect"), "expect.outcome is missing", "allow, refer, refuse_and_hold, or none where no passage is recorded")
 	}
-	one("expect.crosses", s.Expect.Crosses, "traveller", "nobody", "anybody")
+	one("expect.crosses", s.Expect.Crosses, "traveller", "everybody", "nobody", "anybody")
 	one("expect.frames", s.Expect.Frames, "none", "some")
 	if s.Expect.Crosses == "" {
 		p.add(lineOf(n, "expect"), "expect.crosses is missing", "traveller or nobody: the plant measures it")
