@@ -36,9 +36,13 @@ const (
 	maxBackoff    = 10 * time.Second
 	ackLimit      = 20 * time.Second // events unacknowledged for so long are sent again
 	window        = 64               // events in flight before the centre has acknowledged
-	maxMessage    = 512 << 10
-	maxIDs        = 4096 // orders whose ids are remembered against repetition
-	maxSkew       = 30 * time.Second
+	maxMessage    = 256 << 10        // inbound: a lease with maxKeys keys is the largest
+	maxKeys       = 64               // officers' keys of a lease: a dossier is sealed once per key
+	maxIDs        = 4096             // orders and answers whose ids are remembered against repetition
+	maxLeases     = 256              // principals and officers whose lease numbers are remembered
+	maxSkew       = 30 * time.Second // clocks of gate and centre apart
+	maxOrderLife  = 10 * time.Second
+	maxLeaseLife  = 30 * time.Second // O-01: a lease that outlives its desk by more holds a gate open unwatched
 	outboundQueue = 64
 	inboundQueue  = 64
 )
@@ -62,7 +66,10 @@ type Config struct {
 	Signer     *seal.Signer
 	Centre     map[string]seal.Keys // trusted keys by principal, e.g. "console"
 	Outbox     Outbox
-	Log        *slog.Logger
+	// Ahead is told, at most once per connection, that the centre has acknowledged events that the outbox
+	// never gave out: the journal has lost its end. It should begin a new epoch. It may be nil.
+	Ahead func(ctx context.Context, why string) error
+	Log   *slog.Logger
 }
 
 // Item is one verified thing that came in. Exactly one field is set.
@@ -91,16 +98,25 @@ type Link struct {
 	ids      map[string]bool
 	idOrder  []string
 	refused  int64
+	dropped  int64
 	leaseSeq map[string]uint64
 	acked    chan struct{}
-	ackUpto  uint64
-	ackEpoch uint64
+	ackedTo  position
+	told     bool // Ahead, on this connection
+}
+
+// position is a place in the sequence of events.
+type position struct{ epoch, seq uint64 }
+
+func (p position) before(q position) bool {
+	return p.epoch < q.epoch || p.epoch == q.epoch && p.seq < q.seq
 }
 
 type outbound struct {
-	topic   string
-	qos     byte
-	payload []byte
+	topic    string
+	qos      byte
+	retained bool
+	payload  []byte
 }
 
 // New makes a link. It connects in Run.
@@ -123,6 +139,13 @@ func (l *Link) Refused() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.refused
+}
+
+// Dropped counts verified messages that the loop was too slow to take.
+func (l *Link) Dropped() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped
 }
 
 // SetStatus changes what status says: ready, degraded or stopping.
@@ -201,7 +224,7 @@ func (l *Link) queue(topic string, qos byte, payload []byte) {
 		l.mu.Unlock()
 		return // not connected: an answer or a question nobody waits for any more
 	}
-	l.out = append(l.out, outbound{topic, qos, payload})
+	l.out = append(l.out, outbound{topic, qos, false, payload})
 	l.mu.Unlock()
 	l.kick()
 }
@@ -253,7 +276,10 @@ func (l *Link) connection(ctx context.Context) error {
 	session := hex.EncodeToString(id[:])
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	opt := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID("gate-"+l.cfg.Gate+"-"+session[:6]).
+	// One client id per gate, so that the broker ends an old half-open connection, and publishes its will,
+	// before it accepts this one. With ids of their own the old will would come later and say offline of a
+	// gate that is not.
+	opt := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID("gate-"+l.cfg.Gate).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4).
 		SetBinaryWill(l.topic(api.TopicStatus), l.statusDoc("offline", session), 1, true).
@@ -270,17 +296,26 @@ func (l *Link) connection(ctx context.Context) error {
 	}
 	defer c.Disconnect(100)
 	l.mu.Lock()
-	l.session, l.sent, l.out = session, map[string]bool{}, nil
+	l.session, l.sent, l.out, l.told = session, map[string]bool{}, nil, false
 	l.mu.Unlock()
 	handler := func(_ mqtt.Client, m mqtt.Message) { l.receive(ctx, session, m) }
 	subs := map[string]byte{}
 	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck} {
 		subs[l.topic(t)] = 1
 	}
-	if err := wait(ctx, c.SubscribeMultiple(subs, handler), dialLimit); err != nil {
+	sub := c.SubscribeMultiple(subs, handler)
+	if err := wait(ctx, sub, dialLimit); err != nil {
 		return fmt.Errorf("link: subscribe: %w", err)
 	}
-	if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(l.currentStatus(), session)); err != nil {
+	if t, ok := sub.(*mqtt.SubscribeToken); ok {
+		for _, granted := range t.Result() { // a refused subscription is no error of the token
+			if granted > 2 {
+				return errors.New("link: subscribe: the broker refused")
+			}
+		}
+	}
+	said := l.now()
+	if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(said.status, session)); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -296,9 +331,12 @@ func (l *Link) connection(ctx context.Context) error {
 		case <-time.After(time.Second): // the loop has ended
 		}
 	}()
-	events := make(chan error, 1)
-	go func() { events <- l.events(ctx, c) }()
-	err := l.pump(ctx, c, session)
+	events := make(chan struct{})
+	go func() {
+		defer close(events)
+		cancel(l.events(ctx, c)) // a connection that does not carry events is none
+	}()
+	err := l.pump(ctx, c, session, said)
 	cancel(err)
 	<-events // it uses the outbox; nobody else may before it has ended
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -311,39 +349,40 @@ func (l *Link) connection(ctx context.Context) error {
 	return err
 }
 
-func (l *Link) currentStatus() string {
+// saying is what the status document depends on.
+type saying struct {
+	status string
+	epoch  uint64
+}
+
+func (l *Link) now() saying {
+	epoch := l.cfg.Epoch()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.status
+	return saying{l.status, epoch}
 }
 
 // pump sends retained documents, requests and answers.
-func (l *Link) pump(ctx context.Context, c mqtt.Client, session string) error {
-	said := l.currentStatus()
+func (l *Link) pump(ctx context.Context, c mqtt.Client, session string, said saying) error {
 	for {
+		if now := l.now(); now != said {
+			said = now
+			if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(now.status, session)); err != nil {
+				return err
+			}
+		}
 		l.mu.Lock()
 		var todo []outbound
 		todo, l.out = l.out, nil
 		for t, b := range l.latest {
 			if !l.sent[t] {
 				l.sent[t] = true
-				todo = append(todo, outbound{t, 255, b})
+				todo = append(todo, outbound{t, 1, true, b})
 			}
 		}
-		status := l.status
 		l.mu.Unlock()
-		if status != said {
-			said = status
-			if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(status, session)); err != nil {
-				return err
-			}
-		}
 		for _, o := range todo {
-			qos, retained := o.qos, false
-			if qos == 255 {
-				qos, retained = 1, true
-			}
-			if err := l.publish(ctx, c, o.topic, qos, retained, o.payload); err != nil {
+			if err := l.publish(ctx, c, o.topic, o.qos, o.retained, o.payload); err != nil {
 				return err
 			}
 		}
@@ -355,64 +394,61 @@ func (l *Link) pump(ctx context.Context, c mqtt.Client, session string) error {
 	}
 }
 
-// events sends the outbox in order, at most window ahead of the centre's acknowledgement, and again
-// what the centre does not acknowledge.
+// events sends the outbox in order, at most window ahead of the centre's acknowledgement, and again from
+// the first one that the centre has not acknowledged in ackLimit. It returns when the connection is of no
+// more use to events.
 func (l *Link) events(ctx context.Context, c mqtt.Client) error {
 	l.cfg.Outbox.Rewind()
-	var first, last uint64 // in flight
-	for ctx.Err() == nil {
-		next, stop := context.WithTimeout(ctx, ackLimit)
-		e, err := l.cfg.Outbox.Next(next)
-		stop()
-		if err == nil {
-			if first == 0 {
-				first = e.Seq
-			}
-			last = e.Seq
-			if err := l.event(ctx, c, e); err != nil {
-				return err
-			}
-		} else if !errors.Is(err, context.DeadlineExceeded) {
-			if ctx.Err() == nil {
-				l.log.Error("link: outbox", "err", err)
-			}
-			return err
+	var flight []position
+	progress := time.Now() // of the oldest in flight
+	for {
+		if done := l.landed(flight); done > 0 {
+			flight, progress = flight[done:], time.Now()
 		}
-		// Wait for room, and at rest for the last acknowledgement.
-		for {
-			epoch, upto := l.ackedTo()
-			if e.Epoch != epoch && last > 0 && err == nil {
-				upto = 0
-			}
-			if upto >= last {
-				first, last = 0, 0
-				break
-			}
-			if err == nil && last-max(first-1, upto) < window {
-				break
-			}
-			timer := time.NewTimer(ackLimit)
+		if len(flight) > 0 && time.Since(progress) >= ackLimit {
+			l.cfg.Outbox.Rewind()
+			flight = nil
+		}
+		wait, stop := ctx, context.CancelFunc(func() {})
+		if len(flight) > 0 {
+			wait, stop = context.WithDeadline(ctx, progress.Add(ackLimit))
+		}
+		if len(flight) >= window {
 			select {
 			case <-l.acked:
-				timer.Stop()
-				continue
-			case <-ctx.Done():
-				timer.Stop()
-				return nil
-			case <-timer.C:
-				l.cfg.Outbox.Rewind()
-				first, last = 0, 0
+			case <-wait.Done():
 			}
-			break
+			stop()
+		} else {
+			e, err := l.cfg.Outbox.Next(wait)
+			stop()
+			switch {
+			case err == nil:
+				if err := l.event(ctx, c, e); err != nil {
+					return err
+				}
+				if len(flight) == 0 {
+					progress = time.Now()
+				}
+				flight = append(flight, position{e.Epoch, e.Seq})
+			case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded):
+				return fmt.Errorf("link: outbox: %w", err)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 	}
-	return nil
 }
 
-func (l *Link) ackedTo() (epoch, upto uint64) {
+// landed counts how many of the events in flight are acknowledged.
+func (l *Link) landed(flight []position) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ackEpoch, l.ackUpto
+	for n < len(flight) && !l.ackedTo.before(flight[n]) {
+		n++
+	}
+	return n
 }
 
 // event makes the CloudEvent of a committed draft.
@@ -456,5 +492,19 @@ func (l *Link) deliver(ctx context.Context, i Item) {
 	select {
 	case l.in <- i:
 	case <-ctx.Done():
+	}
+}
+
+// offer delivers what the broker brought, without waiting: a handler that waits stalls acknowledgements
+// and pings of the whole connection. What finds no room is an order without an answer or a lease that
+// is renewed.
+func (l *Link) offer(i Item) {
+	select {
+	case l.in <- i:
+	default:
+		l.mu.Lock()
+		l.dropped++
+		l.mu.Unlock()
+		l.log.Warn("link: the loop does not take what came in")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ func refuse(why string) error { return fmt.Errorf("%w: %s", errRefused, why) }
 
 // receive verifies one message and hands it on.
 func (l *Link) receive(ctx context.Context, session string, m mqtt.Message) {
-	item, err := l.verify(session, m.Topic(), m.Payload(), m.Retained())
+	item, err := l.verify(ctx, session, m.Topic(), m.Payload(), m.Retained())
 	if err != nil {
 		l.mu.Lock()
 		l.refused++
@@ -34,7 +35,7 @@ func (l *Link) receive(ctx context.Context, session string, m mqtt.Message) {
 		return
 	}
 	if item != (Item{}) {
-		l.deliver(ctx, item)
+		l.offer(item)
 	}
 }
 
@@ -49,7 +50,7 @@ func kindOf(topic string) string {
 
 // verify checks everything that can be known of a message: retained flag, size, topic, signature of
 // that principal, gate, epoch, session, expiry, repetition.
-func (l *Link) verify(session, topic string, payload []byte, retained bool) (Item, error) {
+func (l *Link) verify(ctx context.Context, session, topic string, payload []byte, retained bool) (Item, error) {
 	if retained {
 		return Item{}, refuse("retained")
 	}
@@ -91,7 +92,11 @@ func (l *Link) verify(session, topic string, payload []byte, retained bool) (Ite
 			return Item{}, refuse("other gate, session or epoch")
 		case !c.ExpiresAt.After(now) || c.IssuedAt.After(now.Add(maxSkew)):
 			return Item{}, refuse("expired")
-		case c.ID == "" || len(c.ID) > 64 || !l.fresh(principal+"/"+c.ID):
+		case c.ExpiresAt.Sub(c.IssuedAt) > maxOrderLife:
+			return Item{}, refuse("lives too long")
+		case !plain(c.ID) || !plain(c.Name) || c.Passage != "" && !plain(c.Passage) || len(c.Officer) > maxName || len(c.Reason) > maxName || len(c.Dossier) > maxName:
+			return Item{}, refuse("not a command")
+		case !l.fresh("cmd/" + principal + "/" + c.ID):
 			return Item{}, refuse("repeated")
 		}
 		return Item{Command: &c}, nil
@@ -102,12 +107,16 @@ func (l *Link) verify(session, topic string, payload []byte, retained bool) (Ite
 		}
 		h := sha256.Sum256(e.Sealed)
 		switch {
+		case e.Type != "ans":
+			return Item{}, refuse("not an answer")
 		case e.Gate != l.cfg.Gate || e.Epoch != l.cfg.Epoch() || e.Passage != parts[2]:
 			return Item{}, refuse("other gate, epoch or passage")
 		case !e.ExpiresAt.After(now):
 			return Item{}, refuse("expired")
 		case !bytes.Equal(h[:], e.Hash):
 			return Item{}, refuse("hash")
+		case !l.fresh("ans/" + string(h[:])):
+			return Item{}, refuse("repeated")
 		}
 		return Item{Answer: &e}, nil
 	case "lease":
@@ -122,6 +131,10 @@ func (l *Link) verify(session, topic string, payload []byte, retained bool) (Ite
 			return Item{}, refuse("other gate, session or epoch")
 		case !le.ExpiresAt.After(now):
 			return Item{}, refuse("expired")
+		case le.ExpiresAt.After(now.Add(maxLeaseLife + maxSkew)):
+			return Item{}, refuse("lives too long")
+		case len(le.Keys) > maxKeys || le.Officer == "" || len(le.Officer) > maxName:
+			return Item{}, refuse("not a lease")
 		}
 		key := session + "\x00" + principal + "\x00" + le.Officer
 		l.mu.Lock()
@@ -129,8 +142,12 @@ func (l *Link) verify(session, topic string, payload []byte, retained bool) (Ite
 		if last, seen := l.leaseSeq[key]; seen && le.Seq <= last {
 			return Item{}, refuse("repeated")
 		}
-		if len(l.leaseSeq) > maxIDs {
-			clear(l.leaseSeq)
+		if len(l.leaseSeq) >= maxLeases {
+			// Of sessions that ended: their leases are refused anyway.
+			maps.DeleteFunc(l.leaseSeq, func(k string, _ uint64) bool { return !strings.HasPrefix(k, session+"\x00") })
+		}
+		if _, seen := l.leaseSeq[key]; !seen && len(l.leaseSeq) >= maxLeases {
+			return Item{}, refuse("too many officers")
 		}
 		l.leaseSeq[key] = le.Seq
 		return Item{Lease: &le}, nil
@@ -139,28 +156,53 @@ func (l *Link) verify(session, topic string, payload []byte, retained bool) (Ite
 	if err := strict(s.Payload, &a); err != nil || len(parts) != 1 {
 		return Item{}, refuse("not an acknowledgement")
 	}
-	return Item{}, l.ack(session, a)
+	return Item{}, l.ack(ctx, session, a)
 }
 
-// ack moves the outbox. A forged, replayed, stale or too high acknowledgement deletes nothing.
-func (l *Link) ack(session string, a api.Ack) error {
+// ack moves the outbox. A forged, replayed, stale or too high acknowledgement deletes nothing. One that is
+// genuine, of this session and too high tells of a loss.
+func (l *Link) ack(ctx context.Context, session string, a api.Ack) error {
 	if a.Gate != l.cfg.Gate || a.Session != session {
 		return refuse("other gate or session")
 	}
-	if err := l.cfg.Outbox.Ack(a.Epoch, a.Upto); err != nil {
-		if errors.Is(err, journal.ErrStale) {
-			return nil // the centre repeats itself: no harm
-		}
-		return refuse("acknowledgement")
+	switch err := l.cfg.Outbox.Ack(a.Epoch, a.Upto); {
+	case err == nil:
+	case errors.Is(err, journal.ErrStale):
+		return nil // the centre repeats itself: no harm
+	case errors.Is(err, journal.ErrAhead):
+		l.ahead(ctx)
+		return refuse("acknowledges more than there is")
+	default:
+		l.log.Error("link: acknowledgement", "err", err)
+		return nil // the journal's fault, not the message's
 	}
 	l.mu.Lock()
-	l.ackEpoch, l.ackUpto = a.Epoch, a.Upto
+	if to := (position{a.Epoch, a.Upto}); l.ackedTo.before(to) {
+		l.ackedTo = to
+	}
 	l.mu.Unlock()
 	select {
 	case l.acked <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// ahead tells of lost evidence, once per connection. Its goroutine ends with the connection.
+func (l *Link) ahead(ctx context.Context) {
+	l.mu.Lock()
+	told := l.told
+	l.told = true
+	l.mu.Unlock()
+	if told || l.cfg.Ahead == nil {
+		return
+	}
+	go func() {
+		if err := l.cfg.Ahead(ctx, "the centre has acknowledged more than the journal holds"); err != nil {
+			l.log.Error("link: new epoch", "err", err)
+		}
+		l.kick() // status names the epoch
+	}()
 }
 
 // signed checks the signature against the keys of the principal that the topic names; an
@@ -179,6 +221,19 @@ func (l *Link) signed(kind, principal string, s api.Signed) error {
 		}
 	}
 	return refuse("signature")
+}
+
+// maxName caps names and ids of a message.
+const maxName = 64
+
+// plain tells whether an id can stand in a topic and in an event.
+func plain(s string) bool {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxName
 }
 
 // fresh notes an id and tells whether it is new.
