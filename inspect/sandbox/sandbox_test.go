@@ -62,7 +62,7 @@ func errIf(err, denial error) error {
 	return nil
 }
 
-// X-02, DP-01: an inspector reaches its devices and nothing else.
+// DP-01, DP-02: an inspector reaches its devices and nothing else.
 func TestX02Sandbox(t *testing.T) {
 	dir := t.TempDir()
 	l, err := net.Listen("unix", filepath.Join(dir, "camera.sock"))

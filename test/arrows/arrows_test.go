@@ -83,7 +83,7 @@ var may = map[string][]string{
 	"health":              {},
 	"api":                 {"verdict"},
 	"display":             {"gate", "locales"},
-	"console":             {"api", "seal", "verdict", "locales"},
+	"console":             {"configs", "api", "seal", "verdict", "locales"},
 	"locales":             {},
 	"configs":             {},
 	"internal":            {},

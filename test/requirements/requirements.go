@@ -26,8 +26,8 @@ type ID struct {
 }
 
 var (
-	inText = regexp.MustCompile(`\b((?:DP|[PDSCFOMEXA])-\d{2})\b`)
-	inName = regexp.MustCompile(`(DP|[PDSCFOMEXA])(\d{2})`)
+	inText = regexp.MustCompile(`\b((?:DP|[PDSCFOMEXAK])-\d{2})\b`)
+	inName = regexp.MustCompile(`(DP|[PDSCFOMEXAK])(\d{2})`)
 )
 
 // Load reads a two-column file.
