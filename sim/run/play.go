@@ -230,7 +230,8 @@ func (s *stage) over(ctx context.Context) error {
 		return v.People == s.sc.Expect.Inside && v.Things == 0 && (x > v.Length() || x < 0) && s.tr.who.Standing()
 	})
 	if err != nil {
-		return s.h.why(l, fmt.Errorf("the traveller neither left nor returned: %w", err))
+		v := l.Plant.View()
+		return s.h.why(l, fmt.Errorf("the traveller neither left nor returned (at %.0f mm, standing %v, %d people, %d things): %w", s.tr.who.At(), s.tr.who.Standing(), v.People, v.Things, err))
 	}
 	if s.sc.Expect.Outcome != "none" || len(s.sc.Expect.Reason) > 0 {
 		if err := s.passage(ctx); err != nil {
