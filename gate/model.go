@@ -255,6 +255,9 @@ func (m *Model) secured(d Door) bool {
 	return m.Pos[d] == PosClosed && m.Locked[d] && m.Cmd[d] == CmdNone
 }
 
+// mayOpen is the interlock of the model: the other door is proven closed and locked (P-03).
+func (m *Model) mayOpen(d Door) bool { return m.secured(d.Other()) }
+
 // closed tells that both doors are secured.
 func (m *Model) closed() bool { return m.secured(Entry) && m.secured(Exit) }
 

@@ -38,9 +38,7 @@ func (s *step) settleRecovery() {
 	switch {
 	case m.Occ == CountUnknown:
 	case !m.empty():
-		if m.Pos[Entry] == PosClosed && m.Cmd[Entry] == CmdNone && m.Occ != CountZero {
-			s.open(Entry)
-		}
+		s.letOut()
 	case !m.secured(Entry):
 		s.secure(Entry)
 	default:
@@ -151,10 +149,14 @@ func (s *step) settlePassage() {
 		if !m.exitOpened() {
 			return
 		}
-		if m.Occ == CountZero && m.clear(Exit) {
+		switch {
+		case m.Occ == CountZero && m.clear(Exit):
 			m.Crossed = true
 			s.clearing()
-		} else if m.PReason == verdict.IntruderDuringRelease {
+		case m.Occ == CountMany:
+			s.intruder()
+			s.shut(Exit)
+		case m.PReason == verdict.IntruderDuringRelease:
 			s.shut(Exit)
 		}
 	case PasRefer:

@@ -10,8 +10,11 @@ type step struct {
 
 // Step is the machine: pure and total. Every event is accepted in every state; what a state has no use
 // for changes facts only, and an order that cannot be followed is answered with its reason.
-func Step(m Model, e Event) (Model, []Action) {
-	s := &step{m: m}
+func Step(m Model, e Event) (Model, []Action) { return StepInto(nil, m, e) }
+
+// StepInto is Step with room for the actions: a buffer that is used again costs no allocation.
+func StepInto(buf []Action, m Model, e Event) (Model, []Action) {
+	s := step{m: m, out: buf}
 	s.facts(e)
 	s.safety(e)
 	if s.m.Mode != ModeEmergency {
@@ -58,10 +61,11 @@ func (s *step) facts(e Event) {
 	case EvDoorMoved:
 		was := m.Pos[e.Door]
 		m.Pos[e.Door] = e.Pos
-		if e.Pos == PosClosed && m.Cmd[e.Door] == CmdClose {
-			m.Cmd[e.Door], m.Tries[e.Door], m.Hold[e.Door] = CmdNone, 0, false
-			s.lock(e.Door)
-			s.do(Action{Kind: ActStop, Timer: doorTimer(e.Door)})
+		switch {
+		case e.Pos == PosClosed && m.Cmd[e.Door] == CmdClose:
+			s.shutDone(e.Door)
+		case e.Pos == PosClosed && was != PosClosed && m.Cmd[e.Door] == CmdOpen && !m.Hold[e.Door]:
+			s.start(doorTimer(e.Door), LimitTravel, 1) // pushed shut, or its contact bounces: asked again then
 		}
 		if e.Pos == PosOpen && m.Cmd[e.Door] == CmdOpen && !m.Hold[e.Door] {
 			s.do(Action{Kind: ActStop, Timer: doorTimer(e.Door)})
@@ -88,6 +92,9 @@ func (s *step) facts(e Event) {
 			s.start(guardTimer(e.Door), LimitGuard, 1)
 		}
 	case EvCounted:
+		if e.Count == CountMany && m.Occ == CountOne && m.Passage == PasLeave {
+			s.alarm(verdict.TwoPersons, true, LanePassage) // somebody goes in past one who leaves (S-02)
+		}
 		m.Occ = e.Count
 	case EvObject:
 		m.Object = e.On
@@ -108,6 +115,14 @@ func (s *step) facts(e Event) {
 	}
 }
 
+// shutDone is a closing door that has reached its contact.
+func (s *step) shutDone(d Door) {
+	m := &s.m
+	m.Cmd[d], m.Tries[d], m.Hold[d] = CmdNone, 0, false
+	s.lock(d)
+	s.do(Action{Kind: ActStop, Timer: doorTimer(d)})
+}
+
 // lock secures a door that is proven closed.
 func (s *step) lock(d Door) {
 	s.m.Locked[d] = true
@@ -117,12 +132,19 @@ func (s *step) lock(d Door) {
 func doorTimer(d Door) Timer  { return TimerEntry + Timer(d) }
 func guardTimer(d Door) Timer { return TimerGuard + Timer(d) }
 
-// reopen stops a closing door: the drive opens again, the next try comes after a pause (D-08).
+// reopen stops a closing door: the drive opens again, the next try comes after a pause (D-08). While the
+// other door is not closed (this one was forced) nothing is opened, and the pause alone is taken: the
+// drive's own safety edge stops the leaf.
 func (s *step) reopen(d Door) {
 	m := &s.m
-	m.Cmd[d], m.Hold[d] = CmdOpen, true
-	s.do(Action{Kind: ActOpen, Door: d})
+	m.Hold[d] = true
 	s.start(doorTimer(d), LimitRetry, 1)
+	if !m.mayOpen(d) {
+		m.Cmd[d] = CmdNone
+		return
+	}
+	m.Cmd[d], m.Locked[d] = CmdOpen, false
+	s.do(Action{Kind: ActOpen, Door: d})
 }
 
 // safety is the first layer: an alarm or an unknown fire input releases both doors at once (D-02).
@@ -148,13 +170,13 @@ func (s *step) safety(e Event) {
 	m.Mode = ModeEmergency
 	m.resetDoors()
 	for t := TimerReception; t < timerEnd; t++ {
-		if t != TimerSlot1 && t != TimerSlot2 {
+		if !outlives(t) {
 			s.do(Action{Kind: ActStop, Timer: t})
 		}
 	}
 	s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeEmergency})
 	s.alarm(verdict.Emergency, true, LanePassage)
-	if m.Reception != RecIdle && m.Reception != RecNotice {
+	if m.Reception != RecIdle && m.Reception != RecNotice && m.Reception != RecLeave {
 		s.end(LaneReception, verdict.OutcomeNone, verdict.Emergency)
 	}
 	if m.Passage != PasEmpty {
@@ -173,10 +195,16 @@ func (s *step) safety(e Event) {
 	m.clearPassage()
 }
 
+// outlives tells which timers an emergency leaves running: those of inspectors that are to exit and of
+// beams that have cleared, whose state the recovery after it builds on.
+func outlives(t Timer) bool {
+	return t == TimerSlot1 || t == TimerSlot2 || t == TimerGuard || t == TimerGuardX
+}
+
 // emergency is what happens while the doors are released: nothing but the way back.
 func (s *step) emergency(e Event) {
 	s.inspector(e)
-	if e.Kind == EvTimer && (e.Timer == TimerSlot1 || e.Timer == TimerSlot2) {
+	if e.Kind == EvTimer && outlives(e.Timer) {
 		s.timer(e.Timer)
 	}
 	if e.Kind != EvOrder || e.Order == OrderRelease {
@@ -198,9 +226,19 @@ func (s *step) emergency(e Event) {
 func (s *step) recover() {
 	m := &s.m
 	m.Mode = ModeRecovering
-	m.resetDoors()
+	// What the doors were told stays: one that has just been told to open still touches its contact.
+	m.Locked, m.Restored, m.Tries = [2]bool{}, false, [2]uint8{}
 	s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeRecovering})
 	s.start(TimerRecover, LimitRecover, 1)
+}
+
+// letOut opens the side of origin during recovery while nobody knows that the mantrap is empty: an
+// unknown count keeps nobody shut in (P-08).
+func (s *step) letOut() {
+	m := &s.m
+	if m.Fire == High && m.Occ != CountZero && m.secured(Exit) && m.Pos[Entry] == PosClosed && m.Cmd[Entry] == CmdNone {
+		s.open(Entry)
+	}
 }
 
 // drop takes a grant back: a release, so it acts at once.
@@ -260,19 +298,29 @@ func (s *step) forced(d Door) {
 		s.refer(verdict.DoorForced)
 	case PasRelease:
 		if m.exitOpened() {
-			// Somebody may slip through while the exit stands open: it closes as soon as the beam is clear.
-			s.alarm(verdict.IntruderDuringRelease, true, LanePassage)
-			if m.POutcome == verdict.Allow && !m.Crossed {
-				m.PReason = verdict.IntruderDuringRelease
-			}
+			s.intruder()
 			return
 		}
 		s.refer(verdict.DoorForced)
 	case PasSecure, PasAdmit:
-		if d == Exit {
+		switch {
+		case d == Exit:
 			s.refer(verdict.DoorForced)
+		case m.Grant == GrantEntry:
+			m.POutcome, m.PReason = verdict.Refer, verdict.DoorForced
+			s.clearing()
 		}
 	}
+}
+
+// intruder is a second body while the exit stands open: the officer is told, and the exit closes as soon
+// as its beam is clear (S-02).
+func (s *step) intruder() {
+	if s.m.PReason == verdict.IntruderDuringRelease {
+		return
+	}
+	s.alarm(verdict.IntruderDuringRelease, true, LanePassage)
+	s.m.PReason = verdict.IntruderDuringRelease
 }
 
 // refer hands the person in the mantrap to an officer. What was granted is dropped at once.
@@ -284,17 +332,18 @@ func (s *step) refer(r verdict.Reason) {
 		return
 	}
 	m.POutcome, m.PReason = verdict.Refer, r
+	if r == verdict.TwoPersons || r == verdict.TwoFaces || r == verdict.WrongDirection {
+		// Nobody can be decided on: all go back at once, the officer is told.
+		s.alarm(r, true, LanePassage)
+		s.leave()
+		return
+	}
 	m.Passage, m.PRef, m.PMore = PasRefer, RefOpen, 0
 	if m.live(m.PSlot) {
 		s.do(Action{Kind: ActHalt, Slot: m.PSlot, Reason: r})
 	}
 	s.referral(LanePassage, RefEvOpen, r)
 	s.start(TimerPassage, LimitReferral, 1)
-	if r == verdict.TwoPersons || r == verdict.TwoFaces || r == verdict.WrongDirection {
-		// Nobody can be decided on: both go back, the officer is told.
-		s.alarm(r, true, LanePassage)
-		s.leave()
-	}
 }
 
 // leave opens the way back to the side of origin (P-08): no grant, it acts as soon as the exit is closed.
@@ -323,13 +372,14 @@ func (s *step) finish(sl Slot) {
 	s.start(slotTimer(sl), LimitExit, 1)
 }
 
+// kill ends an inspector that does not end by itself.
 func (s *step) kill(sl Slot) {
 	if sl == NoSlot || s.m.Slots[sl.Index()] == SlotFree || s.m.Slots[sl.Index()] == SlotPaused {
 		return
 	}
 	s.m.Slots[sl.Index()] = SlotEnding
 	s.do(Action{Kind: ActKill, Slot: sl})
-	s.do(Action{Kind: ActStop, Timer: slotTimer(sl)})
+	s.start(slotTimer(sl), LimitExit, 1) // a process that is still there then is killed again
 }
 
 func slotTimer(sl Slot) Timer { return TimerSlot1 + Timer(sl.Index()) }
@@ -339,6 +389,7 @@ func (s *step) grant(g Grant) {
 	m := &s.m
 	m.Grant = g
 	m.GrantID++
+	s.do(Action{Kind: ActStop, Timer: TimerPassage}) // the stage is over: what follows has its own limit
 	s.do(Action{Kind: ActCommit, N: m.GrantID})
 	s.start(TimerCommit, LimitCommit, 1)
 }
@@ -623,6 +674,10 @@ func (s *step) touch(k Kind) {
 			s.depart(verdict.OutcomeNone, verdict.Declined)
 		}
 	case EvExitButton:
+		if m.Mode == ModeRecovering {
+			s.letOut()
+			return
+		}
 		if inside && (m.Passage != PasRelease || !m.exitOpened()) {
 			if m.Passage != PasRefer {
 				m.POutcome, m.PReason = verdict.OutcomeNone, verdict.Declined
@@ -690,6 +745,7 @@ func (s *step) timer(t Timer) {
 		if m.Mode == ModeRecovering {
 			s.alarm(verdict.MantrapNotEmpty, true, LaneNone)
 			s.start(TimerRecover, LimitRecover, 3)
+			s.letOut()
 		}
 	case TimerReception:
 		s.receptionTimer()
@@ -701,20 +757,30 @@ func (s *step) timer(t Timer) {
 // doorTimer is a door that did not arrive, or whose pause before the next try is over (D-08, D-10).
 func (s *step) doorTimer(d Door) {
 	m := &s.m
+	if m.Hold[d] {
+		m.Hold[d] = false // the pause is over: settle closes it again when it may
+		if m.Cmd[d] == CmdOpen && m.Pos[d] != PosOpen {
+			s.start(doorTimer(d), LimitTravel, 1)
+		}
+		return
+	}
 	switch m.Cmd[d] {
 	case CmdOpen:
-		if m.Hold[d] {
-			m.Hold[d] = false // the pause is over: settle closes it again when it may
-			return
-		}
-		if m.Pos[d] != PosOpen && m.Tries[d] < maxTries {
-			m.Tries[d]++
+		if m.Pos[d] != PosOpen {
+			// It is asked again for as long as it shall be open: it may be somebody's way out.
+			if m.Tries[d]++; m.Tries[d] == maxTries {
+				s.alarm(verdict.DoorBlocked, true, LanePassage)
+			}
+			m.Tries[d] = min(m.Tries[d], maxTries)
 			s.do(Action{Kind: ActEmit, What: WhatDoor, Door: d, Reason: verdict.DoorBlocked, Lane: LanePassage})
-			s.do(Action{Kind: ActOpen, Door: d})
+			if m.mayOpen(d) {
+				s.do(Action{Kind: ActOpen, Door: d})
+			}
 			s.start(doorTimer(d), LimitTravel, 2)
 		}
 	case CmdClose:
 		if m.Pos[d] == PosClosed {
+			s.shutDone(d) // it had not left its contact when it was told to close
 			return
 		}
 		if m.Tries[d]++; m.Tries[d] == maxTries {
@@ -776,7 +842,6 @@ func (s *step) passageTimer() {
 		s.refer(verdict.StageTimeout)
 	case PasRelease:
 		// Nobody went. The exit closes and an officer looks.
-		m.PTries++
 		s.alarm(verdict.PersonTrapped, true, LanePassage)
 		m.Allowed = false
 		m.Passage, m.POutcome, m.PReason, m.PRef = PasRefer, verdict.Refer, verdict.StageTimeout, RefOpen

@@ -1,0 +1,579 @@
+package gate
+
+import "egate/verdict"
+
+// invariant is a law with a name. It returns whether it had something to say, and what is wrong.
+type invariant struct {
+	name  string
+	check func(before node, e Event, after node, acts []Action) (said bool, wrong string)
+}
+
+func has(acts []Action, k ActionKind) bool {
+	for _, a := range acts {
+		if a.Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+func opens(acts []Action, d Door) bool {
+	for _, a := range acts {
+		if a.Kind == ActOpen && a.Door == d {
+			return true
+		}
+	}
+	return false
+}
+
+var invariants = []invariant{
+	{"P-03 never both doors unlocked outside emergency release and recovery", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if n.M.Mode == ModeEmergency || n.M.Mode == ModeRecovering {
+			return false, ""
+		}
+		said := !n.M.Locked[Entry] || !n.M.Locked[Exit]
+		if !n.M.Locked[Entry] && !n.M.Locked[Exit] {
+			return true, "both doors are unlocked"
+		}
+		return said, ""
+	}},
+	{"P-04 the exit opens only for a committed grant or for whom it was closing on", func(b node, e Event, _ node, acts []Action) (bool, string) {
+		if !opens(acts, Exit) {
+			return false, ""
+		}
+		again := b.M.Cmd[Exit] != CmdNone // blocked while closing, or slow while opening
+		granted := e.Kind == EvCommitted && (b.M.Grant == GrantExit && b.M.Allowed || b.M.Grant == GrantOrder)
+		if !again && !granted {
+			return true, "the exit was opened without a grant"
+		}
+		return true, ""
+	}},
+	{"P-04 the entry opens for a committed grant, the way back, or whom it was closing on", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if !opens(acts, Entry) {
+			return false, ""
+		}
+		if b.M.Cmd[Entry] == CmdNone && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering {
+			return true, "the entry was opened without a grant"
+		}
+		return true, ""
+	}},
+	{"P-03 a door is opened only while the other is proven closed and locked", func(b node, _ Event, a node, acts []Action) (bool, string) {
+		said := false
+		for _, d := range []Door{Entry, Exit} {
+			if opens(acts, d) {
+				said = true
+				if a.M.Pos[d.Other()] != PosClosed || a.M.Cmd[d.Other()] != CmdNone || b.M.Cmd[d.Other()] == CmdOpen || !a.M.Locked[d.Other()] {
+					return true, d.String() + " opened while the other is " + a.M.Pos[d.Other()].String() + " and was told to " + b.M.Cmd[d.Other()].String()
+				}
+			}
+		}
+		return said, ""
+	}},
+	{"D-05 no close into a broken or unknown beam, nor in the guard time", func(_ node, _ Event, a node, acts []Action) (bool, string) {
+		said := false
+		for _, x := range acts {
+			if x.Kind == ActClose {
+				said = true
+				if a.M.Beam[x.Door] != Low || a.M.Guard[x.Door] {
+					return true, "closed into a beam"
+				}
+			}
+		}
+		return said, ""
+	}},
+	{"D-02 an alarm or unknown fire input releases in the same step", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvFire || e.Tri == High || b.M.Mode == ModeEmergency || b.M.Mode == ModeRecovering && e.Tri == Unknown {
+			return false, ""
+		}
+		if !has(acts, ActRelease) || a.M.Mode != ModeEmergency {
+			return true, "not released"
+		}
+		return true, ""
+	}},
+	{"P-08 the exit button opens a way to the side of origin from every state with a person inside", func(b node, e Event, a node, _ []Action) (bool, string) {
+		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
+			return false, ""
+		}
+		if a.M.Passage != PasLeave && !(a.M.Passage == PasRelease && a.M.exitOpened()) && a.M.Passage != PasClear {
+			return true, "still " + a.M.Passage.String()
+		}
+		return true, ""
+	}},
+	{"S-01 frames only with exactly one person behind closed doors", func(_ node, _ Event, a node, acts []Action) (bool, string) {
+		if !has(acts, ActCapture) {
+			return false, ""
+		}
+		if !a.M.closed() || a.M.Occ != CountOne {
+			return true, "captured without one person secured"
+		}
+		return true, ""
+	}},
+	{"S-01 an allow lives only in an unbroken occupancy", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if n.M.Passage != PasRelease || n.M.Grant != GrantExit {
+			return false, ""
+		}
+		if !n.M.Allowed || n.M.Pos[Entry] != PosClosed || n.M.Occ != CountOne {
+			return true, "the allow outlived its occupancy"
+		}
+		return true, ""
+	}},
+	{"every stage has its limit", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if n.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if n.M.Passage != PasEmpty && n.Armed&(1<<TimerPassage|1<<TimerCommit) == 0 {
+			return true, "passage " + n.M.Passage.String() + " without a timer"
+		}
+		if n.M.Reception != RecIdle && n.M.Reception != RecNotice && n.Armed&(1<<TimerReception) == 0 {
+			return true, "reception " + n.M.Reception.String() + " without a timer"
+		}
+		if n.M.Grant != GrantNone && n.Armed&(1<<TimerCommit) == 0 {
+			return true, "a grant waits without a timer"
+		}
+		return n.M.Passage != PasEmpty, ""
+	}},
+	{"P-05 two inspectors never share a role", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if n.M.RSlot == NoSlot || n.M.PSlot == NoSlot {
+			return false, ""
+		}
+		if n.M.RSlot == n.M.PSlot {
+			return true, "one inspector has both travellers"
+		}
+		return true, ""
+	}},
+	{"P-05 what the inspector at the reader says moves no door", func(b node, e Event, _ node, acts []Action) (bool, string) {
+		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || e.Kind == EvExited || e.Kind == EvLifted {
+			return false, ""
+		}
+		if opens(acts, Exit) || opens(acts, Entry) {
+			return true, e.Kind.String() + " opened a door"
+		}
+		return true, ""
+	}},
+	{"DP-05 no inspection begins without an accepted notice", func(b node, e Event, _ node, acts []Action) (bool, string) {
+		if !has(acts, ActBegin) {
+			return false, ""
+		}
+		if e.Kind != EvAccepted || b.M.Reception != RecNotice {
+			return true, "begun without a choice"
+		}
+		return true, ""
+	}},
+	{"P-13 the document is lifted before the entry is granted", func(b node, _ Event, a node, _ []Action) (bool, string) {
+		if b.M.Grant == GrantEntry || a.M.Grant != GrantEntry {
+			return false, ""
+		}
+		if b.M.Reception != RecWait && b.M.Doc && a.M.Doc {
+			return true, "granted with a document on the reader"
+		}
+		return true, ""
+	}},
+	{"O-01 no new traveller without a lease", func(_ node, e Event, a node, acts []Action) (bool, string) {
+		if !has(acts, ActBegin) && !has(acts, ActAdmit) {
+			return false, ""
+		}
+		if !a.M.Lease || a.M.Mode != ModeOpen || a.M.Blocked {
+			return true, "served without a lease"
+		}
+		return true, ""
+	}},
+	{"P-15 recovery grants nothing and ends with an empty, locked mantrap", func(b node, _ Event, a node, _ []Action) (bool, string) {
+		if b.M.Mode != ModeRecovering || a.M.Mode == ModeRecovering || a.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if !a.M.closed() || !a.M.empty() || !a.M.Locked[Entry] || !a.M.Locked[Exit] || a.M.Grant != GrantNone {
+			return true, "recovered into an unproven state"
+		}
+		return true, ""
+	}},
+	{"P-03 never are both doors told to open", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if n.M.Cmd[Entry] == CmdOpen && n.M.Cmd[Exit] == CmdOpen {
+			return true, "both doors are told to open"
+		}
+		return n.M.Cmd[Entry] == CmdOpen || n.M.Cmd[Exit] == CmdOpen, ""
+	}},
+	{"P-04 a grant is used once and never without its own number", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvCommitted {
+			return false, ""
+		}
+		if b.M.Grant == GrantNone && (opens(acts, Exit) || opens(acts, Entry)) {
+			return true, "a door opened for a grant that nobody waits for"
+		}
+		if b.M.Grant != GrantNone && a.M.Grant == b.M.Grant && a.M.GrantID == b.M.GrantID {
+			return true, "the grant outlived its use"
+		}
+		return true, ""
+	}},
+	{"P-04 a stale number opens nothing", func(b node, _ Event, _ node, _ []Action) (bool, string) {
+		if b.M.Grant == GrantNone {
+			return false, ""
+		}
+		if m, acts := Step(b.M, Event{Kind: EvCommitted, N: b.M.GrantID + 7}); m.Grant != b.M.Grant || opens(acts, Exit) || opens(acts, Entry) {
+			return true, "an old record's number was taken for the grant's"
+		}
+		return true, ""
+	}},
+	{"P-11 an exit grant rests on an allow of the inspector inside, or on the officer who owns the referral", func(b node, e Event, a node, _ []Action) (bool, string) {
+		switch {
+		case a.M.Grant == GrantExit && b.M.Grant != GrantExit:
+			if e.Kind != EvVerdict || e.Outcome != verdict.Allow || e.Slot != b.M.PSlot || b.M.Passage != PasCapture || b.M.Slots[e.Slot.Index()] != SlotBegun {
+				return true, "granted for " + e.Kind.String()
+			}
+		case a.M.Grant == GrantOrder && b.M.Grant != GrantOrder:
+			if e.Kind != EvOrder || e.Order != OrderAccept && e.Order != OrderOpenExit || !e.Mine || e.Lane != LanePassage || b.M.PRef != RefTaken || b.M.Passage != PasRefer ||
+				b.M.Occ != CountOne || !b.M.closed() {
+				return true, "ordered without owning the referral of one secured person"
+			}
+		default:
+			return false, ""
+		}
+		return true, ""
+	}},
+	{"P-11 an entry grant rests on a checked document", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if a.M.Grant != GrantEntry || b.M.Grant == GrantEntry {
+			return false, ""
+		}
+		if !has(acts, ActAdmit) || b.M.Reception != RecWait && b.M.Reception != RecLift {
+			return true, "granted from " + b.M.Reception.String()
+		}
+		if !a.M.closed() || !a.M.empty() {
+			return true, "granted into a mantrap that is not proven empty and closed"
+		}
+		return true, ""
+	}},
+	{"P-10 reception is passed only by an allow of its own inspector", func(b node, e Event, a node, _ []Action) (bool, string) {
+		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit
+		was := b.M.Reception == RecLift || b.M.Reception == RecWait
+		if !passed || was {
+			return false, ""
+		}
+		if b.M.Passage == PasAdmit {
+			return false, ""
+		}
+		if e.Kind != EvChecked || e.Outcome != verdict.Allow || e.Slot != b.M.RSlot {
+			return true, "passed by " + e.Kind.String()
+		}
+		return true, ""
+	}},
+	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b node, e Event, a node, _ []Action) (bool, string) {
+		if b.M.Passage != PasCapture && (b.M.Passage != PasRelease || b.M.exitOpened()) || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		breaks := e.Kind == EvDoorMoved && e.Door == Entry && e.Pos != PosClosed || e.Kind == EvCounted && e.Count != CountOne ||
+			e.Kind == EvHeads && e.N >= 2 && e.Slot == b.M.PSlot && b.M.live(e.Slot) || e.Kind == EvTrackLost && e.Slot == b.M.PSlot && b.M.live(e.Slot) && b.M.Passage == PasRelease ||
+			(e.Kind == EvExited || e.Kind == EvSilent) && e.Slot == b.M.PSlot
+		if !breaks {
+			return false, ""
+		}
+		if a.M.Allowed || a.M.Grant != GrantNone || a.M.Passage == PasCapture || a.M.Passage == PasRelease {
+			return true, "the verdict outlived " + e.Kind.String()
+		}
+		return true, ""
+	}},
+	{"S-02 a second body while the exit stands open alarms and closes it", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ == CountMany || b.M.Passage != PasRelease || !b.M.exitOpened() || a.M.Passage != PasRelease {
+			return false, ""
+		}
+		if b.M.PReason != verdict.IntruderDuringRelease && !alarmed(acts) {
+			return true, "nobody was told"
+		}
+		if a.M.Cmd[Exit] == CmdOpen && a.M.clear(Exit) && !a.M.Guard[Exit] && !a.M.Hold[Exit] {
+			return true, "the exit stays open"
+		}
+		return true, ""
+	}},
+	{"S-02 an entry while a refused traveller leaves is told", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ != CountOne || b.M.Passage != PasLeave || a.M.Passage != PasLeave {
+			return false, ""
+		}
+		if !alarmed(acts) {
+			return true, "nobody was told"
+		}
+		return true, ""
+	}},
+	{"S-09 a person whom nobody let in is told and shown the way back", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if n.M.Mode != ModeOpen && n.M.Mode != ModeClosed || n.M.Occ != CountOne && n.M.Occ != CountMany {
+			return false, ""
+		}
+		if n.M.Passage == PasEmpty || n.M.Passage == PasClear {
+			return true, "somebody stands in a mantrap that is " + n.M.Passage.String()
+		}
+		return true, ""
+	}},
+	{"P-08 in recovery the exit button opens the entry for whoever may be inside", func(b node, e Event, a node, _ []Action) (bool, string) {
+		if e.Kind != EvExitButton || b.M.Mode != ModeRecovering || b.M.Fire != High || b.M.Occ == CountZero || b.M.Pos[Exit] != PosClosed || b.M.Cmd[Exit] != CmdNone {
+			return false, ""
+		}
+		if a.M.Cmd[Entry] == CmdNone && a.M.Pos[Entry] == PosClosed {
+			return true, "shut in"
+		}
+		return true, ""
+	}},
+	{"P-06 every part under way has its timer", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		armed := func(t Timer) bool { return n.Armed&(1<<t) != 0 }
+		for _, d := range []Door{Entry, Exit} {
+			if n.M.Guard[d] && !armed(guardTimer(d)) {
+				return true, d.String() + ": guard time without a timer"
+			}
+			if n.M.Mode == ModeEmergency {
+				continue
+			}
+			if n.M.Hold[d] && !armed(doorTimer(d)) {
+				return true, d.String() + ": a pause without a timer"
+			}
+			if n.M.Cmd[d] == CmdClose && !armed(doorTimer(d)) {
+				return true, d.String() + ": closing without a timer"
+			}
+			if n.M.Cmd[d] == CmdOpen && n.M.Pos[d] == PosClosed && !armed(doorTimer(d)) {
+				return true, d.String() + ": opening without a timer"
+			}
+		}
+		for _, sl := range []Slot{Slot1, Slot2} {
+			switch n.M.Slots[sl.Index()] {
+			case SlotStarting, SlotEnding, SlotPaused:
+				if !armed(slotTimer(sl)) {
+					return true, "inspector " + sl.String() + " " + n.M.Slots[sl.Index()].String() + " without a timer"
+				}
+			}
+		}
+		if n.M.Mode == ModeRecovering && n.M.Fire == High && !armed(TimerRecover) {
+			return true, "recovery without a timer"
+		}
+		return true, ""
+	}},
+	{"nothing waits that the facts allow", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+		if m, acts := Step(n.M, Event{}); m != n.M || len(acts) > 0 {
+			return true, "a step was left undone: " + actions(acts)
+		}
+		return true, ""
+	}},
+	{"P-05 what the inspector at the reader says leaves the person inside alone", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || b.M.Passage == PasEmpty {
+			return false, ""
+		}
+		if b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if passagePart(&a.M) != passagePart(&b.M) {
+			return true, e.Kind.String() + " moved the passage"
+		}
+		return true, ""
+	}},
+	{"P-05 what the inspector inside says leaves the next traveller alone", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Slot == NoSlot || e.Slot != b.M.PSlot || e.Slot == b.M.RSlot || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		// Once the mantrap is free the next one may go in: that is reception's own step.
+		if b.M.RSlot != NoSlot && !has(acts, ActAdmit) && (a.M.Reception != b.M.Reception || a.M.RSlot != b.M.RSlot || a.M.RReason != b.M.RReason || a.M.RRef != b.M.RRef) {
+			return true, e.Kind.String() + " moved reception"
+		}
+		return true, ""
+	}},
+	{"P-05 the camera has one holder, the one inside", func(b node, _ Event, n node, acts []Action) (bool, string) {
+		if has(acts, ActCapture) && b.M.Camera != NoSlot {
+			return true, "leased twice"
+		}
+		return n.M.Camera != NoSlot, ""
+	}},
+	{"P-05 the reader has one holder", func(b node, e Event, n node, acts []Action) (bool, string) {
+		if has(acts, ActBegin) && b.M.Reader != NoSlot {
+			return true, "leased twice"
+		}
+		if n.M.Reader != NoSlot && n.M.Slots[n.M.Reader.Index()] == SlotFree {
+			return true, "held by nobody who lives"
+		}
+		return n.M.Reader != NoSlot, ""
+	}},
+	{"DP-06 no frame for whom is not inside", func(b node, _ Event, a node, acts []Action) (bool, string) {
+		if !has(acts, ActCapture) {
+			return false, ""
+		}
+		if b.M.Passage != PasSecure || a.M.Passage != PasCapture || a.M.PSlot == NoSlot || a.M.Slots[a.M.PSlot.Index()] != SlotBegun {
+			return true, "captured from " + b.M.Passage.String()
+		}
+		return true, ""
+	}},
+	{"D-02 emergency ends only by an officer's order with the input clear", func(b node, e Event, a node, _ []Action) (bool, string) {
+		if b.M.Mode != ModeEmergency || a.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if e.Kind != EvOrder || e.Order != OrderEndEmergency || a.M.Fire != High || a.M.Mode != ModeRecovering && !(a.M.closed() && a.M.empty()) {
+			return true, "ended by " + e.Kind.String()
+		}
+		return true, ""
+	}},
+	{"D-02 in emergency no door is commanded", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if a.M.Mode != ModeEmergency {
+			return false, ""
+		}
+		released := b.M.Mode == ModeEmergency
+		for _, x := range acts {
+			switch x.Kind {
+			case ActRelease:
+				released = true
+			case ActOpen, ActClose, ActLock:
+				if released {
+					return true, "commanded after the release"
+				}
+			}
+		}
+		return true, ""
+	}},
+	{"O-03 every order is answered once, nothing else is", func(_ node, e Event, _ node, acts []Action) (bool, string) {
+		n := 0
+		for _, x := range acts {
+			if x.Kind == ActAnswer {
+				n++
+				if !x.On && x.Reason == verdict.ReasonNone {
+					return true, "refused without a reason"
+				}
+			}
+		}
+		want := 0
+		if e.Kind == EvOrder {
+			want = 1
+		}
+		if n != want {
+			return true, "answered otherwise"
+		}
+		return e.Kind == EvOrder, ""
+	}},
+	{"P-09 a referral is opened once, owned once and ends once", func(b node, e Event, a node, acts []Action) (bool, string) {
+		said := false
+		for _, l := range []Lane{LaneReception, LanePassage} {
+			x, y := b.M.RRef, a.M.RRef
+			if l == LanePassage {
+				x, y = b.M.PRef, a.M.PRef
+			}
+			for _, w := range acts {
+				if w.Kind != ActEmit || w.What != WhatReferral || w.Lane != l {
+					continue
+				}
+				said = true
+				ok := false
+				switch w.RefEv {
+				case RefEvOpen:
+					ok = x == RefNone
+					x = RefOpen
+				case RefEvTaken:
+					ok = x == RefOpen
+					x = RefTaken
+				case RefEvReturned:
+					ok = x == RefTaken
+					x = RefOpen
+				case RefEvAccepted, RefEvSentBack:
+					ok = x == RefTaken && e.Kind == EvOrder && e.Mine
+					x = RefNone
+				case RefEvClosed:
+					ok = x != RefNone
+					x = RefNone
+				}
+				if !ok {
+					return true, l.text() + ": " + w.RefEv.String() + " out of turn"
+				}
+			}
+			if x != y {
+				return true, l.text() + ": the desk was told otherwise"
+			}
+		}
+		return said, ""
+	}},
+	{"E-05 the end of every passage is told once", func(b node, _ Event, a node, acts []Action) (bool, string) {
+		served := func(r Reception) bool { return r >= RecPlace && r <= RecRefer }
+		ends, want := [3]int{}, [3]int{}
+		for _, x := range acts {
+			if x.Kind == ActEmit && x.What == WhatPassage {
+				ends[x.Lane]++
+			}
+		}
+		if served(b.M.Reception) && !served(a.M.Reception) && !has(acts, ActAdmit) || b.M.Reception == RecNotice && a.M.Reception == RecLeave {
+			want[LaneReception]++
+		}
+		if b.M.Passage != PasEmpty && (a.M.Passage == PasEmpty || has(acts, ActAdmit)) {
+			want[LanePassage]++
+		}
+		if ends[LaneReception] != want[LaneReception] || ends[LanePassage] < want[LanePassage] {
+			return true, "told otherwise"
+		}
+		if b.M.Passage == PasEmpty && !has(acts, ActAdmit) && ends[LanePassage] > 0 && a.M.Mode != ModeEmergency {
+			return true, "the end of nobody's passage"
+		}
+		return ends != [3]int{}, ""
+	}},
+	{"P-09 only who crossed by an allow or an officer's order has crossed", func(b node, _ Event, a node, _ []Action) (bool, string) {
+		if !a.M.Crossed || b.M.Crossed {
+			return false, ""
+		}
+		if b.M.Passage != PasRelease || !b.M.exitOpened() {
+			return true, "crossed from " + b.M.Passage.String()
+		}
+		return true, ""
+	}},
+	{"P-13 a document left on the reader is told", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvTimer || e.Timer != TimerReception || b.M.Reception != RecLift || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if !alarmed(acts) || a.M.Reception != RecRefer {
+			return true, "nobody was told"
+		}
+		return true, ""
+	}},
+	{"D-11 a forced door is told at once", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvDoorMoved || b.M.Pos[e.Door] != PosClosed || e.Pos == PosClosed || b.M.Cmd[e.Door] != CmdNone || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
+			return false, ""
+		}
+		if !alarmed(acts) {
+			return true, "nobody was told"
+		}
+		if a.M.Grant != GrantNone {
+			return true, "a grant outlived it"
+		}
+		return true, ""
+	}},
+	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b node, e Event, a node, acts []Action) (bool, string) {
+		if e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		d := Door(e.Timer - TimerEntry)
+		if b.M.Cmd[d] != CmdClose || b.M.Pos[d] == PosClosed {
+			return false, ""
+		}
+		if !opens(acts, d) && b.M.mayOpen(d) || !a.M.Hold[d] {
+			return true, "it was not opened again"
+		}
+		if b.M.Tries[d] == maxTries-1 && !alarmed(acts) {
+			return true, "nobody was told"
+		}
+		return true, ""
+	}},
+}
+
+func alarmed(acts []Action) bool {
+	for _, a := range acts {
+		if a.Kind == ActEmit && a.What == WhatAlarm && a.On {
+			return true
+		}
+	}
+	return false
+}
+
+func (l Lane) text() string { return [...]string{"none", "reception", "passage", "?"}[l&3] }
+
+// part is what of the model belongs to the person inside.
+type part struct {
+	Passage Passage
+	Slot    Slot
+	Outcome verdict.Outcome
+	Reason  verdict.Reason
+	Ref     Referral
+	Allowed bool
+	Crossed bool
+	Grant   Grant
+	Cmd     [2]Command
+	Locked  [2]bool
+	Camera  Slot
+}
+
+func passagePart(m *Model) part {
+	return part{m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef, m.Allowed, m.Crossed, m.Grant, m.Cmd, m.Locked, m.Camera}
+}
