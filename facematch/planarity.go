@@ -132,22 +132,16 @@ func noseOffset(p *[68]Point) float64 {
 	return ((five[2].X-mx)*ex + (five[2].Y-my)*ey) / d2
 }
 
-// turnBetween is the yaw between two attitudes of what the points show, in degrees: the larger of
-// what the nose tells (if it has depth) and what the perspective tells (if it is flat). Positive
-// when it turned to the left of the picture.
-func turnBetween(from, to *[68]Point, focal float64) float64 {
-	nose := asinDeg((noseOffset(from) - noseOffset(to)) / noseRelief)
-	_, h, ok := fitHomography(from, to)
-	if !ok {
-		return nose
+// turnBetween is the yaw between two attitudes of what the points show, in degrees, positive when it
+// turned to the left of the picture: by what the nose tells, if it has depth, and by what the
+// perspective tells, if it is flat. On a head the perspective term follows the relief and not the
+// distance: it is meaningless as soon as the nose moves.
+func turnBetween(from, to *[68]Point, focal float64) (nose, flat float64) {
+	nose = asinDeg((noseOffset(from) - noseOffset(to)) / noseRelief)
+	if _, h, ok := fitHomography(from, to); ok {
+		flat = asinDeg(-h * focal)
 	}
-	flat := asinDeg(-h * focal)
-	// On a head the perspective term follows the relief, not the distance: the nose is trusted
-	// as soon as it moves.
-	if math.Abs(nose) >= 4 || math.Abs(nose) >= math.Abs(flat) {
-		return nose
-	}
-	return flat
+	return nose, flat
 }
 
 func asinDeg(s float64) float64 {

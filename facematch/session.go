@@ -1,7 +1,9 @@
 package facematch
 
 import (
+	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"math"
 	"slices"
 	"time"
@@ -27,9 +29,9 @@ const (
 type Params struct {
 	Match  float64 // cosine from which two faces are one person
 	Limits Limits  // of live quality
-	// Turn is how far the head must turn, degrees, for the planarity to be measured; Planarity is the
-	// residual, in eye distances, from which what turned is no sheet. Measured at 10 to 15 degrees: heads
-	// 0.023 and more, flat sheets 0.009 and less.
+	// Turn is how far the head must turn to either side, degrees, for the planarity to be measured;
+	// Planarity is the residual, in eye distances, from which what turned is no sheet. Measured at 10
+	// to 15 degrees: heads 0.023 and more, flat sheets 0.009 and less.
 	Turn, Planarity float64
 	// Focal is the focal length of the camera in pixels; 0 takes 1.2 times the longer side.
 	Focal float64
@@ -37,14 +39,21 @@ type Params struct {
 
 // DefaultParams are the start values: not calibrated on a gate's own camera.
 func DefaultParams(match float64) Params {
-	return Params{Match: match, Limits: LiveLimits(), Turn: 8, Planarity: 0.016}
+	return Params{Match: match, Limits: LiveLimits(), Turn: 10, Planarity: 0.016}
 }
 
 // What a session looks at, at most and at least.
 const (
 	frontalFrames = 4                       // frontal pictures that are kept
-	turnFrames    = 4                       // turned pictures a side that are enough
-	minTurned     = 3                       // fewer in all: planarity is not evaluated
+	moveFrames    = 3                       // turned pictures that end a move of the dot
+	sideFrames    = 2                       // a head must be seen turned to either side in so many
+	minTurned     = 3                       // fewer turned pictures in all: planarity is not evaluated
+	plannedMoves  = 3                       // of the dot, in a random order
+	maxMoves      = 5                       // with those repeated for a side that was missed
+	maxYaw        = 30.0                    // degrees; beyond it face points are guesses
+	stillNose     = 4.0                     // degrees that the nose of a flat sheet may seem to turn
+	backAgain     = 0.6                     // part of Turn below which a head has come back
+	dotRest       = 250 * time.Millisecond  // of the dot in the middle between two moves
 	dotRamp       = 700 * time.Millisecond  // of the dot from the middle to the side
 	dotLimit      = 3500 * time.Millisecond // of waiting at one side
 	embedFrames   = 3                       // best frames that are compared; the median counts (F-04)
@@ -53,12 +62,23 @@ const (
 	twoFor        = 2                       // pictures in a row that show two faces
 )
 
+// Continuity: the capture is of one person from its first picture to the end of the watch.
+const (
+	// sameFace is the cosine below which two pictures of one capture are not of one person. It is
+	// lower than the match threshold, because one of them may be turned; false alarms cost a second try.
+	sameFace      = 0.40
+	changedFor    = 2                       // pictures in a row of somebody else
+	recheckEvery  = 1200 * time.Millisecond // while watching
+	recheckNose   = 12.0                    // degrees; a face turned further away is not compared
+	rememberPics  = 64                      // fingerprints of pictures: a loop up to so long is seen
+	repeatsAreBad = 2                       // pictures that came twice, bit for bit: a sensor has noise
+)
+
 type phase uint8
 
 const (
 	phaseFrontal phase = iota
-	phaseRight
-	phaseLeft
+	phaseTurn
 	phaseWatch
 )
 
@@ -80,12 +100,11 @@ type Result struct {
 	Best               *Image // the best live picture, cut round the face; the caller wipes it
 }
 
-// kept is one frontal picture: its aligned crop, not the picture.
+// kept is what is kept of one frontal picture: measures and a template, not the picture.
 type kept struct {
-	quality float64
-	live    float64
-	crop    []byte
-	pts     [68]Point
+	quality  float64
+	live     float64
+	template []float32
 }
 
 // Session is the capture of one person. It is used by one goroutine and closed by it.
@@ -95,39 +114,83 @@ type Session struct {
 	p   Params
 
 	phase   phase
-	since   time.Duration // of the phase
+	since   time.Duration // of the phase or the move
 	started bool
 	frontal []kept
+	sum     []float32 // of the frontal templates: who is being captured
+	probe   []float32
 	base    [68]Point // mean frontal points
-	turned  []float64 // residuals of turned pictures
-	sides   [2]int
 	best    *Image
 	bestQ   float64
 
-	faces     int // pictures with a face
-	two       int // in a row
+	// The guided turn. A replay does not know where the dot goes next.
+	moves     [maxMoves]int8 // +1 the right edge of the screen, -1 the left
+	planned   int
+	move      int
+	back      bool // the head came back since the last move
+	inMove    int
+	heads     [2][]float64 // residuals of pictures turned to the right, to the left
+	flats     []float64    // residuals of pictures that turned without a nose
+	flatSeen  int          // in how many pictures of the turns a face was measured
+	faces     int          // pictures with a face
+	two       int          // in a row
 	sawTwo    bool
 	track     Detection
 	tracking  bool
 	seen      time.Duration
 	lost      bool
-	worst     Component
-	worstOnce bool
+	strangers int // pictures in a row of somebody else
+	changed   bool
+	checked   time.Duration // last comparison of the watch
+
+	seed    maphash.Seed
+	prints  [rememberPics]uint64
+	pics    int
+	repeats int
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
-func NewSession(e *Engine, ref *Reference, p Params) *Session { return &Session{e: e, ref: ref, p: p} }
+func NewSession(e *Engine, ref *Reference, p Params) *Session {
+	s := &Session{e: e, ref: ref, p: p, seed: maphash.MakeSeed(), probe: make([]float32, e.embedder.m.Embedding.Dim)}
+	s.sum = make([]float32, len(s.probe))
+	s.plan()
+	return s
+}
+
+// plan chooses where the dot goes: to both sides in a random order, then to a random one.
+func (s *Session) plan() {
+	var b [1]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	first, third := int8(1), int8(1)
+	if b[0]&1 == 1 {
+		first = -1
+	}
+	if b[0]&2 == 2 {
+		third = -1
+	}
+	s.moves = [maxMoves]int8{first, -first, third}
+	s.planned, s.move, s.inMove, s.back = plannedMoves, 0, 0, true
+}
 
 // Close overwrites everything that the session held.
 func (s *Session) Close() {
-	for i := range s.frontal {
-		clear(s.frontal[i].crop)
-		clear(s.frontal[i].pts[:])
-	}
-	clear(s.base[:])
+	s.forget()
 	s.best.Wipe()
 	s.best = nil
+	clear(s.probe)
+	clear(s.prints[:])
 	s.e.Wipe()
+}
+
+// forget overwrites what was captured of one person.
+func (s *Session) forget() {
+	for i := range s.frontal {
+		clear(s.frontal[i].template)
+	}
+	s.frontal = nil
+	clear(s.sum)
+	clear(s.base[:])
+	s.heads, s.flats, s.flatSeen = [2][]float64{}, nil, 0
 }
 
 // Frame looks at one picture taken at a time.
@@ -136,6 +199,7 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if err := img.load(v); err != nil {
 		return Observation{}, err
 	}
+	s.fingerprint(img)
 	if !s.started {
 		s.started, s.since = true, at
 	}
@@ -177,7 +241,7 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	}
 	if s.phase == phaseWatch {
 		o.Done = true
-		return o, nil
+		return o, s.watch(img, d, at, &o)
 	}
 	if o.Heads >= 2 {
 		o.Guidance = OneAtATime
@@ -186,11 +250,27 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	switch s.phase {
 	case phaseFrontal:
 		err = s.look(img, d, at, &o)
-	case phaseRight, phaseLeft:
+	case phaseTurn:
 		err = s.turn(img, d, at, &o)
 	}
 	o.Done = s.phase == phaseWatch
 	return o, err
+}
+
+// fingerprint notes pictures that came before, bit for bit: a frozen or looped camera.
+func (s *Session) fingerprint(img *Image) {
+	if s.phase == phaseWatch {
+		return
+	}
+	h := maphash.Bytes(s.seed, img.Pix[:img.Stride*img.H])
+	for _, p := range s.prints[:min(s.pics, rememberPics)] {
+		if p == h {
+			s.repeats++
+			break
+		}
+	}
+	s.prints[s.pics%rememberPics] = h
+	s.pics++
 }
 
 // gone is a picture without the tracked face.
@@ -201,7 +281,7 @@ func (s *Session) gone(at time.Duration, o Observation) Observation {
 	}
 	if s.tracking && at-s.seen > lostAfter {
 		s.tracking = false
-		if len(s.frontal) > 0 && !s.lost {
+		if len(s.sum) > 0 && s.began() && !s.lost {
 			s.lost, o.TrackLost = true, true
 		}
 		if s.phase != phaseWatch {
@@ -211,15 +291,25 @@ func (s *Session) gone(at time.Duration, o Observation) Observation {
 	return o
 }
 
+func (s *Session) began() bool { return len(s.frontal) > 0 || s.phase == phaseWatch }
+
 // again begins anew: what was captured belongs to a track that ended.
 func (s *Session) again(at time.Duration) {
-	for i := range s.frontal {
-		clear(s.frontal[i].crop)
-	}
-	s.frontal, s.turned, s.sides = nil, nil, [2]int{}
+	s.forget()
 	s.best.Wipe()
-	s.best, s.bestQ, s.lost = nil, 0, false
+	s.best, s.bestQ, s.lost, s.strangers = nil, 0, false, 0
 	s.phase, s.since = phaseFrontal, at
+	s.plan()
+}
+
+// stranger counts pictures in a row of somebody else and tells whether the person has changed.
+func (s *Session) stranger(template []float32) bool {
+	if cosine(template, s.sum)/norm(s.sum) >= sameFace {
+		s.strangers = 0
+		return false
+	}
+	s.strangers++
+	return s.strangers >= changedFor
 }
 
 // look collects frontal pictures.
@@ -232,48 +322,65 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	q := f.quality.Overall()
 	o.Guidance = HoldStill
 	if q < 50 {
-		s.worst, s.worstOnce = f.quality.Worst(), true
-		o.Guidance = instruction(s.worst)
+		o.Guidance = instruction(f.quality.Worst())
 	}
 	if d.Side > 0.75*float64(img.W) {
 		o.Guidance = StepBack
 		return nil
 	}
-	s.keepBest(img, d, q)
 	if q < 50 {
+		s.keepBest(img, d, q)
 		return nil
 	}
-	k := kept{quality: q, pts: f.pts, crop: append([]byte{}, s.e.embedder.crop...)}
+	k := kept{quality: q, template: make([]float32, len(s.probe))}
+	if err := s.e.embed(s.e.embedder.crop, k.template); err != nil {
+		return err
+	}
+	if len(s.frontal) > 0 && cosine(k.template, s.sum)/norm(s.sum) < sameFace {
+		clear(k.template)
+		if s.strangers++; s.strangers >= changedFor {
+			s.changed, o.TrackLost = true, true
+			s.again(at)
+		}
+		return nil
+	}
+	s.strangers = 0
+	s.keepBest(img, d, q)
 	s.e.square(s.e.pad, img, d)
 	var err error
 	if k.live, err = s.e.live(s.e.pad.crop); err != nil {
 		return err
 	}
 	s.frontal = append(s.frontal, k)
+	for i, v := range k.template {
+		s.sum[i] += v
+	}
+	for i, p := range f.pts {
+		s.base[i].X += p.X / frontalFrames
+		s.base[i].Y += p.Y / frontalFrames
+	}
 	if len(s.frontal) < frontalFrames {
 		return nil
 	}
-	clear(s.base[:])
-	for _, k := range s.frontal {
-		for i, p := range k.pts {
-			s.base[i].X += p.X / float64(len(s.frontal))
-			s.base[i].Y += p.Y / float64(len(s.frontal))
-		}
-	}
-	s.phase, s.since = phaseRight, at
+	s.phase, s.since = phaseTurn, at
 	o.Guidance, o.DotX = FollowDot, 0
 	return nil
 }
 
 // turn moves the dot and measures what follows it. A turn against the dot is not counted: a replay
-// does not know where the dot goes.
+// does not know where the dot goes. A turned picture of somebody else is not counted either, so that
+// one cannot show a photo first and turn one's own head then.
 func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation) error {
-	side, k := 1.0, 0
-	if s.phase == phaseLeft {
-		side, k = -1, 1
+	side, k := float64(s.moves[s.move]), 0
+	if side < 0 {
+		k = 1
+	}
+	spent := at - s.since
+	if s.move > 0 {
+		spent -= dotRest
 	}
 	o.Guidance = FollowDot
-	o.DotX = side * min(1, float64(at-s.since)/float64(dotRamp))
+	o.DotX = side * max(0, min(1, float64(spent)/float64(dotRamp)))
 	var pts [68]Point
 	if err := s.e.landmarks(img, d, &pts); err != nil {
 		return err
@@ -283,18 +390,97 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	if focal == 0 {
 		focal = 1.2 * float64(max(img.W, img.H))
 	}
-	if yaw := side * turnBetween(&s.base, &pts, focal); yaw >= s.p.Turn && yaw < 30 {
+	nose, flat := turnBetween(&s.base, &pts, focal)
+	nose, flat = side*nose, side*flat
+	s.flatSeen++
+	switch {
+	case !s.back:
+		// The same side again: the dot waits in the middle until the head has come back.
+		o.DotX = 0
+		if nose < backAgain*s.p.Turn {
+			s.back, s.since = true, at
+		}
+	case spent < 0:
+	case nose >= s.p.Turn && nose < maxYaw:
+		if err := s.e.align(img, fivePoints(&pts)); err != nil {
+			return nil // points that span no face are no turn
+		}
+		if err := s.e.embed(s.e.embedder.crop, s.probe); err != nil {
+			return err
+		}
+		if s.strange(o, at) {
+			return nil
+		}
+		if r, ok := homographyResidual(&s.base, &pts); ok && s.strangers == 0 {
+			s.heads[k] = append(s.heads[k], r)
+			s.inMove++
+		}
+	case math.Abs(nose) < stillNose && flat >= s.p.Turn:
 		if r, ok := homographyResidual(&s.base, &pts); ok {
-			s.turned = append(s.turned, r)
-			s.sides[k]++
+			s.flats = append(s.flats, r)
+			s.inMove++
 		}
 	}
-	if s.sides[k] >= turnFrames || at-s.since > dotLimit {
-		s.phase++
-		s.since = at
+	if s.inMove >= moveFrames || spent > dotLimit {
+		s.next(at)
 		if s.phase == phaseWatch {
 			o.Guidance, o.DotX = LookHere, 0
 		}
+	}
+	return nil
+}
+
+// strange begins anew when the probe is of somebody else for the second time in a row.
+func (s *Session) strange(o *Observation, at time.Duration) bool {
+	if !s.stranger(s.probe) {
+		return false
+	}
+	s.changed, o.TrackLost = true, true
+	s.again(at)
+	o.Guidance, o.DotX = LookHere, 0
+	return true
+}
+
+// next ends a move of the dot.
+func (s *Session) next(at time.Duration) {
+	s.move++
+	right, left := len(s.heads[0]) >= sideFrames, len(s.heads[1]) >= sideFrames
+	// A head that was seen to turn to one side only gets another chance at the other one.
+	if s.move == s.planned && right != left && s.planned < maxMoves {
+		s.moves[s.planned] = 1
+		if right {
+			s.moves[s.planned] = -1
+		}
+		s.planned++
+	}
+	// Who does not turn at all is not asked a third time.
+	idle := s.move == 2 && len(s.heads[0])+len(s.heads[1])+len(s.flats) == 0
+	if s.move >= s.planned || idle {
+		s.phase = phaseWatch
+	}
+	s.since, s.inMove, s.back = at, 0, s.move < s.planned && s.moves[s.move] != s.moves[s.move-1]
+}
+
+// watch makes sure that who stands there is still who was captured: an allow is bound to that.
+func (s *Session) watch(img *Image, d Detection, at time.Duration, o *Observation) error {
+	if len(s.frontal) == 0 || s.lost || at-s.checked < recheckEvery && s.strangers == 0 {
+		return nil
+	}
+	var pts [68]Point
+	if err := s.e.landmarks(img, d, &pts); err != nil {
+		return err
+	}
+	defer clear(pts[:])
+	five := fivePoints(&pts)
+	if math.Abs(asinDeg((noseOffset(&s.base)-noseOffset(&pts))/noseRelief)) > recheckNose || s.e.align(img, five) != nil {
+		return nil
+	}
+	s.checked = at
+	if err := s.e.embed(s.e.embedder.crop, s.probe); err != nil {
+		return err
+	}
+	if s.stranger(s.probe) {
+		s.changed, s.lost, o.TrackLost = true, true, true
 	}
 	return nil
 }
@@ -381,21 +567,17 @@ func (s *Session) Decide() Result {
 	} else {
 		add(verdict.CheckPADTexture, verdict.Fail, verdict.PADFailed, texture, s.e.padThreshold)
 	}
-	planar := 0.0
-	switch {
-	case len(s.turned) < minTurned:
-		add(verdict.CheckPADPlanarity, verdict.NotPossible, verdict.PADNotEvaluated, 0, s.p.Planarity)
-	default:
-		if planar = median(s.turned); planar >= s.p.Planarity {
-			add(verdict.CheckPADPlanarity, verdict.Pass, verdict.OK, planar, s.p.Planarity)
-		} else {
-			add(verdict.CheckPADPlanarity, verdict.Fail, verdict.PADFailed, planar, s.p.Planarity)
-		}
+	planar, res := s.planarity()
+	add(verdict.CheckPADPlanarity, res, reasonOf(res), planar, s.p.Planarity)
+	temporal := verdict.Pass
+	if s.changed || s.repeats >= repeatsAreBad {
+		temporal = verdict.Fail
 	}
-	for _, id := range []verdict.CheckID{verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges} {
+	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.repeats), repeatsAreBad)
+	for _, id := range []verdict.CheckID{verdict.CheckPADLight, verdict.CheckPADEdges} {
 		add(id, verdict.NotEvaluated, verdict.PADNotEvaluated, 0, 0)
 	}
-	if texture >= s.e.padThreshold && planar >= s.p.Planarity {
+	if texture >= s.e.padThreshold && res == verdict.Pass && temporal == verdict.Pass {
 		r.PADBand = verdict.BandAbove
 	}
 	score, err := s.compare()
@@ -412,6 +594,38 @@ func (s *Session) Decide() Result {
 	return r
 }
 
+func reasonOf(r verdict.Result) verdict.Reason {
+	switch r {
+	case verdict.Pass:
+		return verdict.OK
+	case verdict.Fail:
+		return verdict.PADFailed
+	}
+	return verdict.PADNotEvaluated
+}
+
+// planarity judges the guided turn. A head was seen turned to both sides; a bent sheet, whose nose
+// follows the turn a little, is seen to one side at most. What turned in perspective and kept its nose
+// in the middle is a sheet. Anything else was not evaluated, and that opens no door.
+func (s *Session) planarity() (float64, verdict.Result) {
+	heads := slices.Concat(s.heads[0], s.heads[1])
+	if len(s.heads[0]) >= sideFrames && len(s.heads[1]) >= sideFrames && len(heads) > len(s.flats) {
+		r := median(heads)
+		if r >= s.p.Planarity {
+			return r, verdict.Pass
+		}
+		return r, verdict.Fail
+	}
+	turned := slices.Concat(heads, s.flats)
+	if len(turned) < minTurned || len(turned) < s.flatSeen/4 {
+		return 0, verdict.NotPossible
+	}
+	if r := median(turned); r < s.p.Planarity {
+		return r, verdict.Fail
+	}
+	return 0, verdict.NotPossible
+}
+
 // compare is the median score of the best frames against the reference: a fixed number of frames, in
 // an order that does not depend on when they came.
 func (s *Session) compare() (float64, error) {
@@ -421,16 +635,19 @@ func (s *Session) compare() (float64, error) {
 	if s.ref.model != s.e.embedder.m.ID+"@"+s.e.embedder.m.SHA256 {
 		return 0, errors.New("facematch: reference of another model")
 	}
-	probe := make([]float32, len(s.ref.template))
-	defer clear(probe)
 	var scores []float64
 	for _, k := range s.frontal[:min(embedFrames, len(s.frontal))] {
-		if err := s.e.embed(k.crop, probe); err != nil {
-			return 0, err
-		}
-		scores = append(scores, cosine(probe, s.ref.template))
+		scores = append(scores, cosine(k.template, s.ref.template))
 	}
 	return median(scores), nil
+}
+
+// norm is the length of a template, 1 where there is none.
+func norm(v []float32) float64 {
+	if n := math.Sqrt(cosine(v, v)); n > 0 {
+		return n
+	}
+	return 1
 }
 
 func median(v []float64) float64 {
