@@ -45,12 +45,17 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.FileConn(os.NewFile(3, "egated"))
+	inherited := os.NewFile(3, "egated")
+	conn, err := net.FileConn(inherited)
 	if err != nil {
 		return fmt.Errorf("file descriptor 3 is no socket of egated: %w", errUsage)
 	}
 	defer conn.Close()
-	_ = syscall.Close(3) // the connection has a descriptor of its own; the children must not inherit it
+	// The connection has a descriptor of its own, and the children must not inherit this one. It is closed
+	// through its File: closed behind its back, the number would be closed again when somebody else has it.
+	if err := inherited.Close(); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	link := protocol.NewInspector(conn)

@@ -208,7 +208,7 @@ func (w *Walker) X(p *plant.Plant) (x float64) {
 func (w *Walker) At() float64 { return w.x }
 
 // Standing tells inside a Wait condition that the person has come to the end of the walk.
-func (w *Walker) Standing() bool { return math.Abs(w.x-w.target) < 20 }
+func (w *Walker) Standing() bool { return math.Abs(w.x-w.target) < 60 }
 
 // WalkTo sends the person to x.
 func (w *Walker) WalkTo(p *plant.Plant, x float64) { p.Do(func(plant.World) { w.target = x }) }
