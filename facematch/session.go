@@ -47,7 +47,10 @@ const (
 	frontalFrames = 4                       // frontal pictures that are kept
 	moveFrames    = 3                       // turned pictures that end a move of the dot
 	sideFrames    = 2                       // a head must be seen turned to either side in so many
-	minTurned     = 3                       // fewer turned pictures in all: planarity is not evaluated
+	heldFrames    = 5                       // pictures of a sheet that has followed
+	minHeld       = 3                       // fewer at a side say nothing
+	maxHeld       = 64                      // more are not looked at
+	followedBoth  = 1.4                     // parts of Turn, both sides together, that a sheet has followed
 	plannedMoves  = 3                       // of the dot, in a random order
 	maxMoves      = 5                       // with those repeated for a side that was missed
 	maxYaw        = 30.0                    // degrees; beyond it face points are guesses
@@ -127,11 +130,11 @@ type Session struct {
 	moves     [maxMoves]int8 // +1 the right edge of the screen, -1 the left
 	planned   int
 	move      int
+	focal     float64
 	back      bool // the head came back since the last move
 	inMove    int
 	heads     [2][]float64 // residuals of pictures turned to the right, to the left
-	flats     []float64    // residuals of pictures that turned without a nose
-	flatSeen  int          // in how many pictures of the turns a face was measured
+	held      [2]held      // what was held at the dot without a nose that turned
 	faces     int          // pictures with a face
 	two       int          // in a row
 	sawTwo    bool
@@ -190,7 +193,7 @@ func (s *Session) forget() {
 	s.frontal = nil
 	clear(s.sum)
 	clear(s.base[:])
-	s.heads, s.flats, s.flatSeen = [2][]float64{}, nil, 0
+	s.heads, s.held = [2][]float64{}, [2]held{}
 }
 
 // Frame looks at one picture taken at a time.
@@ -392,7 +395,6 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	}
 	nose, flat := turnBetween(&s.base, &pts, focal)
 	nose, flat = side*nose, side*flat
-	s.flatSeen++
 	switch {
 	case !s.back:
 		// The same side again: the dot waits in the middle until the head has come back.
@@ -415,13 +417,13 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 			s.heads[k] = append(s.heads[k], r)
 			s.inMove++
 		}
-	case math.Abs(nose) < stillNose && flat >= s.p.Turn:
-		if r, ok := homographyResidual(&s.base, &pts); ok {
-			s.flats = append(s.flats, r)
-			s.inMove++
-		}
+	case math.Abs(nose) < stillNose && spent >= dotRamp:
+		s.held[k].add(&s.base, &pts)
 	}
-	if s.inMove >= moveFrames || spent > dotLimit {
+	// A sheet that has followed need not be held longer.
+	followed := s.held[k].n >= heldFrames && side*s.held[k].turn(&s.base, focal) >= s.p.Turn
+	s.focal = focal
+	if s.inMove >= moveFrames || followed || spent > dotLimit {
 		s.next(at)
 		if s.phase == phaseWatch {
 			o.Guidance, o.DotX = LookHere, 0
@@ -454,7 +456,7 @@ func (s *Session) next(at time.Duration) {
 		s.planned++
 	}
 	// Who does not turn at all is not asked a third time.
-	idle := s.move == 2 && len(s.heads[0])+len(s.heads[1])+len(s.flats) == 0
+	idle := s.move == 2 && len(s.heads[0])+len(s.heads[1]) == 0
 	if s.move >= s.planned || idle {
 		s.phase = phaseWatch
 	}
@@ -605,25 +607,56 @@ func reasonOf(r verdict.Result) verdict.Reason {
 }
 
 // planarity judges the guided turn. A head was seen turned to both sides; a bent sheet, whose nose
-// follows the turn a little, is seen to one side at most. What turned in perspective and kept its nose
-// in the middle is a sheet. Anything else was not evaluated, and that opens no door.
+// follows the turn a little, is seen to one side at most. What followed the dot in perspective and kept
+// its nose in the middle is a sheet. Anything else was not evaluated, and that opens no door.
 func (s *Session) planarity() (float64, verdict.Result) {
-	heads := slices.Concat(s.heads[0], s.heads[1])
-	if len(s.heads[0]) >= sideFrames && len(s.heads[1]) >= sideFrames && len(heads) > len(s.flats) {
-		r := median(heads)
+	if len(s.heads[0]) >= sideFrames && len(s.heads[1]) >= sideFrames {
+		r := median(slices.Concat(s.heads[0], s.heads[1]))
 		if r >= s.p.Planarity {
 			return r, verdict.Pass
 		}
 		return r, verdict.Fail
 	}
-	turned := slices.Concat(heads, s.flats)
-	if len(turned) < minTurned || len(turned) < s.flatSeen/4 {
-		return 0, verdict.NotPossible
-	}
-	if r := median(turned); r < s.p.Planarity {
-		return r, verdict.Fail
+	right, left := &s.held[0], &s.held[1]
+	if right.n >= minHeld && left.n >= minHeld && right.turn(&s.base, s.focal)-left.turn(&s.base, s.focal) >= followedBoth*s.p.Turn {
+		if r := median(slices.Concat(right.residuals, left.residuals)); r < s.p.Planarity {
+			return r, verdict.Fail
+		}
 	}
 	return 0, verdict.NotPossible
+}
+
+// held is what was held at one side while the dot was there: the mean of its points tells a turn in
+// perspective that single pictures are too noisy for.
+type held struct {
+	n         int
+	points    [68]Point // sum
+	residuals []float64
+}
+
+func (h *held) add(base, pts *[68]Point) {
+	if r, ok := homographyResidual(base, pts); ok && h.n < maxHeld {
+		h.n++
+		h.residuals = append(h.residuals, r)
+		for i, p := range pts {
+			h.points[i].X += p.X
+			h.points[i].Y += p.Y
+		}
+	}
+}
+
+// turn is the yaw of the mean by its perspective, degrees, as turnBetween.
+func (h *held) turn(base *[68]Point, focal float64) float64 {
+	if h.n == 0 {
+		return 0
+	}
+	mean := h.points
+	for i := range mean {
+		mean[i].X /= float64(h.n)
+		mean[i].Y /= float64(h.n)
+	}
+	_, flat := turnBetween(base, &mean, focal)
+	return flat
 }
 
 // compare is the median score of the best frames against the reference: a fixed number of frames, in
