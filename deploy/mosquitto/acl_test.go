@@ -1,0 +1,390 @@
+// Package mosquitto_test starts Mosquitto with the files of this folder.
+package mosquitto_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"egate/api"
+	"egate/test/brokers"
+)
+
+// pki is a throw-away certificate authority.
+type pki struct {
+	t    *testing.T
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+	pem  []byte
+}
+
+func newPKI(t *testing.T, name string) *pki {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte(name)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return &pki{t: t, key: key, cert: c, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+}
+
+// issue makes a certificate; its serial number is returned for the revocation list.
+func (p *pki) issue(name string, until time.Time) (cert, key []byte, serial *big.Int) {
+	p.t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	serial, err = rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, c, p.cert, k.Public(), p.key)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	kb, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kb}), serial
+}
+
+func (p *pki) crl(serials ...*big.Int) []byte {
+	p.t.Helper()
+	l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	for _, s := range serials {
+		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: s, RevocationTime: time.Now().Add(-time.Hour)})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, l, p.cert, p.key)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
+}
+
+func (p *pki) client(name string, until time.Time) *tls.Config {
+	cert, key, _ := p.issue(name, until)
+	return p.config(cert, key)
+}
+
+func (p *pki) config(cert, key []byte) *tls.Config {
+	p.t.Helper()
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(p.pem)
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, Certificates: []tls.Certificate{pair}}
+}
+
+// site is the broker of this folder, with throw-away certificates.
+type site struct {
+	t  *testing.T
+	ca *pki
+	b  *brokers.Broker
+}
+
+func start(t *testing.T, extraACL string, revoked ...*big.Int) func(ca *pki) *site {
+	return func(ca *pki) *site {
+		t.Helper()
+		dir := t.TempDir()
+		put := func(name string, b []byte) {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read := func(name string) string {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		cert, key, _ := ca.issue("broker", time.Now().Add(time.Hour))
+		put("ca.pem", ca.pem)
+		put("broker.pem", cert)
+		put("broker.key", key)
+		put("crl.pem", ca.crl(revoked...))
+		put("egate.acl", []byte(read("egate.acl")+extraACL))
+		conf := strings.ReplaceAll(read("mosquitto.conf"), "/etc/egate/mosquitto", dir)
+		if !strings.Contains(conf, "\nlistener 8883\n") {
+			t.Fatal("the listener has changed")
+		}
+		return &site{t, ca, brokers.Mosquitto(t, strings.Replace(conf, "listener 8883", "listener {port} 127.0.0.1", 1))}
+	}
+}
+
+func (s *site) dial(c *tls.Config, will string) (mqtt.Client, error) {
+	o := mqtt.NewClientOptions().AddBroker("tls://" + s.b.Addr).SetTLSConfig(c).SetClientID("same-id-for-all").SetAutoReconnect(false).SetCleanSession(true).
+		SetConnectTimeout(5 * time.Second).SetConnectRetry(false).SetProtocolVersion(4).SetOrderMatters(true)
+	if will != "" {
+		o.SetWill(will, "will", 1, true)
+	}
+	m := mqtt.NewClient(o)
+	t := m.Connect()
+	if !t.WaitTimeout(10 * time.Second) {
+		s.t.Fatal("connect hangs")
+	}
+	return m, t.Error()
+}
+
+func (s *site) client(name string) mqtt.Client {
+	s.t.Helper()
+	c, err := s.dial(s.ca.client(name, time.Now().Add(time.Hour)), "")
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s", name, err, s.b.Log())
+	}
+	s.t.Cleanup(func() { c.Disconnect(0) })
+	return c
+}
+
+const god = "test-observer" // sees and may publish everything: only in this test's list
+
+const observer = "\nuser " + god + "\ntopic readwrite egate/#\n"
+
+// TestX01AccessList: the matrix of users and topics, by arrival at an observer (publishing) and at the user
+// (reading). A broker acknowledges a refused publish, so its word proves nothing.
+func TestX01AccessList(t *testing.T) {
+	s := start(t, observer)(newPKI(t, "site"))
+	gates := []string{"gate-1", "gate-2"}
+	p := "00112233445566778899aabbccddeeff"
+	// Every topic below a gate, with who may write it and who may read it ("gate": the gate itself).
+	rows := []struct{ topic, write, read string }{
+		{"status", "gate", "console maintenance"}, {"info", "gate", "console maintenance"}, {"state", "gate", "console maintenance"},
+		{"health", "gate", "console maintenance"}, {"audit/checkpoint", "gate", "console witness"}, {"cfg/reported", "gate", "console"},
+		{"evt/passage", "gate", "console"}, {"evt/fault", "gate", "console maintenance"}, {"evt/boot", "gate", "console maintenance"}, {"evt/a/b", "", ""},
+		{"tel/x", "gate", "console maintenance"}, {"rsp/console/a1", "gate", "console"}, {"rsp/other/a1", "gate", ""},
+		{"req/lookup/" + p, "gate", "console"}, {"req/referral/" + p, "gate", "console"}, {"req/other/" + p, "", "console"},
+		{"cmd/console/gate_open", "console", "gate"}, {"cmd/other/gate_open", "", "gate"}, {"cmd/gate-1/gate_open", "", "gate"},
+		{"ans/console/" + p, "console", "gate"}, {"ans/other/" + p, "", "gate"}, {"lease/console", "console", "gate"}, {"lease/other", "", "gate"},
+		{"ack", "console", "gate"}, {"audit/cosign", "witness", "gate"}, {"cfg/desired", "", "gate"}, {"unknown", "", ""},
+	}
+	users := append([]string{"console", "witness", "maintenance", "gate-3"}, gates...)
+	may := func(list, gate, user string) bool {
+		for _, w := range strings.Fields(list) {
+			if w == user || w == "gate" && gate == user {
+				return true
+			}
+		}
+		return false
+	}
+	heard := make(chan string, 4096)
+	obs := s.client(god)
+	if tok := obs.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() + "<" + string(m.Payload()) }); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	clients := map[string]mqtt.Client{}
+	inbox := map[string]chan string{}
+	for _, u := range users {
+		c, in := s.client(u), make(chan string, 4096)
+		clients[u], inbox[u] = c, in
+		for _, filter := range []string{"#", "egate/v1/+/+/+/+/+"} {
+			if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { in <- m.Topic() }); !tok.WaitTimeout(5 * time.Second) {
+				t.Fatal("subscribe hangs")
+			}
+		}
+	}
+	// Publishing: everybody tries everything, and then says a word that only the observer knows comes last.
+	publish := func(c mqtt.Client, topic, payload string) {
+		t.Helper()
+		if tok := c.Publish(topic, 1, false, payload); !tok.WaitTimeout(10 * time.Second) {
+			t.Fatal("publish hangs")
+		} else if tok.Error() != nil {
+			t.Fatal(tok.Error()) // a refused publish is acknowledged
+		}
+	}
+	for _, u := range users {
+		for _, g := range gates {
+			for _, r := range rows {
+				publish(clients[u], api.Topic("example", g, r.topic), u)
+			}
+		}
+		publish(clients[u], api.Topic("other", u, "status"), u)
+		publish(clients[u], "egate/v1/example/status", u)
+	}
+	publish(obs, "egate/end", "")
+	got := map[string]bool{}
+	for end := time.After(20 * time.Second); !got["egate/end<"]; {
+		select {
+		case m := <-heard:
+			got[m] = true
+		case <-end:
+			t.Fatal("the observer hears nothing")
+		}
+	}
+	delete(got, "egate/end<")
+	allowed := 0
+	for _, u := range users {
+		for _, g := range gates {
+			for _, r := range rows {
+				key := api.Topic("example", g, r.topic) + "<" + u
+				want := may(r.write, g, u)
+				if want {
+					allowed++
+				}
+				if got[key] != want {
+					t.Errorf("%s publishes %s of %s: arrived %v, allowed %v", u, r.topic, g, got[key], want)
+				}
+				delete(got, key)
+			}
+		}
+	}
+	for k := range got {
+		t.Errorf("arrived: %s", k)
+	}
+	if allowed == 0 {
+		t.Fatal("nothing was allowed: the test proves nothing")
+	}
+	// Reading: the observer says everything once more, then something that everybody may read.
+	for _, u := range users {
+		for len(inbox[u]) > 0 {
+			<-inbox[u]
+		}
+	}
+	for _, g := range gates {
+		for _, r := range rows {
+			publish(obs, api.Topic("example", g, r.topic), god)
+		}
+	}
+	last := map[string]string{"console": api.Topic("example", "gate-9", "status"), "maintenance": api.Topic("example", "gate-9", "status"),
+		"witness": api.Topic("example", "gate-9", "audit/checkpoint"), "gate-1": api.Topic("example", "gate-1", "lease/last"),
+		"gate-2": api.Topic("example", "gate-2", "lease/last"), "gate-3": api.Topic("example", "gate-3", "lease/last")}
+	for _, u := range users {
+		publish(obs, last[u], god)
+		seen := map[string]bool{}
+		for end := time.After(20 * time.Second); !seen[last[u]]; {
+			select {
+			case m := <-inbox[u]:
+				seen[m] = true
+			case <-end:
+				t.Fatalf("%s hears nothing", u)
+			}
+		}
+		for _, g := range gates {
+			for _, r := range rows {
+				if topic, want := api.Topic("example", g, r.topic), may(r.read, g, u); seen[topic] != want {
+					t.Errorf("%s reads %s of %s: arrived %v, allowed %v", u, r.topic, g, seen[topic], want)
+				}
+			}
+		}
+	}
+}
+
+// TestX01Certificates: who has no certificate of the site, an expired or a revoked one, or an old TLS, is
+// not let in; and the holder of another gate's certificate cannot end a gate's connection with its client id.
+func TestX01Certificates(t *testing.T) {
+	ca := newPKI(t, "site")
+	hour := time.Now().Add(time.Hour)
+	badCert, badKey, serial := ca.issue("gate-1", hour)
+	s := start(t, observer, serial)(ca)
+	gate := s.client("gate-1")
+	s.client("gate-2") // gives the same client id
+	stranger := newPKI(t, "stranger").client("gate-1", hour)
+	stranger.RootCAs = s.ca.client("x", hour).RootCAs
+	old := ca.client("gate-3", hour)
+	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+	none := ca.client("gate-3", hour)
+	none.Certificates = nil
+	for name, c := range map[string]*tls.Config{"of another authority": stranger, "expired": ca.client("gate-1", time.Now().Add(-time.Minute)),
+		"revoked": ca.config(badCert, badKey), "TLS 1.2": old, "none": none} {
+		if m, err := s.dial(c, ""); err == nil {
+			m.Disconnect(0)
+			t.Errorf("certificate %s: let in", name)
+		}
+	}
+	if !gate.IsConnectionOpen() {
+		t.Error("gate-1 was thrown out by gate-2")
+	}
+	other := newPKI(t, "site") // same name, other key: a false broker
+	c := other.client("gate-1", hour)
+	if m, err := s.dial(c, ""); err == nil {
+		m.Disconnect(0)
+		t.Error("the client accepts a broker of another authority")
+	}
+}
+
+// TestX01WillIsBounded: a last will is bounded by the same list: it cannot say offline of another gate.
+func TestX01WillIsBounded(t *testing.T) {
+	s := start(t, observer)(newPKI(t, "site"))
+	heard := make(chan string, 16)
+	obs := s.client(god)
+	if tok := obs.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() }); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	for _, gate := range []string{"gate-1", "gate-2"} {
+		cfg := s.ca.client("gate-2", time.Now().Add(time.Hour))
+		raw := make(chan net.Conn, 1)
+		o := mqtt.NewClientOptions().AddBroker("tls://"+s.b.Addr).SetTLSConfig(cfg).SetClientID("x").SetAutoReconnect(false).SetWill(api.Topic("example", gate, "status"), "will", 1, true).
+			SetProtocolVersion(4).SetCustomOpenConnectionFn(opener(s.b.Addr, cfg, raw))
+		c := mqtt.NewClient(o)
+		if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+			t.Fatal(tok.Error())
+		}
+		_ = (<-raw).Close() // no DISCONNECT: the broker publishes the will
+	}
+	select {
+	case topic := <-heard:
+		if topic != api.Topic("example", "gate-2", "status") {
+			t.Errorf("a will arrived at %s", topic)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("no will arrived: the test proves nothing")
+	}
+}
+
+// opener opens a TLS connection and hands it out, so that the test can break it.
+func opener(addr string, cfg *tls.Config, out chan<- net.Conn) mqtt.OpenConnectionFunc {
+	return func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
+		c, err := tls.Dial("tcp", addr, cfg)
+		if err == nil {
+			out <- c.NetConn()
+		}
+		return c, err
+	}
+}
+
+// TestE01ListNamesTheContract: every topic of the contract stands in the list, and nothing else does.
+func TestE01ListNamesTheContract(t *testing.T) {
+	b, err := os.ReadFile("egate.acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{api.TopicStatus, api.TopicInfo, api.TopicState, api.TopicHealth, api.TopicCheckpoint, api.TopicReported, api.TopicEvent + "/+",
+		api.TopicTelemetry + "/+", api.TopicResponse + "/+/+", api.TopicRequest + "/lookup/+", api.TopicRequest + "/referral/+", api.TopicCommand + "/+/+",
+		api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign} {
+		if !bytes.Contains(b, []byte("egate/v1/example/%u/"+topic+"\n")) {
+			t.Errorf("egate.acl lacks %s", topic)
+		}
+	}
+	if bytes.Contains(b, []byte("/#")) {
+		t.Error("egate.acl grants a whole tree")
+	}
+}
