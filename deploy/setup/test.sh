@@ -1,24 +1,46 @@
 #!/bin/sh
-# Runs every test with the race detector and prints a closing summary. Called by `make test`.
+# Runs all tests and prints their closing lines. Called by `make test`, which has built everything before.
 set -u
 cd "$(dirname "$0")/../.."
-log=.cache/test.log
-mkdir -p artefacts
+mkdir -p artefacts .cache
+export EGATE_MODELS="$PWD/.cache/models" EGATE_BIN="$PWD/bin"
+begin=$(date +%s)
+failed=""
+
+# step NAME FILTER COMMAND…: the whole output goes to a log; a person sees what FILTER keeps.
+step() {
+	name=$1 keep=$2
+	shift 2
+	log=".cache/test-$name.log"
+	t=$(date +%s)
+	echo "test: $name: $*"
+	if "$@" >"$log" 2>&1; then
+		grep -E "$keep" "$log"
+		grep -hE 'SKIP:' "$log" | sort -u
+		echo "test: $name: PASS in $(($(date +%s) - t)) s ($(grep -c '^ok' "$log") packages)"
+	else
+		grep -E '^(---|    ---|FAIL|panic:)|_test.go:' "$log" | head -80
+		echo "test: $name: last lines of $log:"
+		tail -n 60 "$log"
+		echo "test: $name: FAIL in $(($(date +%s) - t)) s"
+		failed="$failed $name"
+	fi
+}
+
 make --no-print-directory check || exit 1
-echo "test: go test -race ./... (log: $log)"
-start=$(date +%s)
-EGATE_MODELS="$PWD/.cache/models" EGATE_BIN="$PWD/bin" \
-	go test -race -timeout 18m -p 2 ./... >"$log" 2>&1
-status=$?
-# A person wants the failures, the skips and the verdict; the rest is in the log.
-grep -E '^(---|    ---|FAIL|panic:|SKIP)|SKIP:|_test.go' "$log" | grep -v '^ok' | head -200
-grep -E '^ok' "$log" | awk '{ n++ } END { printf "test: %d packages passed\n", n }'
-end=$(date +%s)
-if [ $status -eq 0 ]; then
-	echo "test: PASS in $((end - start)) s"
-else
-	grep -E '^(FAIL|---)' "$log" | head -60
-	tail -n 60 "$log"
-	echo "test: FAIL in $((end - start)) s: the whole log is $log"
+
+# Packages whose tests start real programs and measure what people and devices do in real time run
+# alone and without the race detector: it slows them by ten.
+real='egate/test/(browser|brokers|e2e)'
+unit=$(go list ./... | grep -vE "^$real\$")
+step race '^(FAIL)' go test -race -timeout 18m -p 2 $unit
+step explorer 'states|times:|whole' go test -count=1 -timeout 10m -run 'Explorer|EveryPair|Liveness' -v ./gate
+step real '^(---|    ---)' go test -count=1 -timeout 12m -p 1 -v $(go list ./... | grep -E "^$real\$")
+step scenarios '^(PASS|FAIL|ok |[0-9]+ passed)' timeout 1200 bin/egate-sim run --once
+
+echo "test: $(($(date +%s) - begin)) s in all; logs in .cache, pictures in artefacts"
+if [ -n "$failed" ]; then
+	echo "test: FAIL:$failed"
+	exit 1
 fi
-exit $status
+echo "test: PASS"
