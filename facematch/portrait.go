@@ -121,3 +121,12 @@ func largest(found []Detection) int {
 }
 
 func distance(a, b Detection) float64 { return math.Hypot(a.X-b.X, a.Y-b.Y) }
+
+// Compare is the cosine of two templates of the same model, for tools. A gate compares a live capture
+// with one reference in a Session.
+func Compare(a, b *Reference) (float64, error) {
+	if a == nil || b == nil || a.model != b.model || len(a.template) == 0 || len(a.template) != len(b.template) {
+		return 0, fmt.Errorf("facematch: templates of different models")
+	}
+	return cosine(a.template, b.template), nil
+}

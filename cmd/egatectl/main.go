@@ -29,6 +29,8 @@ func commands() []command {
 		{"document verify", "--trust FILE --key FILE DIR", "passive authentication of files read earlier (EF.SOD, DG1, …)", documentVerify},
 		{"document explain", "FILE", "show a file of a document as a tree, without judging it", documentExplain},
 		{"trust show", "--key FILE FILE", "who signed a trust bundle, what it holds, when it ends", trustShow},
+		{"audit verify", "--site S --gate G --key FILE STATE_DIR [CHECKPOINT…]", "find any change of the evidence below its signed checkpoints", auditVerify},
+		{"face compare", "[--models DIR] A.jpg B.jpg", "compare two portraits with the model pack, for commissioning", faceCompare},
 		{"version", "", "print version and toolchain", version},
 	}
 }
@@ -70,7 +72,7 @@ func dispatch(ctx context.Context, out io.Writer, args []string) error {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "egatectl commissions, maintains and audits a gate.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  egatectl %-40s %s\n", c.name+" "+c.args, c.help)
+		fmt.Fprintf(w, "  egatectl %-78s %s\n", c.name+" "+c.args, c.help)
 	}
 	fmt.Fprint(w, "\nNothing here opens a door: orders come from officers at the console.\n")
 }
