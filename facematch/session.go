@@ -58,6 +58,7 @@ const (
 	backAgain     = 0.6                     // part of Turn below which a head has come back
 	dotRest       = 250 * time.Millisecond  // of the dot in the middle between two moves
 	dotRamp       = 700 * time.Millisecond  // of the dot from the middle to the side
+	reaction      = 400 * time.Millisecond  // of who follows the dot
 	dotLimit      = 3500 * time.Millisecond // of waiting at one side
 	embedFrames   = 3                       // best frames that are compared; the median counts (F-04)
 	lostAfter     = 700 * time.Millisecond  // without the tracked face: the track is lost
@@ -417,7 +418,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 			s.heads[k] = append(s.heads[k], r)
 			s.inMove++
 		}
-	case math.Abs(nose) < stillNose && spent >= dotRamp:
+	case math.Abs(nose) < stillNose && spent >= dotRamp+reaction:
 		s.held[k].add(&s.base, &pts)
 	}
 	// A sheet that has followed need not be held longer.
