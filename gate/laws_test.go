@@ -3,9 +3,11 @@ package gate
 import "egate/verdict"
 
 // invariant is a law with a name. It returns whether it had something to say, and what is wrong.
+// A law of states is asked once for each state, with nothing before it.
 type invariant struct {
 	name  string
 	check func(before node, e Event, after node, acts []Action) (said bool, wrong string)
+	state bool
 }
 
 func has(acts []Action, k ActionKind) bool {
@@ -36,7 +38,7 @@ var invariants = []invariant{
 			return true, "both doors are unlocked"
 		}
 		return said, ""
-	}},
+	}, true},
 	{"P-04 the exit opens only for a committed grant or for whom it was closing on", func(b node, e Event, _ node, acts []Action) (bool, string) {
 		if !opens(acts, Exit) {
 			return false, ""
@@ -47,7 +49,7 @@ var invariants = []invariant{
 			return true, "the exit was opened without a grant"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-04 the entry opens for a committed grant, the way back, or whom it was closing on", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if !opens(acts, Entry) {
 			return false, ""
@@ -56,7 +58,7 @@ var invariants = []invariant{
 			return true, "the entry was opened without a grant"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-03 a door is opened only while the other is proven closed and locked", func(b node, _ Event, a node, acts []Action) (bool, string) {
 		said := false
 		for _, d := range []Door{Entry, Exit} {
@@ -68,7 +70,7 @@ var invariants = []invariant{
 			}
 		}
 		return said, ""
-	}},
+	}, false},
 	{"D-05 no close into a broken or unknown beam, nor in the guard time", func(_ node, _ Event, a node, acts []Action) (bool, string) {
 		said := false
 		for _, x := range acts {
@@ -80,7 +82,7 @@ var invariants = []invariant{
 			}
 		}
 		return said, ""
-	}},
+	}, false},
 	{"D-02 an alarm or unknown fire input releases in the same step", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvFire || e.Tri == High || b.M.Mode == ModeEmergency || b.M.Mode == ModeRecovering && e.Tri == Unknown {
 			return false, ""
@@ -89,7 +91,7 @@ var invariants = []invariant{
 			return true, "not released"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-08 the exit button opens a way to the side of origin from every state with a person inside", func(b node, e Event, a node, _ []Action) (bool, string) {
 		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
 			return false, ""
@@ -98,7 +100,7 @@ var invariants = []invariant{
 			return true, "still " + a.M.Passage.String()
 		}
 		return true, ""
-	}},
+	}, false},
 	{"S-01 frames only with exactly one person behind closed doors", func(_ node, _ Event, a node, acts []Action) (bool, string) {
 		if !has(acts, ActCapture) {
 			return false, ""
@@ -107,7 +109,7 @@ var invariants = []invariant{
 			return true, "captured without one person secured"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"S-01 an allow lives only in an unbroken occupancy", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		if n.M.Passage != PasRelease || n.M.Grant != GrantExit {
 			return false, ""
@@ -116,7 +118,7 @@ var invariants = []invariant{
 			return true, "the allow outlived its occupancy"
 		}
 		return true, ""
-	}},
+	}, true},
 	{"every stage has its limit", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		if n.M.Mode == ModeEmergency {
 			return false, ""
@@ -131,7 +133,7 @@ var invariants = []invariant{
 			return true, "a grant waits without a timer"
 		}
 		return n.M.Passage != PasEmpty, ""
-	}},
+	}, true},
 	{"P-05 two inspectors never share a role", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		if n.M.RSlot == NoSlot || n.M.PSlot == NoSlot {
 			return false, ""
@@ -140,7 +142,7 @@ var invariants = []invariant{
 			return true, "one inspector has both travellers"
 		}
 		return true, ""
-	}},
+	}, true},
 	{"P-05 what the inspector at the reader says moves no door", func(b node, e Event, _ node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || e.Kind == EvExited || e.Kind == EvLifted {
 			return false, ""
@@ -149,7 +151,7 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " opened a door"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"DP-05 no inspection begins without an accepted notice", func(b node, e Event, _ node, acts []Action) (bool, string) {
 		if !has(acts, ActBegin) {
 			return false, ""
@@ -158,16 +160,16 @@ var invariants = []invariant{
 			return true, "begun without a choice"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-13 the document is lifted before the entry is granted", func(b node, _ Event, a node, _ []Action) (bool, string) {
 		if b.M.Grant == GrantEntry || a.M.Grant != GrantEntry {
 			return false, ""
 		}
-		if b.M.Reception != RecWait && b.M.Doc && a.M.Doc {
+		if b.M.Reception != RecWait && b.M.Doc && a.M.Doc || b.M.Reception == RecPlace {
 			return true, "granted with a document on the reader"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"O-01 no new traveller without a lease", func(_ node, e Event, a node, acts []Action) (bool, string) {
 		if !has(acts, ActBegin) && !has(acts, ActAdmit) {
 			return false, ""
@@ -176,7 +178,7 @@ var invariants = []invariant{
 			return true, "served without a lease"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-15 recovery grants nothing and ends with an empty, locked mantrap", func(b node, _ Event, a node, _ []Action) (bool, string) {
 		if b.M.Mode != ModeRecovering || a.M.Mode == ModeRecovering || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -185,13 +187,13 @@ var invariants = []invariant{
 			return true, "recovered into an unproven state"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-03 never are both doors told to open", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		if n.M.Cmd[Entry] == CmdOpen && n.M.Cmd[Exit] == CmdOpen {
 			return true, "both doors are told to open"
 		}
 		return n.M.Cmd[Entry] == CmdOpen || n.M.Cmd[Exit] == CmdOpen, ""
-	}},
+	}, true},
 	{"P-04 a grant is used once and never without its own number", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvCommitted {
 			return false, ""
@@ -203,8 +205,8 @@ var invariants = []invariant{
 			return true, "the grant outlived its use"
 		}
 		return true, ""
-	}},
-	{"P-04 a stale number opens nothing", func(b node, _ Event, _ node, _ []Action) (bool, string) {
+	}, false},
+	{"P-04 a stale number opens nothing", func(_ node, _ Event, b node, _ []Action) (bool, string) {
 		if b.M.Grant == GrantNone {
 			return false, ""
 		}
@@ -212,7 +214,7 @@ var invariants = []invariant{
 			return true, "an old record's number was taken for the grant's"
 		}
 		return true, ""
-	}},
+	}, true},
 	{"P-11 an exit grant rests on an allow of the inspector inside, or on the officer who owns the referral", func(b node, e Event, a node, _ []Action) (bool, string) {
 		switch {
 		case a.M.Grant == GrantExit && b.M.Grant != GrantExit:
@@ -228,19 +230,19 @@ var invariants = []invariant{
 			return false, ""
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-11 an entry grant rests on a checked document", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if a.M.Grant != GrantEntry || b.M.Grant == GrantEntry {
 			return false, ""
 		}
-		if !has(acts, ActAdmit) || b.M.Reception != RecWait && b.M.Reception != RecLift {
+		if !has(acts, ActAdmit) || b.M.Reception != RecWait && b.M.Reception != RecLift && !(b.M.Reception == RecReading && !b.M.Doc) {
 			return true, "granted from " + b.M.Reception.String()
 		}
 		if !a.M.closed() || !a.M.empty() {
 			return true, "granted into a mantrap that is not proven empty and closed"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-10 reception is passed only by an allow of its own inspector", func(b node, e Event, a node, _ []Action) (bool, string) {
 		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit
 		was := b.M.Reception == RecLift || b.M.Reception == RecWait
@@ -254,7 +256,7 @@ var invariants = []invariant{
 			return true, "passed by " + e.Kind.String()
 		}
 		return true, ""
-	}},
+	}, false},
 	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b node, e Event, a node, _ []Action) (bool, string) {
 		if b.M.Passage != PasCapture && (b.M.Passage != PasRelease || b.M.exitOpened()) || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -269,7 +271,7 @@ var invariants = []invariant{
 			return true, "the verdict outlived " + e.Kind.String()
 		}
 		return true, ""
-	}},
+	}, false},
 	{"S-02 a second body while the exit stands open alarms and closes it", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ == CountMany || b.M.Passage != PasRelease || !b.M.exitOpened() || a.M.Passage != PasRelease {
 			return false, ""
@@ -281,7 +283,7 @@ var invariants = []invariant{
 			return true, "the exit stays open"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"S-02 an entry while a refused traveller leaves is told", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ != CountOne || b.M.Passage != PasLeave || a.M.Passage != PasLeave {
 			return false, ""
@@ -290,7 +292,7 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"S-09 a person whom nobody let in is told and shown the way back", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		if n.M.Mode != ModeOpen && n.M.Mode != ModeClosed || n.M.Occ != CountOne && n.M.Occ != CountMany {
 			return false, ""
@@ -299,7 +301,7 @@ var invariants = []invariant{
 			return true, "somebody stands in a mantrap that is " + n.M.Passage.String()
 		}
 		return true, ""
-	}},
+	}, true},
 	{"P-08 in recovery the exit button opens the entry for whoever may be inside", func(b node, e Event, a node, _ []Action) (bool, string) {
 		if e.Kind != EvExitButton || b.M.Mode != ModeRecovering || b.M.Fire != High || b.M.Occ == CountZero || b.M.Pos[Exit] != PosClosed || b.M.Cmd[Exit] != CmdNone {
 			return false, ""
@@ -308,7 +310,7 @@ var invariants = []invariant{
 			return true, "shut in"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-06 every part under way has its timer", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		armed := func(t Timer) bool { return n.Armed&(1<<t) != 0 }
 		for _, d := range []Door{Entry, Exit} {
@@ -340,13 +342,13 @@ var invariants = []invariant{
 			return true, "recovery without a timer"
 		}
 		return true, ""
-	}},
+	}, true},
 	{"nothing waits that the facts allow", func(_ node, _ Event, n node, _ []Action) (bool, string) {
 		if m, acts := Step(n.M, Event{}); m != n.M || len(acts) > 0 {
 			return true, "a step was left undone: " + actions(acts)
 		}
 		return true, ""
-	}},
+	}, true},
 	{"P-05 what the inspector at the reader says leaves the person inside alone", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || b.M.Passage == PasEmpty {
 			return false, ""
@@ -358,7 +360,7 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " moved the passage"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-05 what the inspector inside says leaves the next traveller alone", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.PSlot || e.Slot == b.M.RSlot || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -368,13 +370,13 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " moved reception"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-05 the camera has one holder, the one inside", func(b node, _ Event, n node, acts []Action) (bool, string) {
 		if has(acts, ActCapture) && b.M.Camera != NoSlot {
 			return true, "leased twice"
 		}
 		return n.M.Camera != NoSlot, ""
-	}},
+	}, false},
 	{"P-05 the reader has one holder", func(b node, e Event, n node, acts []Action) (bool, string) {
 		if has(acts, ActBegin) && b.M.Reader != NoSlot {
 			return true, "leased twice"
@@ -383,7 +385,7 @@ var invariants = []invariant{
 			return true, "held by nobody who lives"
 		}
 		return n.M.Reader != NoSlot, ""
-	}},
+	}, false},
 	{"DP-06 no frame for whom is not inside", func(b node, _ Event, a node, acts []Action) (bool, string) {
 		if !has(acts, ActCapture) {
 			return false, ""
@@ -392,7 +394,7 @@ var invariants = []invariant{
 			return true, "captured from " + b.M.Passage.String()
 		}
 		return true, ""
-	}},
+	}, false},
 	{"D-02 emergency ends only by an officer's order with the input clear", func(b node, e Event, a node, _ []Action) (bool, string) {
 		if b.M.Mode != ModeEmergency || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -401,7 +403,7 @@ var invariants = []invariant{
 			return true, "ended by " + e.Kind.String()
 		}
 		return true, ""
-	}},
+	}, false},
 	{"D-02 in emergency no door is commanded", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if a.M.Mode != ModeEmergency {
 			return false, ""
@@ -418,7 +420,7 @@ var invariants = []invariant{
 			}
 		}
 		return true, ""
-	}},
+	}, false},
 	{"O-03 every order is answered once, nothing else is", func(_ node, e Event, _ node, acts []Action) (bool, string) {
 		n := 0
 		for _, x := range acts {
@@ -437,7 +439,7 @@ var invariants = []invariant{
 			return true, "answered otherwise"
 		}
 		return e.Kind == EvOrder, ""
-	}},
+	}, false},
 	{"P-09 a referral is opened once, owned once and ends once", func(b node, e Event, a node, acts []Action) (bool, string) {
 		said := false
 		for _, l := range []Lane{LaneReception, LanePassage} {
@@ -477,7 +479,7 @@ var invariants = []invariant{
 			}
 		}
 		return said, ""
-	}},
+	}, false},
 	{"E-05 the end of every passage is told once", func(b node, _ Event, a node, acts []Action) (bool, string) {
 		served := func(r Reception) bool { return r >= RecPlace && r <= RecRefer }
 		ends, want := [3]int{}, [3]int{}
@@ -499,7 +501,7 @@ var invariants = []invariant{
 			return true, "the end of nobody's passage"
 		}
 		return ends != [3]int{}, ""
-	}},
+	}, false},
 	{"P-09 only who crossed by an allow or an officer's order has crossed", func(b node, _ Event, a node, _ []Action) (bool, string) {
 		if !a.M.Crossed || b.M.Crossed {
 			return false, ""
@@ -508,7 +510,7 @@ var invariants = []invariant{
 			return true, "crossed from " + b.M.Passage.String()
 		}
 		return true, ""
-	}},
+	}, false},
 	{"P-13 a document left on the reader is told", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerReception || b.M.Reception != RecLift || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -517,7 +519,7 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"D-11 a forced door is told at once", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvDoorMoved || b.M.Pos[e.Door] != PosClosed || e.Pos == PosClosed || b.M.Cmd[e.Door] != CmdNone || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
 			return false, ""
@@ -529,7 +531,7 @@ var invariants = []invariant{
 			return true, "a grant outlived it"
 		}
 		return true, ""
-	}},
+	}, false},
 	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -545,7 +547,7 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}},
+	}, false},
 }
 
 func alarmed(acts []Action) bool {

@@ -88,9 +88,11 @@ func (s *step) settleReception() {
 		}
 	case RecWait:
 		if !m.serving() {
-			r := verdict.LeaseLost
+			r := verdict.DeviceFault
 			if m.Mode != ModeOpen {
 				r = verdict.GateClosed
+			} else if !m.Lease {
+				r = verdict.LeaseLost
 			}
 			s.do(Action{Kind: ActHalt, Slot: m.RSlot, Reason: r})
 			s.refuse(r)
@@ -146,10 +148,19 @@ func (s *step) settlePassage() {
 			s.start(TimerPassage, LimitCapture, 1)
 		}
 	case PasRelease:
-		if !m.exitOpened() {
+		if !m.exitOpened() && m.Grant != GrantNone {
 			return
 		}
 		switch {
+		case m.Cmd[Exit] == CmdNone: // it has closed again before anybody was seen to go
+			if m.Occ == CountZero {
+				m.Crossed = true
+				s.clearing()
+			} else if m.PReason == verdict.IntruderDuringRelease {
+				s.refer(verdict.IntruderDuringRelease)
+			} else {
+				s.refer(verdict.OccupancyChanged)
+			}
 		case m.Occ == CountZero && m.clear(Exit):
 			m.Crossed = true
 			s.clearing()

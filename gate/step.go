@@ -274,7 +274,7 @@ func (s *step) end(l Lane, o verdict.Outcome, r verdict.Reason) {
 // void drops an allow that the facts no longer carry: it is bound to this unbroken occupancy.
 func (s *step) void() {
 	m := &s.m
-	if m.Passage != PasCapture && (m.Passage != PasRelease || m.exitOpened()) {
+	if m.Passage != PasCapture && (m.Passage != PasRelease || m.Grant == GrantNone) {
 		return
 	}
 	switch {
@@ -593,6 +593,11 @@ func (s *step) atReader(e Event) {
 		}
 		if e.Outcome != verdict.Allow {
 			s.refuse(e.Reason)
+			return
+		}
+		if m.Reception == RecPlace && !m.Doc {
+			s.do(Action{Kind: ActHalt, Slot: e.Slot, Reason: verdict.InspectorFault})
+			s.refuse(verdict.InspectorFault) // of a document that nobody laid down
 			return
 		}
 		m.Reception, m.RReason = RecLift, verdict.ReasonNone
