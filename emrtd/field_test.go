@@ -499,3 +499,17 @@ func TestOddReadsDoNotShrinkTheReadSize(t *testing.T) {
 		t.Errorf("read sizes %v", sizes)
 	}
 }
+
+// C-10: a read that ended says why in every check that it left open.
+func TestC10OpenChecksSayWhyTheReadEnded(t *testing.T) {
+	b := setup(t, passport(t, nil), "huge-dg2")
+	r, err := b.read()
+	if err == nil {
+		t.Fatal("a portrait of 2 GB was read")
+	}
+	for _, id := range []verdict.CheckID{verdict.CheckGroups, verdict.CheckDGHashes} {
+		if c := r.Check(id); c.Result != verdict.NotPossible || c.Reason != verdict.ChipLimit {
+			t.Errorf("%s: %s %s", id, c.Result, c.Reason)
+		}
+	}
+}

@@ -461,6 +461,15 @@ func (r *reader) judge(failure *ReadError) {
 		}
 		res := v.Finish(g)
 		clear(g.MRZ)
+		if failure != nil {
+			// What could not be judged because the read ended says why it ended, not what it missed.
+			for i := range res.Checks {
+				c := &res.Checks[i]
+				if c.Result == verdict.NotPossible && (c.ID == verdict.CheckGroups || c.ID == verdict.CheckDGHashes || c.ID == verdict.CheckDG1MRZ) {
+					c.Reason = failure.Reason
+				}
+			}
+		}
 		rep.Checks = append(rep.Checks, res.Checks...)
 		rep.Country, rep.Groups = res.Country, res.Groups
 		rep.Authenticated = v.Authentic() && v.Matches(1, g.Files[1]) && v.Matches(2, g.Files[2])
