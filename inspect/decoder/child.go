@@ -20,7 +20,7 @@ func ChildMain() int {
 	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSeconds, Max: cpuSeconds}); err != nil {
 		return 3
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: 768 << 20, Max: 768 << 20}); err != nil {
+	if err := limitMemory(); err != nil {
 		return 3
 	}
 	if _, err := sandbox.Enter(sandbox.Needs{}); err != nil {
@@ -86,31 +86,24 @@ func refuse(w io.Writer) error {
 	return ErrPicture
 }
 
-var (
-	magicJPEG = []byte{0xFF, 0xD8, 0xFF}
-	magicJP2  = []byte{0, 0, 0, 12, 'j', 'P', ' ', ' ', 13, 10, 0x87, 10}
-	magicJ2K  = []byte{0xFF, 0x4F, 0xFF, 0x51}
-)
-
-// decode tells the format by its first bytes and never by what a record claims.
+// decode checks what the header promises and decodes.
 func decode(file []byte) (*Image, error) {
-	switch {
-	case bytes.HasPrefix(file, magicJPEG):
-		c, err := jpeg.DecodeConfig(bytes.NewReader(file))
-		if err != nil || c.Width < 1 || c.Height < 1 || c.Width > MaxSide || c.Height > MaxSide || c.Width*c.Height > MaxPixels {
-			return nil, errors.New("decoder: jpeg")
-		}
-		src, err := jpeg.Decode(bytes.NewReader(file))
-		if err != nil {
-			return nil, errors.New("decoder: jpeg")
-		}
-		return pixels(src), nil
-	case bytes.HasPrefix(file, magicJP2):
-		return openjpeg(file, true)
-	case bytes.HasPrefix(file, magicJ2K):
-		return openjpeg(file, false)
+	h, err := inspect(file)
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.New("decoder: unknown format")
+	if h.format != formatJPEG {
+		return openjpeg(file, h.format == formatJP2)
+	}
+	c, err := jpeg.DecodeConfig(bytes.NewReader(file))
+	if err != nil || c.Width != h.w || c.Height != h.h {
+		return nil, errors.New("decoder: jpeg")
+	}
+	src, err := jpeg.Decode(bytes.NewReader(file))
+	if err != nil || src.Bounds().Dx() != h.w || src.Bounds().Dy() != h.h {
+		return nil, errors.New("decoder: jpeg")
+	}
+	return pixels(src).upright(h.orientation), nil
 }
 
 func pixels(src image.Image) *Image {

@@ -61,10 +61,13 @@ static int decode_j2k(const unsigned char *data, size_t size, int boxed, unsigne
 		if (c->prec < 1 || c->prec > 16 || c->dx < 1 || c->dx > 4 || c->dy < 1 || c->dy > 4) goto end;
 	}
 	if (!opj_decode(codec, stream, img) || !opj_end_decompress(codec, stream)) goto end;
+	// Decoding may have applied a palette or a channel definition: everything is looked at again.
+	if (img->numcomps != 1 && img->numcomps != 3 && img->numcomps != 4) goto end;
 	unsigned planes = img->numcomps >= 3 ? 3 : 1;
 	for (unsigned i = 0; i < planes; i++) {
 		opj_image_comp_t *c = &img->comps[i];
 		if (!c->data || c->w < 1 || c->h < 1 || c->w > max_side || c->h > max_side) goto end;
+		if (c->prec < 1 || c->prec > 16 || c->dx < 1 || c->dx > 4 || c->dy < 1 || c->dy > 4) goto end;
 	}
 	unsigned char *o = malloc((size_t)3 * *w * *h);
 	if (!o) goto end;

@@ -50,6 +50,7 @@ type Worker struct {
 
 	mu   sync.Mutex
 	used bool
+	reap sync.Once
 }
 
 // Prefork starts a child: argv is a program that calls ChildMain, e.g. egate-inspect decode-image.
@@ -70,10 +71,12 @@ func Prefork(argv ...string) (*Worker, error) {
 	return w, nil
 }
 
-// Close ends the child and reaps it.
+// Close ends the child and reaps it. It may be called at any time, from any goroutine, more than once.
 func (w *Worker) Close() error {
-	_ = w.cmd.Process.Kill()
-	_ = w.cmd.Wait()
+	w.reap.Do(func() {
+		_ = w.cmd.Process.Kill()
+		_ = w.cmd.Wait() // it was killed
+	})
 	return nil
 }
 
