@@ -1,0 +1,480 @@
+package inspect_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/jpeg"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"egate/api"
+	"egate/emrtd/chip"
+	"egate/emrtd/issue"
+	"egate/emrtd/trust"
+	"egate/facematch"
+	"egate/hal"
+	"egate/inspect"
+	"egate/inspect/protocol"
+	"egate/seal"
+	"egate/sim/camera"
+	"egate/sim/faces"
+	"egate/verdict"
+)
+
+// glass is a scanner on which a test lays documents.
+type glass struct{ say chan hal.Scan }
+
+func (g *glass) Next(ctx context.Context) (hal.Scan, error) {
+	select {
+	case s := <-g.say:
+		return s, nil
+	case <-ctx.Done():
+		return hal.Scan{}, ctx.Err()
+	}
+}
+func (g *glass) Close() error { return nil }
+
+// antenna is a reader with a chip on it, or none.
+type antenna struct{ c *chip.Chip }
+
+func (a antenna) Connect(ctx context.Context) (hal.Card, error) {
+	if a.c == nil {
+		<-ctx.Done()
+		return nil, hal.ErrNoCard
+	}
+	return chip.Direct(a.c, nil), nil
+}
+func (a antenna) Reset(context.Context) error { return nil }
+func (a antenna) Close() error                { return nil }
+
+// booth renders what stands before the camera.
+type booth struct {
+	sc    *camera.Scene
+	start time.Time
+	mu    sync.Mutex
+	open  int
+}
+
+func (b *booth) Next(ctx context.Context, f *hal.Frame) error {
+	b.sc.Render(time.Since(b.start), f)
+	return ctx.Err()
+}
+func (b *booth) Close() error { b.mu.Lock(); defer b.mu.Unlock(); b.open--; return nil }
+
+type bench struct {
+	glass   *glass
+	antenna antenna
+	booth   *booth
+}
+
+func (b bench) Scanner(context.Context) (hal.DocumentScanner, error) { return b.glass, nil }
+func (b bench) Reader(context.Context) (hal.CardReader, error)       { return b.antenna, nil }
+func (b bench) Camera(context.Context) (hal.Camera, error) {
+	b.booth.mu.Lock()
+	defer b.booth.mu.Unlock()
+	b.booth.open++
+	return b.booth, nil
+}
+
+// pictures decode here: the children have tests of their own.
+type pictures struct{}
+
+func (pictures) Decode(_ context.Context, file []byte) (*facematch.Image, error) {
+	img, _, err := image.Decode(bytes.NewReader(file))
+	if err != nil {
+		return nil, err
+	}
+	return facematch.FromImage(img)
+}
+
+func (pictures) Encode(_ context.Context, m *facematch.Image) ([]byte, error) {
+	var out bytes.Buffer
+	dst := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
+	for y := range m.H {
+		for x := range m.W {
+			copy(dst.Pix[y*dst.Stride+4*x:], append(m.Pix[y*m.Stride+3*x:y*m.Stride+3*x+3:y*m.Stride+3*x+3], 255))
+		}
+	}
+	err := jpeg.Encode(&out, dst, nil)
+	return out.Bytes(), err
+}
+
+var engines sync.Once
+var theEngine *facematch.Engine
+
+func engine(t *testing.T) *facematch.Engine {
+	t.Helper()
+	dir := os.Getenv("EGATE_MODELS")
+	if dir == "" {
+		dir = filepath.Join("..", ".cache", "models")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
+		t.Skip("SKIP: the model files are not here: the inspection is NOT tested with a face (make models)")
+	}
+	engines.Do(func() {
+		p, err := facematch.LoadPack(dir, facematch.LoadOptions{})
+		if err == nil {
+			theEngine, err = facematch.Open(p, 1)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return theEngine
+}
+
+// house is one inspection with everything round it.
+type house struct {
+	t       *testing.T
+	conn    *protocol.Conn[protocol.FromInspector, protocol.ToInspector]
+	bench   bench
+	lines   [2]string
+	chip    *chip.Chip
+	in      chan protocol.FromInspector
+	ended   chan error
+	centre  []byte // private key of the centre
+	officer []byte // private key of an officer's session
+	subject *camera.Subject
+}
+
+func newHouse(t *testing.T, holder, shown string, edit func(*issue.Profile), lookup time.Duration) *house {
+	t.Helper()
+	now := time.Now()
+	a, err := issue.NewAuthority("UTO", rand.Reader, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	face, err := faces.Get(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr := issue.Profile{Number: "KX1234567", Surname: "QVTRAVELLER", GivenNames: "ZYANNA", Sex: "F", Nationality: "UTO",
+		BirthDate: now.AddDate(-34, 0, 0).Format(time.DateOnly), Expiry: now.AddDate(6, 0, 0).Format(time.DateOnly),
+		Portrait: face.DG2JPEG(), PortraitWidth: faces.DG2Width, PortraitHeight: faces.DG2Height, Access: issue.AccessBAC, ExtendedLength: true}
+	if edit != nil {
+		edit(&pr)
+	}
+	made, err := a.Personalise(pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := chip.New(made, chip.Options{})
+	bundle, err := issue.Bundle("test", 1, now, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, key, _ := ed25519.GenerateKey(rand.Reader)
+	signed, err := bundle.Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := trust.Open(signed, pub, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := camera.New(1)
+	who, err := faces.Get(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := sc.Person(who, camera.Place{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, bench: bench{&glass{make(chan hal.Scan)}, antenna{c}, &booth{sc: sc, start: now}}, lines: made.Lines, chip: c,
+		in: make(chan protocol.FromInspector, 256), ended: make(chan error, 1), subject: subject}
+	near, far := net.Pipe()
+	h.conn = protocol.NewController(near)
+	i := inspect.New(inspect.Config{Link: protocol.NewInspector(far), Devices: h.bench, Images: pictures{}, Engine: engine(t), Trust: store,
+		Policy: verdict.DefaultPolicy(), AllowBAC: true, Lookup: lookup, Connect: time.Second, Ready: protocol.Ready{ModelPack: "test", Policy: "p"}})
+	go func() {
+		h.ended <- i.Run(context.Background())
+		far.Close()
+	}()
+	go func() {
+		for {
+			m, err := h.conn.Receive()
+			if err != nil {
+				close(h.in)
+				return
+			}
+			if m.Beat == nil && m.Progress == nil {
+				h.in <- m
+			}
+		}
+	}()
+	t.Cleanup(func() { near.Close() })
+	return h
+}
+
+func (h *house) say(m protocol.ToInspector) {
+	h.t.Helper()
+	if err := h.conn.Send(m); err != nil {
+		h.t.Fatalf("send: %v", err)
+	}
+}
+
+// until waits for a message that f takes; others pass.
+func (h *house) until(what string, f func(protocol.FromInspector) bool) {
+	h.t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		select {
+		case m, ok := <-h.in:
+			if !ok {
+				h.t.Fatalf("%s: the inspector is gone", what)
+			}
+			if f(m) {
+				return
+			}
+		case <-limit:
+			h.t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+func (h *house) begin() {
+	h.t.Helper()
+	h.until("ready", func(m protocol.FromInspector) bool { return m.Ready != nil })
+	var centrePub, officerPub []byte
+	centrePub, h.centre, _ = seal.GenerateHPKE()
+	officerPub, h.officer, _ = seal.GenerateHPKE()
+	h.say(protocol.ToInspector{Begin: &protocol.Begin{Passage: "p1", Gate: "gate-1", Date: time.Now(), CentreKey: centrePub,
+		Officers: []protocol.Officer{{KeyID: seal.KeyID(officerPub), Key: officerPub}}, DocumentMS: 20000, CaptureMS: 20000}})
+	for _, d := range []protocol.Device{protocol.Scanner, protocol.NFC} {
+		h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: d, Held: true}})
+	}
+}
+
+func (h *house) scan(k hal.ScanKind, lines ...string) {
+	s := hal.Scan{Kind: k}
+	for _, l := range lines {
+		s.Lines = append(s.Lines, []byte(l))
+	}
+	h.bench.glass.say <- s
+}
+
+// answer opens the question as the centre does and answers it; key is whose answer it is.
+func (h *house) answer(m protocol.FromInspector, what string) {
+	h.t.Helper()
+	plain, err := seal.Open(h.centre, seal.PurposeLookup, "gate-1", "p1", m.Lookup.Sealed)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var q api.LookupQuestion
+	if err := json.Unmarshal(plain, &q); err != nil || q.Document != "KX1234567" || q.Name != "QVTRAVELLER<<ZYANNA" {
+		h.t.Errorf("question %+v %v", q, err)
+	}
+	body, _ := json.Marshal(api.LookupAnswer{Passage: "p1", Answer: what, At: time.Now()})
+	sealed, err := seal.Seal(q.ReplyKey, seal.PurposeAnswer, "gate-1", "p1", body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.say(protocol.ToInspector{Answer: &protocol.Answer{Sealed: sealed}})
+}
+
+func (h *house) checked(answer string) *protocol.Checked {
+	h.t.Helper()
+	var got *protocol.Checked
+	h.until("checked", func(m protocol.FromInspector) bool {
+		if m.Lookup != nil && answer != "" {
+			h.answer(m, answer)
+		}
+		got = m.Checked
+		return got != nil
+	})
+	return got
+}
+
+func (h *house) end() {
+	h.t.Helper()
+	h.say(protocol.ToInspector{End: &protocol.End{}})
+	h.until("ended", func(m protocol.FromInspector) bool { return m.Ended != nil })
+	if err := <-h.ended; err != nil {
+		h.t.Errorf("run: %v", err)
+	}
+	h.bench.booth.mu.Lock()
+	defer h.bench.booth.mu.Unlock()
+	if h.bench.booth.open != 0 {
+		h.t.Error("the camera is still open")
+	}
+}
+
+// dossier waits for the sealed dossier and opens it as the officer's child does.
+func (h *house) dossier() api.Dossier {
+	h.t.Helper()
+	var d api.Dossier
+	h.until("dossier", func(m protocol.FromInspector) bool {
+		if m.Dossier == nil {
+			return false
+		}
+		plain, err := seal.Open(h.officer, seal.PurposeReferral, "gate-1", "p1", m.Dossier.Sealed)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if sum := sha256.Sum256(plain); !bytes.Equal(sum[:], m.Dossier.Hash) {
+			h.t.Error("the hash is not that of the dossier")
+		}
+		if err := json.Unmarshal(plain, &d); err != nil {
+			h.t.Fatal(err)
+		}
+		return true
+	})
+	return d
+}
+
+// follow turns the head behind the dot until the verdict is there.
+func (h *house) verdict() *protocol.Verdict {
+	h.t.Helper()
+	var v *protocol.Verdict
+	h.until("verdict", func(m protocol.FromInspector) bool {
+		if m.Guidance != nil {
+			h.subject.Look(17*m.Guidance.DotX, 0)
+		}
+		v = m.Verdict
+		return v != nil
+	})
+	return v
+}
+
+// C-01, C-02, P-11, P-13, F-04, DP-06: the whole dialogue of a genuine traveller; no frame before Capture,
+// devices come back, the process's last word comes after everything was given up.
+func TestGenuineTraveller(t *testing.T) {
+	h := newHouse(t, "astronaut", "astronaut", nil, 5*time.Second)
+	h.begin()
+	h.scan(hal.ScanUpsideDown)
+	h.until("prompt", func(m protocol.FromInspector) bool {
+		return m.Document != nil && m.Document.Prompt == verdict.MRZUpsideDown
+	})
+	h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+	if c := h.checked("clear"); c.Outcome != verdict.Allow {
+		t.Fatalf("%s %s %v", c.Outcome, c.Reason, c.Checks)
+	}
+	h.scan(hal.ScanRemoved)
+	h.until("lifted", func(m protocol.FromInspector) bool { return m.Document != nil && !m.Document.Present })
+	if h.bench.booth.open != 0 {
+		t.Error("the camera was opened before the capture (DP-06)")
+	}
+	h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.Scanner}})
+	h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.NFC}})
+	back := map[protocol.Device]bool{}
+	h.until("readers back", func(m protocol.FromInspector) bool {
+		if m.Released != nil {
+			back[m.Released.Device] = true
+		}
+		return back[protocol.Scanner] && back[protocol.NFC]
+	})
+	h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.Camera, Held: true}})
+	h.say(protocol.ToInspector{Capture: &protocol.Capture{}})
+	if v := h.verdict(); v.Outcome != verdict.Allow || v.MatchBand == "" || v.Model != "test" {
+		t.Errorf("%+v", v)
+	}
+	h.end()
+}
+
+// F-05, O-06, O-07: another face is referred, and the officer's dossier has both pictures and the facts.
+func TestAnotherFaceAndDossier(t *testing.T) {
+	h := newHouse(t, "astronaut", "admiral", nil, 5*time.Second)
+	h.begin()
+	h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+	if c := h.checked("clear"); c.Outcome != verdict.Allow {
+		t.Fatalf("%s %s", c.Outcome, c.Reason)
+	}
+	h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.Camera, Held: true}})
+	h.say(protocol.ToInspector{Capture: &protocol.Capture{}})
+	if v := h.verdict(); v.Outcome != verdict.Refer || v.Reason != verdict.FaceMismatch {
+		t.Fatalf("%s %s", v.Outcome, v.Reason)
+	}
+	d := h.dossier()
+	if !d.Verified || d.Reason != verdict.FaceMismatch || d.Age != 34 || d.Document != "KX1234567" || d.MatchScore >= d.Threshold {
+		t.Errorf("facts: verified %v, %s, age %d, score %.2f of %.2f", d.Verified, d.Reason, d.Age, d.MatchScore, d.Threshold)
+	}
+	for name, b := range map[string][]byte{"portrait": d.Portrait, "live": d.Live} {
+		if _, _, err := image.Decode(bytes.NewReader(b)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// An officer who signs in later gets it too.
+	pub, priv, _ := seal.GenerateHPKE()
+	h.officer = priv
+	h.say(protocol.ToInspector{Officers: &protocol.Officers{Officers: []protocol.Officer{{KeyID: seal.KeyID(pub), Key: pub}}}})
+	if again := h.dossier(); again.Reason != d.Reason {
+		t.Errorf("sealed again: %s", again.Reason)
+	}
+	h.end()
+}
+
+// P-10, P-11, C-03, C-05, C-13: what refers before a door opens, and that the centre is not asked about
+// somebody who is referred anyway.
+func TestReferredAtTheReader(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit   func(*issue.Profile)
+		answer string
+		want   verdict.Reason
+		asked  bool
+	}{
+		"hit":        {nil, "hold", verdict.CentreHit, true},
+		"refer":      {nil, "refer", verdict.CentreRefer, true},
+		"no answer":  {nil, "", verdict.CentreNoAnswer, true},
+		"nonsense":   {nil, "yes", verdict.CentreAnswerInvalid, true},
+		"minor":      {func(p *issue.Profile) { p.BirthDate = time.Now().AddDate(-12, 0, 0).Format(time.DateOnly) }, "clear", verdict.AgeNotEligible, false},
+		"expired":    {func(p *issue.Profile) { p.Expiry = time.Now().AddDate(0, 0, -10).Format(time.DateOnly) }, "clear", verdict.DocumentExpired, false},
+		"wrong face": {func(p *issue.Profile) { p.Portrait = []byte("\xFF\xD8\xFFnot a picture") }, "clear", verdict.PortraitUnusable, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, "astronaut", "astronaut", c.edit, 300*time.Millisecond)
+			h.begin()
+			h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+			asked := false
+			var got *protocol.Checked
+			h.until("checked", func(m protocol.FromInspector) bool {
+				if m.Lookup != nil {
+					asked = true
+					if c.answer != "" {
+						h.answer(m, c.answer)
+					}
+				}
+				got = m.Checked
+				return got != nil
+			})
+			if got.Outcome != verdict.Refer || got.Reason != c.want || asked != c.asked {
+				t.Errorf("%s %s, asked %v", got.Outcome, got.Reason, asked)
+			}
+			if d := h.dossier(); len(d.Live) != 0 || d.Reason != c.want {
+				t.Errorf("dossier: %d bytes of a live picture, %s", len(d.Live), d.Reason)
+			}
+			h.end()
+		})
+	}
+}
+
+// X-02, DP-05: nothing is done before Begin, and a dialogue out of order ends the inspection.
+func TestOutOfOrder(t *testing.T) {
+	for name, m := range map[string]protocol.ToInspector{
+		"capture first": {Capture: &protocol.Capture{}},
+		"answer first":  {Answer: &protocol.Answer{Sealed: []byte("x")}},
+	} {
+		h := newHouse(t, "astronaut", "astronaut", nil, time.Second)
+		h.until("ready", func(m protocol.FromInspector) bool { return m.Ready != nil })
+		h.say(m)
+		if err := <-h.ended; !errors.Is(err, inspect.ErrProtocol) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h := newHouse(t, "astronaut", "astronaut", nil, time.Second)
+	h.begin()
+	h.say(protocol.ToInspector{Capture: &protocol.Capture{}})
+	if err := <-h.ended; !errors.Is(err, inspect.ErrProtocol) {
+		t.Errorf("capture before the document: %v", err)
+	}
+}
