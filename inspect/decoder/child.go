@@ -23,7 +23,7 @@ func ChildMain() int {
 	if err := limitMemory(); err != nil {
 		return 3
 	}
-	if _, err := sandbox.Enter(sandbox.Needs{}); err != nil {
+	if _, err := sandbox.Enter(sandbox.Needs{Pipes: true}); err != nil {
 		return 3
 	}
 	if err := serve(os.Stdin, os.Stdout); err != nil {

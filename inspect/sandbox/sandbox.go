@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -22,6 +24,9 @@ type Needs struct {
 	// Devices are device files and unix sockets that will be opened. One that is absent now stays out
 	// of reach, but for pseudo-terminals, whose folder is granted.
 	Devices []string
+	// Pipes is for a child that has everything open that it needs: it opens no file and no socket,
+	// whether or not the kernel has Landlock.
+	Pipes bool
 }
 
 // maxFiles is how many descriptors an inspector needs: socket, devices, decoder pipes, runtime.
@@ -35,10 +40,22 @@ var denied = []string{
 	"bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key",
 	"init_module", "finit_module", "delete_module", "kexec_load", "reboot", "swapon", "swapoff",
 	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "capset",
-	"memfd_create", "memfd_secret", // a file in memory could be executed or handed on
+	"memfd_create", // a file in memory could be executed or handed on
 	"listen", "accept", "accept4", "bind",
 	"io_uring_setup", "io_uring_enter", "io_uring_register",
 	"personality", "quotactl", "acct", "syslog", "settimeofday", "clock_settime", "adjtimex",
+}
+
+// secret is what 32-bit Arm does not have; a name that a machine does not know voids the filter.
+var secret = map[string][]string{"amd64": {"memfd_secret"}, "arm64": {"memfd_secret"}}
+
+// opening are the further calls that a child on pipes has no use for.
+var opening = map[string][]string{
+	"": {"openat", "openat2", "socket", "socketpair", "connect", "sendto", "sendmsg", "recvmsg", "mkdirat", "mknodat", "unlinkat", "renameat2",
+		"linkat", "symlinkat", "fchmodat", "fchownat", "truncate", "fallocate", "ioctl", "kill", "getdents64"},
+	// Calls that only the older machines have.
+	"amd64": {"open", "creat", "mkdir", "unlink", "rename", "link", "symlink", "chmod", "chown", "fork", "vfork", "getdents"},
+	"arm":   {"open", "creat", "mkdir", "unlink", "rename", "link", "symlink", "chmod", "chown", "fork", "vfork", "getdents"},
 }
 
 // Enter confines the whole process, all threads, and returns what took hold, e.g. "no_dump limits
@@ -85,7 +102,7 @@ func Enter(n Needs) (level string, err error) {
 	if landlock.V4.RestrictNet() == nil {
 		got = append(got, "landlock_net")
 	}
-	if err := filter(); err == nil {
+	if err := filter(n.Pipes); err == nil {
 		got = append(got, "seccomp")
 	}
 	if on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil && on == 1 {
@@ -96,19 +113,26 @@ func Enter(n Needs) (level string, err error) {
 
 // filter denies the calls above and every socket that is not a unix one, on all threads; with it the
 // kernel sets no_new_privs on all of them.
-func filter() error {
+func filter(pipes bool) error {
+	denied := slices.Concat(denied, secret[runtime.GOARCH])
+	if pipes {
+		all := slices.Concat(denied, opening[""], opening[runtime.GOARCH])
+		return load(seccomp.SyscallGroup{Action: seccomp.ActionErrno, Names: all})
+	}
+	return load(seccomp.SyscallGroup{Action: seccomp.ActionErrno, Names: denied},
+		seccomp.SyscallGroup{Action: seccomp.ActionErrno, NamesWithCondtions: []seccomp.NameWithConditions{{
+			Name:       "socket",
+			Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_UNIX}},
+		}}})
+}
+
+func load(groups ...seccomp.SyscallGroup) error {
 	return seccomp.LoadFilter(seccomp.Filter{
 		NoNewPrivs: true,
 		Flag:       seccomp.FilterFlagTSync,
 		Policy: seccomp.Policy{
 			DefaultAction: seccomp.ActionAllow,
-			Syscalls: []seccomp.SyscallGroup{
-				{Action: seccomp.ActionErrno, Names: denied},
-				{Action: seccomp.ActionErrno, NamesWithCondtions: []seccomp.NameWithConditions{{
-					Name:       "socket",
-					Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_UNIX}},
-				}}},
-			},
+			Syscalls:      groups,
 		},
 	})
 }

@@ -6,9 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +24,11 @@ func TestMain(m *testing.M) {
 
 // try enters the sandbox and prints what still works.
 func try(dir string) {
-	level, err := Enter(Needs{Devices: []string{filepath.Join(dir, "camera.sock"), "/dev/null"}})
+	needs := Needs{Devices: []string{filepath.Join(dir, "camera.sock"), "/dev/null"}}
+	if os.Getenv("SANDBOX_PIPES") != "" {
+		needs = Needs{Pipes: true}
+	}
+	level, err := Enter(needs)
 	fmt.Println("level:", level, err)
 	report := func(what string, err error) {
 		if err == nil {
@@ -98,5 +104,48 @@ func TestX02Sandbox(t *testing.T) {
 	}
 	if !strings.Contains(got, "landlock_files") {
 		t.Log("SKIP: this kernel has no Landlock: reading of files is NOT proven closed")
+	}
+}
+
+// the decoder child has its pipes and nothing else.
+func TestX06Pipes(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "camera.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	self, _ := os.Executable()
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "SANDBOX_TRY="+dir, "SANDBOX_PIPES=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got := string(out)
+	if !strings.Contains(got, "seccomp") && !strings.Contains(got, "landlock_files") {
+		t.Skip("SKIP: this kernel has neither seccomp filters nor Landlock: the child's confinement is NOT proven")
+	}
+	if strings.Contains(got, "allowed:") && strings.Contains(got, "seccomp") {
+		t.Errorf("a child on pipes reached something:\n%s", got)
+	}
+}
+
+// a name that a board's kernel does not know would take the whole filter away.
+func TestX06NamesOfEveryBoard(t *testing.T) {
+	for _, board := range []string{"amd64", "arm64", "arm"} {
+		info, err := arch.GetInfo(map[string]string{"amd64": "x86_64", "arm64": "aarch64", "arm": "arm"}[board])
+		if err != nil {
+			t.Fatalf("%s: %v", board, err)
+		}
+		known := map[string]bool{}
+		for name := range info.SyscallNames {
+			known[name] = true
+		}
+		for _, n := range slices.Concat(denied, secret[board], opening[""], opening[board], []string{"socket"}) {
+			if !known[n] {
+				t.Errorf("%s does not know %q", board, n)
+			}
+		}
 	}
 }
