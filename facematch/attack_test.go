@@ -201,3 +201,28 @@ func TestX08RepeatedPictures(t *testing.T) {
 		t.Errorf("a loop: %s %s", c.Result, c.Reason)
 	}
 }
+
+// F-14: a frozen camera is told within a second or so, with or without a face.
+func TestF14FrozenCamera(t *testing.T) {
+	e := engine(t)
+	sc := camera.New(44)
+	var f hal.Frame
+	s := facematch.NewSession(e, nil, facematch.DefaultParams(verdict.DefaultMatch))
+	defer s.Close()
+	frozen := time.Duration(-1)
+	for at := time.Duration(0); at <= 4*time.Second && frozen < 0; at += 125 * time.Millisecond {
+		if at <= 2*time.Second {
+			sc.Render(at, &f)
+		}
+		o, err := s.Frame(view(&f), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Frozen {
+			frozen = at - 2*time.Second
+		}
+	}
+	if frozen < time.Second || frozen > 1200*time.Millisecond {
+		t.Errorf("told %s after the picture stopped", frozen)
+	}
+}

@@ -75,7 +75,8 @@ const (
 	recheckEvery  = 1200 * time.Millisecond // while watching
 	recheckNose   = 12.0                    // degrees; a face turned further away is not compared
 	rememberPics  = 64                      // fingerprints of pictures: a loop up to so long is seen
-	repeatsAreBad = 2                       // pictures that came twice, bit for bit: a sensor has noise
+	frozenAfter   = time.Second
+	repeatsAreBad = 2 // pictures that came twice, bit for bit: a sensor has noise
 )
 
 type phase uint8
@@ -94,6 +95,7 @@ type Observation struct {
 	DotX       float64 // of FollowDot, -1 … 1
 	TrackLost  bool    // once, when the one tracked face is gone or another took its place
 	Done       bool    // Decide may be called
+	Frozen     bool    // the camera has delivered the very same picture for a second (F-14)
 }
 
 // Result is what a session found. Scores are for the policy and the sealed dossier.
@@ -151,6 +153,7 @@ type Session struct {
 	prints  [rememberPics]uint64
 	pics    int
 	repeats int
+	fresh   time.Duration // of the last picture that differed from the one before
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
@@ -203,7 +206,7 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if err := img.load(v); err != nil {
 		return Observation{}, err
 	}
-	s.fingerprint(img)
+	s.fingerprint(img, at)
 	if !s.started {
 		s.started, s.since = true, at
 	}
@@ -211,7 +214,7 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if err != nil {
 		return Observation{}, err
 	}
-	var o Observation
+	o := Observation{Frozen: at-s.fresh >= frozenAfter}
 	if len(found) == 0 {
 		s.two = 0
 		return s.gone(at, o), nil
@@ -261,14 +264,15 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	return o, err
 }
 
-// fingerprint notes pictures that came before, bit for bit: a frozen or looped camera.
-func (s *Session) fingerprint(img *Image) {
-	if s.phase == phaseWatch {
-		return
-	}
+// fingerprint notes pictures that came before, bit for bit: a looped camera; and since when the very
+// same picture comes: a frozen one. A sensor has noise.
+func (s *Session) fingerprint(img *Image, at time.Duration) {
 	h := maphash.Bytes(s.seed, img.Pix[:img.Stride*img.H])
+	if s.pics == 0 || h != s.prints[(s.pics-1)%rememberPics] {
+		s.fresh = at
+	}
 	for _, p := range s.prints[:min(s.pics, rememberPics)] {
-		if p == h {
+		if p == h && s.phase != phaseWatch {
 			s.repeats++
 			break
 		}

@@ -88,7 +88,7 @@ func (i *Inspector) watch(ctx context.Context) {
 		now := i.clock()
 		obs, err := session.Frame(facematch.View{Format: pixelFormat(frame.Format), W: frame.Width, H: frame.Height,
 			Stride: frame.Stride, Pix: frame.Pix}, now)
-		if err != nil {
+		if err != nil || obs.Frozen {
 			i.post(ctx, func() { i.fault("camera_frozen", protocol.Camera) })
 			return
 		}
