@@ -32,6 +32,8 @@ const (
 	keepAlive     = 5 * time.Second
 	dialLimit     = 5 * time.Second
 	publishLimit  = 10 * time.Second // until the broker has acknowledged a publish
+	farewell      = time.Second      // for the last status
+	quiesce       = 100 * time.Millisecond
 	minBackoff    = 300 * time.Millisecond
 	maxBackoff    = 10 * time.Second
 	ackLimit      = 20 * time.Second // events unacknowledged for so long are sent again
@@ -83,9 +85,10 @@ type Item struct {
 
 // Link is the gate's end. Its methods may be called from any goroutine and do not block.
 type Link struct {
-	cfg Config
-	log *slog.Logger
-	in  chan Item
+	cfg    Config
+	log    *slog.Logger
+	in     chan Item
+	limits limits
 
 	mu       sync.Mutex
 	latest   map[string][]byte // retained documents by topic, newest
@@ -112,6 +115,9 @@ func (p position) before(q position) bool {
 	return p.epoch < q.epoch || p.epoch == q.epoch && p.seq < q.seq
 }
 
+// limits are those that tests shorten.
+type limits struct{ publish, ack, minBackoff, maxBackoff time.Duration }
+
 type outbound struct {
 	topic    string
 	qos      byte
@@ -127,7 +133,8 @@ func New(cfg Config) (*Link, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue), latest: map[string][]byte{}, wake: make(chan struct{}, 1),
+	return &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue),
+		limits: limits{publishLimit, ackLimit, minBackoff, maxBackoff}, latest: map[string][]byte{}, wake: make(chan struct{}, 1),
 		status: "starting", ids: map[string]bool{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}, nil
 }
 
@@ -238,7 +245,7 @@ func (l *Link) kick() {
 
 // Run connects, and connects again, until ctx ends.
 func (l *Link) Run(ctx context.Context) error {
-	backoff := minBackoff
+	backoff := l.limits.minBackoff
 	for {
 		began := time.Now()
 		err := l.connection(ctx)
@@ -246,8 +253,8 @@ func (l *Link) Run(ctx context.Context) error {
 			return nil
 		}
 		l.log.Info("link: connection ended", "err", err)
-		if time.Since(began) > maxBackoff {
-			backoff = minBackoff
+		if time.Since(began) > l.limits.maxBackoff {
+			backoff = l.limits.minBackoff
 		}
 		jitter := time.Duration(0)
 		if n, err := rand.Int(rand.Reader, big.NewInt(int64(backoff))); err == nil {
@@ -258,7 +265,7 @@ func (l *Link) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		backoff = min(2*backoff, maxBackoff)
+		backoff = min(2*backoff, l.limits.maxBackoff)
 	}
 }
 
@@ -281,7 +288,7 @@ func (l *Link) connection(ctx context.Context) error {
 	// gate that is not.
 	opt := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID("gate-"+l.cfg.Gate).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
-		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4).
+		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(l.limits.publish).SetProtocolVersion(4).
 		SetBinaryWill(l.topic(api.TopicStatus), l.statusDoc("offline", session), 1, true).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(fmt.Errorf("link: lost: %w", err)) })
 	if l.cfg.TLS != nil {
@@ -294,7 +301,7 @@ func (l *Link) connection(ctx context.Context) error {
 	if err := wait(ctx, c.Connect(), dialLimit); err != nil {
 		return fmt.Errorf("link: connect: %w", err)
 	}
-	defer c.Disconnect(100)
+	defer l.leave(c, session)
 	l.mu.Lock()
 	l.session, l.sent, l.out, l.told = session, map[string]bool{}, nil, false
 	l.mu.Unlock()
@@ -342,11 +349,26 @@ func (l *Link) connection(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	if err == nil {
-		// An orderly end says so itself: the will is for what cannot.
-		_ = c.Publish(l.topic(api.TopicStatus), 1, true, l.statusDoc("offline", session)).WaitTimeout(time.Second)
-	}
 	return err
+}
+
+// leave says offline and then goodbye, in this order on one stream: a goodbye that the broker gets
+// withholds the will.
+func (l *Link) leave(c mqtt.Client, session string) {
+	said := make(chan struct{})
+	go func() { // a stuck connection holds it for the write time limit
+		defer close(said)
+		if c.IsConnectionOpen() {
+			c.Publish(l.topic(api.TopicStatus), 1, true, l.statusDoc("offline", session)).WaitTimeout(farewell)
+		}
+	}()
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	select {
+	case <-said:
+	case <-timer.C:
+	}
+	c.Disconnect(uint(quiesce.Milliseconds()))
 }
 
 // saying is what the status document depends on.
@@ -405,13 +427,13 @@ func (l *Link) events(ctx context.Context, c mqtt.Client) error {
 		if done := l.landed(flight); done > 0 {
 			flight, progress = flight[done:], time.Now()
 		}
-		if len(flight) > 0 && time.Since(progress) >= ackLimit {
+		if len(flight) > 0 && time.Since(progress) >= l.limits.ack {
 			l.cfg.Outbox.Rewind()
 			flight = nil
 		}
 		wait, stop := ctx, context.CancelFunc(func() {})
 		if len(flight) > 0 {
-			wait, stop = context.WithDeadline(ctx, progress.Add(ackLimit))
+			wait, stop = context.WithDeadline(ctx, progress.Add(l.limits.ack))
 		}
 		if len(flight) >= window {
 			select {
@@ -468,7 +490,7 @@ func (l *Link) event(ctx context.Context, c mqtt.Client, e journal.Event) error 
 }
 
 func (l *Link) publish(ctx context.Context, c mqtt.Client, rest string, qos byte, retained bool, payload []byte) error {
-	if err := wait(ctx, c.Publish(l.topic(rest), qos, retained, payload), publishLimit); err != nil {
+	if err := wait(ctx, c.Publish(l.topic(rest), qos, retained, payload), l.limits.publish); err != nil {
 		return fmt.Errorf("link: publish %s: %w", rest, err)
 	}
 	return nil

@@ -3,7 +3,6 @@ package brokers
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -128,7 +127,7 @@ func (b *Broker) Log() string {
 }
 
 // URL is the broker without TLS.
-func (b *Broker) URL() string { return fmt.Sprintf("tcp://%s", b.Addr) }
+func (b *Broker) URL() string { return "tcp://" + b.Addr }
 
 type lockedWriter struct{ b *Broker }
 

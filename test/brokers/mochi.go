@@ -1,0 +1,70 @@
+package brokers
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+)
+
+// Embedded is the broker that egate-console embeds.
+type Embedded struct {
+	Addr string
+
+	t  testing.TB
+	mu sync.Mutex
+	s  *mochi.Server
+}
+
+// Mochi starts an embedded broker without access control, until the test ends.
+func Mochi(t testing.TB) *Embedded {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Embedded{Addr: l.Addr().String(), t: t}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.Start()
+	t.Cleanup(b.Kill)
+	return b
+}
+
+// Start starts it again after Kill, on the same port and with nothing in its memory.
+func (b *Embedded) Start() {
+	b.t.Helper()
+	s := mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err := s.AddHook(new(auth.AllowHook), nil); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := s.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: b.Addr})); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := s.Serve(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.mu.Lock()
+	b.s = s
+	b.mu.Unlock()
+}
+
+// Kill ends the broker.
+func (b *Embedded) Kill() {
+	b.mu.Lock()
+	s := b.s
+	b.s = nil
+	b.mu.Unlock()
+	if s != nil {
+		_ = s.Close()
+	}
+}
+
+// URL is the broker's address.
+func (b *Embedded) URL() string { return "tcp://" + b.Addr }
