@@ -19,6 +19,9 @@ import (
 // engine opens the demonstration pack, or skips loudly.
 func engine(t testing.TB) *facematch.Engine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("draws hundreds of pictures: left out of the short run")
+	}
 	dir := os.Getenv("EGATE_MODELS")
 	if dir == "" {
 		dir = filepath.Join("..", ".cache", "models")

@@ -350,6 +350,9 @@ func (h *house) verdict() *protocol.Verdict {
 // C-01, C-02, P-11, P-13, F-04, DP-06: the whole dialogue of a genuine traveller; no frame before Capture,
 // devices come back, the process's last word comes after everything was given up.
 func TestGenuineTraveller(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws some hundred pictures: left out of the short run")
+	}
 	h := newHouse(t, "astronaut", "astronaut", nil, 5*time.Second)
 	h.begin()
 	h.scan(hal.ScanUpsideDown)
@@ -384,6 +387,9 @@ func TestGenuineTraveller(t *testing.T) {
 
 // F-05, O-06, O-07: another face is referred, and the officer's dossier has both pictures and the facts.
 func TestAnotherFaceAndDossier(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws some hundred pictures: left out of the short run")
+	}
 	h := newHouse(t, "astronaut", "admiral", nil, 5*time.Second)
 	h.begin()
 	h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])

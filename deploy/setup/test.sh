@@ -29,12 +29,13 @@ step() {
 
 make --no-print-directory check || exit 1
 
-# Packages whose tests start real programs and measure what people and devices do in real time run
-# alone and without the race detector: it slows them by ten.
+# The race detector slows drawing and matching of pictures by twenty: it runs the short form of every test,
+# and everything runs again in full without it. Packages whose tests start real programs and measure what
+# people and devices do in real time run alone.
 real='egate/test/(browser|brokers|e2e)'
 unit=$(go list ./... | grep -vE "^$real\$")
-step race '^(FAIL)' go test -race -timeout 18m -p 2 $unit
-step explorer 'states|times:|whole' go test -count=1 -timeout 10m -run 'Explorer|EveryPair|Liveness' -v ./gate
+step race '^(FAIL)' go test -race -short -timeout 12m -p 2 $unit
+step full 'states|times:|whole' sh -c "go test -timeout 12m -p 2 $(echo $unit) && go test -count=1 -timeout 10m -run 'Explorer|EveryPair|Liveness' -v ./gate"
 step real '^(---|    ---)' go test -count=1 -timeout 12m -p 1 -v $(go list ./... | grep -E "^$real\$")
 step scenarios '^(PASS|FAIL|ok |[0-9]+ passed)' timeout 1200 bin/egate-sim run --once
 
