@@ -14,12 +14,14 @@ type node struct {
 	Armed uint16
 }
 
-// canonical forgets what the machine's behaviour does not depend on, so that two states that can never
+// normal forgets what the machine's behaviour does not depend on, so that two states that can never
 // be told apart are one: the number of a grant (nobody waits for it, or the one that does), reasons that
-// are only told, an unknown beam and a broken one, a door that is between and one whose place nobody
+// are only told, how often a thing was tried where that only decides when the officer is told (the world
+// "tries" keeps it), an unknown beam and a broken one, a door that is between and one whose place nobody
 // knows, an unhealthy and an unknown fire input once it has been read.
-func canonical(n node) node {
+func normal(n node, tries bool) node {
 	m := &n.M
+	kept := n.M
 	if m.Grant == GrantNone {
 		m.GrantID = 0
 	} else {
@@ -33,8 +35,11 @@ func canonical(n node) node {
 	if m.RReason != verdict.ReasonNone {
 		m.RReason = verdict.StageTimeout
 	}
-	if m.POutcome == verdict.RefuseAndHold {
+	if m.POutcome = verdict.OutcomeNone; m.PReason != verdict.ReasonNone {
 		m.POutcome = verdict.Refer
+	}
+	if m.Tries = [2]uint8{}; m.Passage != PasAdmit {
+		m.PTries = 0
 	}
 	for d := range m.Beam {
 		if m.Beam[d] == Unknown {
@@ -47,8 +52,53 @@ func canonical(n node) node {
 	if m.Mode != ModeRecovering && m.Fire == Unknown {
 		m.Fire = Low
 	}
+	if tries {
+		m.Tries, m.PTries = kept.Tries, kept.PTries
+	}
 	return n
 }
+
+// canonical is normal, and one of two for nodes that differ in nothing but which place an inspector has.
+func canonical(n node, tries bool) node {
+	n = normal(n, tries)
+	if o := swapped(n); less(pack(o), pack(n)) {
+		return o
+	}
+	return n
+}
+
+// swapped is a node with the places of the two inspectors exchanged.
+func swapped(n node) node {
+	m := &n.M
+	m.Slots[0], m.Slots[1] = m.Slots[1], m.Slots[0]
+	for _, s := range []*Slot{&m.Reader, &m.Camera, &m.RSlot, &m.PSlot} {
+		*s = s.other()
+	}
+	a := n.Armed
+	n.Armed = a&^(1<<TimerSlot1|1<<TimerSlot2) | a>>TimerSlot1&1<<TimerSlot2 | a>>TimerSlot2&1<<TimerSlot1
+	return n
+}
+
+func (s Slot) other() Slot {
+	if s == NoSlot {
+		return NoSlot
+	}
+	return Slot1 + Slot2 - s
+}
+
+// swapped is the event of the other inspector.
+func (e Event) swapped() Event {
+	e.Slot = e.Slot.other()
+	switch e.Timer {
+	case TimerSlot1:
+		e.Timer = TimerSlot2
+	case TimerSlot2:
+		e.Timer = TimerSlot1
+	}
+	return e
+}
+
+func less(a, b key) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
 
 // key is a canonical node in few bits.
 type key [2]uint64
@@ -286,7 +336,8 @@ type world struct {
 	name  string
 	more  []move // besides the alphabet
 	keep  func(n node, e Event) bool
-	start []node // besides New
+	shut  bool // begin with a gate that is to be closed, too
+	tries bool // keep how often things were tried
 }
 
 // walk is what the exploration of one world found.
@@ -318,12 +369,15 @@ func (w world) explore(bound int) *walk {
 		prev int32
 		mv   int16
 	}
-	starts := append([]node{{M: New(true)}, {M: New(false)}}, w.start...)
+	starts := []node{{M: New(true)}}
+	if w.shut {
+		starts = append(starts, node{M: New(false)})
+	}
 	index := map[key]int32{}
 	var states []key
 	var came []from
 	for _, n := range starts {
-		k := pack(canonical(n))
+		k := pack(canonical(n, w.tries))
 		if _, seen := index[k]; !seen {
 			index[k] = int32(len(states))
 			states, came = append(states, k), append(came, from{-1, 0})
@@ -331,6 +385,38 @@ func (w world) explore(bound int) *walk {
 	}
 	var good []int32 // targets of fair moves
 	var firstGood []int32
+	// trace is the way to a state with its real names: a state stands for its mirror image, too.
+	trace := func(at int32, last *move) string {
+		var way []int32
+		end := at
+		for ; came[at].prev >= 0; at = came[at].prev {
+			way = append([]int32{at}, way...)
+		}
+		n, out := unpack(states[at]), []string(nil)
+		tell := func(mv *move, want *key) {
+			for _, mirror := range []bool{false, true} {
+				x, lines := n, []string(nil)
+				for _, e := range mv.events {
+					if mirror {
+						e = e.swapped()
+					}
+					lines = append(lines, e.text())
+					x, _ = apply(x, e, nil)
+				}
+				if want == nil && mirror == (normal(n, w.tries) != unpack(states[end])) || want != nil && pack(canonical(x, w.tries)) == *want {
+					n, out = x, append(out, lines...)
+					return
+				}
+			}
+		}
+		for _, at := range way {
+			tell(&moves[came[at].mv], &states[at])
+		}
+		if last != nil {
+			tell(last, nil)
+		}
+		return strings.Join(out, "\n")
+	}
 	buf := make([]Action, 0, 64)
 	for i := 0; i < len(states); i++ {
 		firstGood = append(firstGood, int32(len(good)))
@@ -348,7 +434,7 @@ func (w world) explore(bound int) *walk {
 				after, acts := apply(n, e, buf[:0])
 				out.transitions++
 				isFair = isFair && fair(n, e)
-				c := canonical(after)
+				c := canonical(after, w.tries)
 				packed = pack(c)
 				at, seen = index[packed]
 				for j := range invariants {
@@ -360,12 +446,8 @@ func (w world) explore(bound int) *walk {
 						out.said[j]++
 					}
 					if wrong != "" {
-						var trace []string
-						for at := int32(i); came[at].prev >= 0; at = came[at].prev {
-							trace = append([]string{moves[came[at].mv].text()}, trace...)
-						}
 						out.wrong = fmt.Sprintf("%s: %s\nmodel before %+v armed %b\nmodel after %+v", invariants[j].name, wrong, n.M, n.Armed, after.M)
-						out.trace = strings.Join(append(trace, mv.text()), "\n")
+						out.trace = trace(int32(i), mv)
 						out.states = len(states)
 						return out
 					}
@@ -378,7 +460,7 @@ func (w world) explore(bound int) *walk {
 					out.whole = false
 					continue
 				}
-				if unpack(packed) != canonical(n) {
+				if unpack(packed) != canonical(n, w.tries) {
 					panic("the explorer does not pack all of Model")
 				}
 				at = int32(len(states))
@@ -421,12 +503,8 @@ func (w world) explore(bound int) *walk {
 		}
 		if out.traps == 0 {
 			n := unpack(states[i])
-			var trace []string
-			for at := int32(i); came[at].prev >= 0; at = came[at].prev {
-				trace = append([]string{moves[came[at].mv].text()}, trace...)
-			}
 			out.wrong = fmt.Sprintf("no way back to rest\nmodel %+v armed %b", n.M, n.Armed)
-			out.trace = strings.Join(trace, "\n")
+			out.trace = trace(int32(i), nil)
 		}
 		out.traps++
 	}
@@ -450,7 +528,7 @@ func (w *walk) note(b Model, e Event, a Model) {
 // from every state a fair world leads back to rest: P-01, P-03 to P-06, P-08, P-09, P-11, P-13, P-15,
 // D-02, D-05, D-08, D-11, S-01, S-02, S-09, O-01, O-03, DP-05, DP-06.
 func TestExplorer(t *testing.T) {
-	bound := 1_000_000
+	bound := 6_000_000
 	if raceEnabled || testing.Short() {
 		bound = 20_000 // breadth first: the shortest traces
 	}

@@ -257,7 +257,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b node, e Event, a node, _ []Action) (bool, string) {
+	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b node, e Event, a node, acts []Action) (bool, string) {
 		if b.M.Passage != PasCapture && (b.M.Passage != PasRelease || b.M.exitOpened()) || b.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -266,6 +266,9 @@ var invariants = []invariant{
 			(e.Kind == EvExited || e.Kind == EvSilent) && e.Slot == b.M.PSlot
 		if !breaks {
 			return false, ""
+		}
+		if has(acts, ActAdmit) {
+			return true, "" // it ended, and the next traveller is admitted
 		}
 		if a.M.Allowed || a.M.Grant != GrantNone || a.M.Passage == PasCapture || a.M.Passage == PasRelease {
 			return true, "the verdict outlived " + e.Kind.String()
@@ -371,8 +374,9 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-05 the camera has one holder, the one inside", func(b node, _ Event, n node, acts []Action) (bool, string) {
-		if has(acts, ActCapture) && b.M.Camera != NoSlot {
+	{"P-05 the camera has one holder, the one inside", func(b node, e Event, n node, acts []Action) (bool, string) {
+		gone := (e.Kind == EvExited || e.Kind == EvCameraFree) && e.Slot == b.M.Camera
+		if has(acts, ActCapture) && b.M.Camera != NoSlot && !gone {
 			return true, "leased twice"
 		}
 		return n.M.Camera != NoSlot, ""

@@ -118,6 +118,17 @@ func (s *step) settlePassage() {
 			m.POutcome = verdict.Refer
 			s.alarm(verdict.WrongDirection, true, LanePassage)
 			s.leave()
+			return
+		}
+		if m.Mode == ModeRecovering {
+			return
+		}
+		// A door that was forced closes again (D-11).
+		if !m.secured(Exit) {
+			s.secure(Exit)
+		}
+		if !m.secured(Entry) {
+			s.secure(Entry)
 		}
 	case PasAdmit:
 		if m.Cmd[Entry] != CmdOpen {

@@ -5,12 +5,18 @@ import "egate/verdict"
 // The product of everything is too large to walk. Each world leaves something out, says what, and is
 // walked whole; the random walks of TestRandomWalks leave nothing out.
 var worlds = []world{
-	{name: "entry door", more: documents(), keep: all(firstInspector, noFire, noObject, obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack)))},
-	{name: "exit door", more: documents(), keep: all(firstInspector, noFire, noObject, obeys(Entry), only(EvOrder, orders(OrderTake, OrderAccept)))},
-	{name: "both doors", more: documents(), keep: all(firstInspector, noFire, noObject, oneTry, only(EvOrder, orders(OrderTake, OrderAccept, OrderReset)))},
-	{name: "people", more: documents(), keep: all(firstInspector, noFire, obeysOrForced(Entry), obeysOrForced(Exit))},
-	{name: "emergency", more: documents(), keep: all(firstInspector, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency, OrderTake, OrderAccept)))},
-	{name: "documents", keep: all(obeys(Entry), obeys(Exit), noFire, noObject, only(EvOrder, orders(OrderTake, OrderSendBack)))},
+	{name: "entry door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack)))},
+	{name: "exit door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Entry), only(EvOrder, orders(OrderTake, OrderAccept)))},
+	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, only(EvOrder, orders(OrderTake, OrderAccept, OrderReset)))},
+	{name: "tries", tries: true, more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), without(EvOrder))},
+	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, obeysOrForced(Entry), obeysOrForced(Exit))},
+	{name: "emergency", more: documents(), keep: all(orderly, staffed, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency, OrderTake, OrderAccept)))},
+	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
+}
+
+// staffed leaves lease, faults and closing to the world of documents.
+func staffed(_ node, e Event) bool {
+	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate))
 }
 
 type filter = func(n node, e Event) bool
@@ -56,9 +62,16 @@ func orders(os ...Order) filter {
 func noFire(_ node, e Event) bool   { return e.Kind != EvFire || e.Tri == High }
 func noObject(_ node, e Event) bool { return e.Kind != EvObject }
 
-// firstInspector leaves the document to the moves of documents, and the second inspector aside.
-func firstInspector(_ node, e Event) bool {
-	return !onlyDocument(e) && e.Slot != Slot2 && !(e.Kind == EvTimer && e.Timer == TimerSlot2)
+// orderly leaves the document to the moves of documents, and inspectors that do not come up to the world
+// of documents.
+func orderly(n node, e Event) bool {
+	if e.Kind == EvTimer && (e.Timer == TimerSlot1 || e.Timer == TimerSlot2) {
+		return n.M.Slots[e.Timer-TimerSlot1] == SlotEnding
+	}
+	if (e.Kind == EvExited || e.Kind == EvSilent) && e.Slot != NoSlot && n.M.Slots[e.Slot.Index()] < SlotBegun {
+		return false
+	}
+	return !onlyDocument(e) && e.Kind != EvMore
 }
 
 // obeys is a door that does what it is told and whose beam nobody breaks.

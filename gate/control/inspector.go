@@ -3,6 +3,7 @@ package control
 import (
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -129,6 +130,11 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 	switch {
 	case m.Ready != nil:
 		s.ready, s.crashes = *m.Ready, 0
+		for _, x := range []*string{&s.ready.ModelPack, &s.ready.Policy, &s.ready.Trust, &s.ready.Sandbox} {
+			if !versionText.MatchString(*x) {
+				*x = ""
+			}
+		}
 		l.fault(health.InspectorStart, health.PartInspector, false)
 		l.fault(health.DemoModels, health.PartInspector, m.Ready.DemoModel)
 		l.handle(gate.Event{Kind: gate.EvReady, Slot: slot})
@@ -157,7 +163,7 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 			l.misbehaved(i, "checks")
 			return
 		}
-		t.checks = m.Checked.Checks
+		t.checks = plain(m.Checked.Checks)
 		l.log.Info("control: document part", "outcome", m.Checked.Outcome.String(), "reason", m.Checked.Reason.String(), "stages_ms", stageText(m.Checked.Stages))
 		l.handle(gate.Event{Kind: gate.EvChecked, Slot: slot, Outcome: m.Checked.Outcome, Reason: m.Checked.Reason})
 	case m.Guidance != nil:
@@ -180,7 +186,7 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 			return
 		}
 		l.log.Info("control: face part", "outcome", m.Verdict.Outcome.String(), "reason", m.Verdict.Reason.String(), "stages_ms", stageText(m.Verdict.Stages))
-		t.checks, t.match, t.pad = m.Verdict.Checks, m.Verdict.MatchBand, m.Verdict.PADBand
+		t.checks, t.match, t.pad = plain(m.Verdict.Checks), band(m.Verdict.MatchBand), band(m.Verdict.PADBand)
 		l.handle(gate.Event{Kind: gate.EvVerdict, Slot: slot, Outcome: m.Verdict.Outcome, Reason: m.Verdict.Reason})
 	case m.Dossier != nil:
 		t.dossier = m.Dossier.Hash
@@ -215,11 +221,15 @@ func (l *Loop) deviceFault(i int, f protocol.Fault) {
 	if !ok {
 		p = health.PartInspector
 	}
-	l.log.Warn("control: device", "code", f.Code, "part", p, "func", f.Func)
-	l.fault(health.Code(f.Code), p, true)
+	code := health.Code(f.Code)
+	if health.Lookup(code).Code != code {
+		code = health.Unlisted
+	}
+	l.log.Warn("control: device", "code", code, "part", p)
+	l.fault(code, p, true)
 	l.handle(gate.Event{Kind: gate.EvBroken, Slot: slotOf(i)})
 	// The next inspector opens the device afresh: the fault shows again if it is still there.
-	l.fault(health.Code(f.Code), p, false)
+	l.fault(code, p, false)
 }
 
 // requestLife is how long a sealed request is worth answering.
@@ -257,4 +267,29 @@ func stageText(s []protocol.StageTime) string {
 		fmt.Fprintf(&b, "%s %d ", x.Stage, x.MS)
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// What an inspector says goes into events unsealed: only words of our own vocabulary pass (DP-04).
+var (
+	deviationText = regexp.MustCompile(`^[a-z0-9_.:/-]{1,64}$`)
+	versionText   = regexp.MustCompile(`^[A-Za-z0-9_.@= -]{0,200}$`)
+)
+
+// plain keeps the deviations that are ids.
+func plain(checks []verdict.Check) []verdict.Check {
+	out := slices.Clone(checks)
+	for i := range out {
+		out[i].Score, out[i].Threshold = 0, 0
+		out[i].Deviations = slices.DeleteFunc(slices.Clone(out[i].Deviations), func(d string) bool { return !deviationText.MatchString(d) })
+	}
+	return out
+}
+
+// band keeps a band that there is.
+func band(s string) string {
+	switch s {
+	case verdict.BandBelow, verdict.BandMarginal, verdict.BandAbove, verdict.BandClear:
+		return s
+	}
+	return ""
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"egate/verdict"
 )
 
 // E-05: the stages of a passage add up to its total, whatever their lengths.
@@ -58,5 +60,19 @@ func TestE08Ids(t *testing.T) {
 		if k < n/2-250 || k > n/2+250 { // eleven standard deviations
 			t.Errorf("bit %d is set %d times of %d", i, k, n)
 		}
+	}
+}
+
+// DP-04: what an inspector says reaches an event only as words of our own vocabulary.
+func TestDP04WordsOfAnInspector(t *testing.T) {
+	got := plain([]verdict.Check{{ID: verdict.CheckMatch, Score: 0.7, Threshold: 0.48, Deviations: []string{"mrz.repaired.name", "QVTRAVELLER ANNA", "SECRET"}}})
+	if len(got[0].Deviations) != 1 || got[0].Deviations[0] != "mrz.repaired.name" || got[0].Score != 0 {
+		t.Errorf("%+v", got)
+	}
+	if band("0.731") != "" || band("above") != "above" {
+		t.Error("a score passed as a band")
+	}
+	if versionText.MatchString("traveller <name>") || !versionText.MatchString("egate-demonstration.v1@dbd4b1ed8ec5682b") {
+		t.Error("version text")
 	}
 }
