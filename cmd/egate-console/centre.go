@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -49,6 +50,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}
 		}
 		sdnotify.Ready()
+		<-ctx.Done()
+		sdnotify.Stopping()
 		return nil
 	})
 	return g.Wait()
@@ -87,30 +90,44 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 	if err != nil {
 		return nil, fmt.Errorf("egate-console: own path: %w", err)
 	}
-	broker := centre.Broker{URL: cfg.Broker.URL}
-	if broker.TLS, err = tlsConfig(cfg.Broker); err != nil {
+	conf := centre.Config{
+		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: centre.Broker{URL: cfg.Broker.URL}, Signer: signer, SealKey: sealKey,
+		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg},
+		SessionLife: cfg.IdleOut + sessionGrace, GatesPerOfficer: cfg.GatesPerOfficer, Keep: cfg.HistoryKeep, Log: log,
+	}
+	tlsConf, err := tlsConfig(cfg.Broker)
+	if err != nil {
 		return nil, fmt.Errorf("egate-console: broker: %w", err)
 	}
-	return centre.New(centre.Config{
-		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: broker, Signer: signer, SealKey: sealKey,
-		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg}, Log: log,
-	})
+	if cfg.Broker.Listen != "" {
+		conf.ListenTLS = tlsConf
+	} else {
+		conf.Broker.TLS = tlsConf
+	}
+	return centre.New(conf)
 }
 
-// tlsConfig is TLS 1.3 with the broker's authority and, where there is one, the console's certificate.
+// sessionGrace is how much longer than the desk the centre waits before it ends an idle session.
+const sessionGrace = time.Minute
+
+// tlsConfig is TLS 1.3 with the authority of the other side and, where there is one, the console's
+// certificate. Without any file it is none.
 func tlsConfig(b BrokerConfig) (*tls.Config, error) {
-	if b.CAFile == "" {
+	if !b.TLS() {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(b.CAFile)
-	if err != nil {
-		return nil, err
+	c := &tls.Config{MinVersion: tls.VersionTLS13}
+	if b.CAFile != "" {
+		pem, err := os.ReadFile(b.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate", b.CAFile)
+		}
+		c.RootCAs, c.ClientCAs = pool, pool
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", b.CAFile)
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
 	if b.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(b.CertFile, b.CertKey)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"egate/configs"
+	"egate/console/centre"
 )
 
 // Config is the console's configuration file. Relative paths are taken from the folder of the file.
@@ -32,16 +33,22 @@ type Config struct {
 	OfficersFile string       `yaml:"officers_file"` // who may sign in
 	Demo         *DemoConfig  `yaml:"demo_officer"`  // named on the sign-in page; simulation only
 	WatchList    string       `yaml:"watch_list"`    // YAML: documents, names; read again when it changes
+
+	GatesPerOfficer int           `yaml:"gates_per_officer"` // gates that one officer holds open (O-01)
+	HistoryKeep     time.Duration `yaml:"history_keep"`      // events older than this are deleted (DP-08)
 }
 
 // BrokerConfig says which broker carries the link: exactly one of Listen and URL is set.
 type BrokerConfig struct {
-	Listen   string `yaml:"listen,omitempty"`  // the embedded broker listens here, host:port
-	URL      string `yaml:"url,omitempty"`     // an external broker, e.g. tls://broker.example:8883
-	CAFile   string `yaml:"ca_file,omitempty"` // of an external broker
-	CertFile string `yaml:"cert_file,omitempty"`
-	CertKey  string `yaml:"cert_key_file,omitempty"`
+	Listen   string `yaml:"listen,omitempty"`        // the embedded broker listens here, host:port
+	URL      string `yaml:"url,omitempty"`           // an external broker, e.g. tls://broker.example:8883
+	CAFile   string `yaml:"ca_file,omitempty"`       // of the external broker; of the clients of the embedded one
+	CertFile string `yaml:"cert_file,omitempty"`     // shown to the external broker; to the clients of the embedded one
+	CertKey  string `yaml:"cert_key_file,omitempty"` // to cert_file
 }
+
+// TLS tells whether certificates are named.
+func (b BrokerConfig) TLS() bool { return b.CAFile != "" || b.CertFile != "" || b.CertKey != "" }
 
 // DemoConfig is the demo officer of a simulation. Outside of one it is refused: a page that names a
 // secret has no place in service.
@@ -62,7 +69,14 @@ const (
 	maxIdleOpen    = 60 * time.Second
 	minIdleOpen    = 5 * time.Second
 	defaultIdleOut = 15 * time.Minute
+	minKeep        = 24 * time.Hour
+	maxKeep        = 5 * 366 * 24 * time.Hour
 )
+
+// defaults of the configuration.
+func defaults() Config {
+	return Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut, GatesPerOfficer: centre.DefaultGatesPerOfficer, HistoryKeep: centre.DefaultKeep}
+}
 
 // exampleConfig is what errors point to.
 const exampleConfig = "configs/console.example.yaml"
@@ -71,7 +85,7 @@ var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // LoadConfig reads and checks a configuration. Every error names file, line and cure.
 func LoadConfig(path string) (Config, error) {
-	c := Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut}
+	c := defaults()
 	f, err := configs.Decode(path, &c, exampleConfig)
 	if err != nil {
 		return Config{}, fmt.Errorf("egate-console: %w", err)
@@ -80,7 +94,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 func parseConfig(path string, raw []byte) (Config, error) {
-	c := Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut}
+	c := defaults()
 	f, err := configs.Parse(path, raw, &c, exampleConfig)
 	if err != nil {
 		return Config{}, err
@@ -133,14 +147,27 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 	case (c.Broker.Listen == "") == (c.Broker.URL == ""):
 		bad(at("broker"), "set exactly one of listen (embedded broker) and url (external broker)")
 	case c.Broker.Listen != "":
-		if _, _, err := net.SplitHostPort(c.Broker.Listen); err != nil {
+		host, _, err := net.SplitHostPort(c.Broker.Listen)
+		ip, notIP := netip.ParseAddr(host)
+		switch {
+		case err != nil:
 			bad(at("broker", "listen"), "must be host:port")
+		case c.Broker.TLS() && (c.Broker.CAFile == "" || c.Broker.CertFile == "" || c.Broker.CertKey == ""):
+			bad(at("broker"), "TLS of the embedded broker needs ca_file, cert_file and cert_key_file")
+		case !c.Broker.TLS() && host != "localhost" && (notIP != nil || !ip.IsLoopback()):
+			bad(at("broker", "listen"), "gates on other machines need TLS: set ca_file, cert_file and cert_key_file, or a loopback address")
 		}
 	default:
 		u, err := url.Parse(c.Broker.URL)
 		if err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "tls"}, u.Scheme) {
 			bad(at("broker", "url"), "must be tcp://host:port or tls://host:port")
 		}
+	}
+	if c.GatesPerOfficer < 1 || c.GatesPerOfficer > maxGates {
+		bad(at("gates_per_officer"), "must lie between 1 and %d, is %d", maxGates, c.GatesPerOfficer)
+	}
+	if c.HistoryKeep < minKeep || c.HistoryKeep > maxKeep {
+		bad(at("history_keep"), "must lie between %s and %s, is %s", minKeep, maxKeep, c.HistoryKeep)
 	}
 	if len(c.Gates) == 0 || len(c.Gates) > maxGates {
 		bad(at("gates"), "must list 1 to %d gates, lists %d", maxGates, len(c.Gates))

@@ -45,6 +45,9 @@ func ask(ctx context.Context, argv []string, q question) (answered, error) {
 		return answered{}, err
 	}
 	defer clear(in)
+	if len(in) > maxQuestion {
+		return answered{}, errors.New("centre: question and watch list are too long for a child")
+	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Env, cmd.Dir = bytes.NewReader(in), []string{"GOTRACEBACK=none"}, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -87,7 +90,8 @@ func answer(in question) (answered, error) {
 		return answered{}, err
 	}
 	var q api.LookupQuestion
-	if err := json.Unmarshal(plain, &q); err != nil || q.Passage != in.Envelope.Passage {
+	defer clear(plain)
+	if err := strict(plain, &q); err != nil || q.Passage != in.Envelope.Passage {
 		return answered{}, errors.New("centre: question")
 	}
 	a := api.LookupAnswer{Passage: q.Passage, Answer: in.List.answer(q), At: in.At.Truncate(time.Second)}
@@ -95,7 +99,10 @@ func answer(in question) (answered, error) {
 	if err != nil {
 		return answered{}, err
 	}
-	a.Pad = strings.Repeat(" ", max(0, answerSize-len(body)))
+	if len(body) > answerSize {
+		return answered{}, errors.New("centre: answer is longer than all are")
+	}
+	a.Pad = strings.Repeat(" ", answerSize-len(body))
 	if body, err = json.Marshal(a); err != nil {
 		return answered{}, err
 	}

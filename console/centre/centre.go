@@ -3,12 +3,14 @@
 // and keeps referral envelopes, sealed, until the referral closes.
 //
 // It implements console.Centre. What it stores (SQLite) is events, which name no person; a look-up is
-// opened, answered and wiped; a dossier is never opened here.
+// opened, answered and wiped in a one-shot child; a dossier is never opened here.
 package centre
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,12 +33,19 @@ const (
 	leaseLife   = 5 * time.Second // O-01: a desk that is gone holds no gate open for longer
 	leaseEvery  = 1500 * time.Millisecond
 	orderLife   = 8 * time.Second // at most ten seconds
-	answerLife  = 30 * time.Second
-	maxLookups  = 16 // at once
-	answerLimit = 5 * time.Second
-	maxDossiers = 64 // sealed referral envelopes per gate
-	maxAlerts   = 100
+	maxSessions = 64              // a lease carries one key per session, and the gate takes so many
 	maxRecent   = 50
+	maxHistory  = 1000 // events of one page
+	replayed    = 1000 // newest events of a gate that the desk's picture is made of at start
+	rowQueue    = 4096 // events on their way to the disk; a gate sends again what finds no room
+	forgetEvery = time.Hour
+)
+
+// Defaults of a Config.
+const (
+	DefaultSessionLife     = 16 * time.Minute // longer than the desk's own limit
+	DefaultGatesPerOfficer = 6
+	DefaultKeep            = 90 * 24 * time.Hour
 )
 
 // Config is what a centre is made of.
@@ -44,7 +53,10 @@ type Config struct {
 	Site      string
 	Simulated bool
 	Gates     map[string]ed25519.PublicKey // gates of the line and their keys
-	Listen    string                       // the embedded broker listens here; empty: Broker is external
+	// Listen is the embedded broker's address; empty: Broker is external. ListenTLS holds its certificate
+	// and the authority of its clients; without it the address must be a loopback one.
+	Listen    string
+	ListenTLS *tls.Config
 	Broker    Broker
 	Signer    *seal.Signer // orders, leases, answers, acknowledgements
 	SealKey   []byte       // HPKE private key: look-ups
@@ -53,21 +65,33 @@ type Config struct {
 	Database  string // SQLite file
 	// AnswerChild is the command line of a program that calls AnswerMain, e.g. egate-console answer-lookup.
 	AnswerChild []string
-	Log         *slog.Logger
-	Now         func() time.Time
+	// SessionLife ends a session that nobody touches; the desk's own limit is shorter.
+	SessionLife time.Duration
+	// GatesPerOfficer is how many gates one officer holds open (O-01).
+	GatesPerOfficer int
+	// Keep is how long events are kept (DP-08).
+	Keep time.Duration
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
 // Centre is the centre's end.
 type Centre struct {
-	cfg   Config
-	log   *slog.Logger
-	store *store
-	list  *watchList
-	net   *network
-	// lookups bounds the children that answer.
-	lookups chan struct{}
+	cfg     Config
+	log     *slog.Logger
+	store   *store
+	list    *watchList
+	net     *network
+	sealKid string
+	nobody  []byte // hash that no secret has
+	events  chan row
+
+	life     context.Context // of the children
+	endLife  context.CancelFunc
+	children sync.WaitGroup
 
 	mu       sync.Mutex
+	ended    bool
 	seq      uint64
 	gates    map[string]*gateState
 	order    []string
@@ -76,23 +100,44 @@ type Centre struct {
 	sessions map[string]*session
 	waiting  map[string]chan api.Response
 	leaseSeq uint64
+	seen     map[[32]byte]time.Time // questions
+	asking   int
 }
 
 // gateState is what is known of one gate.
 type gateState struct {
 	view     console.GateView
-	epoch    uint64 // of the last stored event
-	upto     uint64
-	dossiers map[string]map[string]api.Envelope // passage, key id
+	greeted  bool // was told of acknowledgements and leases on this connection
+	cut      bool // something may be missing before the next event
+	acked    position
+	ledger   *ledger                      // used by the goroutine that stores, and by nobody else
+	dossiers map[string]map[string]sealed // by passage and key id
 	referral map[string]*console.ReferralView
+	over     []string // passages whose referral is over
+	alerts   []*alert
+	skews    []time.Duration
 }
 
 var _ console.Centre = (*Centre)(nil)
 
 // New opens the database and the watch list. It connects in Run.
 func New(cfg Config) (*Centre, error) {
-	if len(cfg.Gates) == 0 || cfg.Signer == nil || len(cfg.SealKey) == 0 || len(cfg.AnswerChild) == 0 {
-		return nil, errors.New("centre: gates, signing key, sealing key and the child that answers are needed")
+	if cfg.Site == "" || len(cfg.Gates) == 0 || cfg.Signer == nil || len(cfg.SealKey) == 0 || len(cfg.AnswerChild) == 0 {
+		return nil, errors.New("centre: site, gates, signing key, sealing key and the child that answers are needed")
+	}
+	for name, key := range cfg.Gates {
+		if len(key) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("centre: the key of %s is none", name)
+		}
+		if _, taken := others[name]; taken || name == Principal {
+			return nil, fmt.Errorf("centre: no gate may be called %s", name)
+		}
+	}
+	if err := checkOfficers(cfg.Officers); err != nil {
+		return nil, fmt.Errorf("centre: officers: %w", err)
+	}
+	if slices.ContainsFunc(cfg.Officers, func(o OfficerRow) bool { return o.Demo }) && !cfg.Simulated {
+		return nil, errors.New("centre: a demo officer is for the simulation only")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -100,44 +145,112 @@ func New(cfg Config) (*Centre, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Centre{cfg: cfg, log: cfg.Log, gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{},
-		lookups: make(chan struct{}, maxLookups), sessions: map[string]*session{}, waiting: map[string]chan api.Response{}}
-	var err error
+	cfg.SessionLife = cmp.Or(cfg.SessionLife, DefaultSessionLife)
+	cfg.GatesPerOfficer = cmp.Or(cfg.GatesPerOfficer, DefaultGatesPerOfficer)
+	cfg.Keep = cmp.Or(cfg.Keep, DefaultKeep)
+	pub, err := seal.Public(cfg.SealKey)
+	if err != nil {
+		return nil, fmt.Errorf("centre: sealing key: %w", err)
+	}
+	c := &Centre{cfg: cfg, log: cfg.Log, sealKid: seal.KeyID(pub), events: make(chan row, rowQueue),
+		gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{}, sessions: map[string]*session{},
+		waiting: map[string]chan api.Response{}, seen: map[[32]byte]time.Time{}}
+	c.life, c.endLife = context.WithCancel(context.Background())
+	if c.nobody, err = nobodyHash(cfg.Officers); err != nil {
+		return nil, fmt.Errorf("centre: officers: %w", err)
+	}
+	if c.list, err = openWatchList(cfg.WatchList); err != nil {
+		return nil, err
+	}
 	if c.store, err = openStore(cfg.Database); err != nil {
 		return nil, err
 	}
-	if c.list, err = openWatchList(cfg.WatchList); err != nil {
+	if err := c.restore(); err != nil {
 		return nil, errors.Join(err, c.store.close())
 	}
-	for name := range cfg.Gates {
-		g := &gateState{dossiers: map[string]map[string]api.Envelope{}, referral: map[string]*console.ReferralView{}}
-		g.view = console.GateView{Site: cfg.Site, Gate: name, Status: api.Status{State: "offline"}, Alerts: []console.AlertView{}}
-		if g.epoch, g.upto, err = c.store.last(name); err != nil {
-			return nil, errors.Join(err, c.store.close())
-		}
-		g.view.AckedUpto = g.upto
-		c.gates[name] = g
-		c.order = append(c.order, name)
-	}
-	slices.Sort(c.order)
-	c.net = newNetwork(cfg, c.receive)
+	c.net = newNetwork(cfg, c.receive, c.lost)
 	return c, nil
 }
 
-// Run serves until ctx ends. ready is called when the broker can be used.
+// restore makes the desk's picture of the newest stored events, so that what was open or alarmed before a
+// restart still is.
+func (c *Centre) restore() error {
+	for name := range c.cfg.Gates {
+		g := &gateState{cut: true, dossiers: map[string]map[string]sealed{}, referral: map[string]*console.ReferralView{}}
+		g.view = console.GateView{Site: c.cfg.Site, Gate: name, Status: api.Status{State: offline}}
+		upto, err := c.store.positions(name)
+		if err != nil {
+			return err
+		}
+		g.ledger = newLedger(upto)
+		g.acked = position{g.ledger.top, upto[g.ledger.top]}
+		g.view.AckedUpto = g.acked.seq
+		c.gates[name] = g
+		c.order = append(c.order, name)
+		events, err := c.store.newest(name, replayed)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			c.learn(g, e)
+		}
+	}
+	slices.Sort(c.order)
+	slices.SortStableFunc(c.recent, func(a, b console.RecentView) int { return b.At.Compare(a.At) })
+	return nil
+}
+
+// Run serves until ctx ends. ready is called whenever the broker can be used.
 func (c *Centre) Run(ctx context.Context, ready func()) error {
 	if err := c.net.listen(); err != nil {
 		return errors.Join(err, c.store.close())
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.net.run(ctx, ready) })
-	g.Go(func() error { c.leases(ctx); return nil })
+	g.Go(func() error { c.tend(ctx); return nil })
 	g.Go(func() error { c.storing(ctx); return nil })
+	g.Go(func() error { c.retain(ctx); return nil })
 	err := g.Wait()
+	c.end()
 	return errors.Join(err, c.net.close(), c.store.close())
 }
 
-// Watch implements console.Centre.
+// end forgets everything that must not outlive the centre.
+func (c *Centre) end() {
+	c.mu.Lock()
+	c.ended = true
+	for _, s := range c.sessions {
+		clear(s.priv)
+	}
+	clear(c.sessions)
+	for _, g := range c.gates {
+		clear(g.dossiers)
+	}
+	c.mu.Unlock()
+	c.endLife()
+	c.children.Wait()
+}
+
+// retain deletes events that are older than Keep (DP-08).
+func (c *Centre) retain(ctx context.Context) {
+	t := time.NewTicker(forgetEvery)
+	defer t.Stop()
+	for {
+		n, err := c.store.forget(c.cfg.Now().Add(-c.cfg.Keep))
+		if err != nil {
+			c.log.Error("centre: retention", "err", err)
+		} else if n > 0 {
+			c.log.Info("centre: retention: events deleted", "count", n, "older_than", c.cfg.Keep.String())
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Watch implements console.Centre. A watcher that is slow sees fewer snapshots, and the newest.
 func (c *Centre) Watch(ctx context.Context, f func(console.Line)) error {
 	wake := make(chan struct{}, 1)
 	c.mu.Lock()
@@ -179,10 +292,15 @@ func (c *Centre) line() console.Line {
 	for _, name := range c.order {
 		g := c.gates[name]
 		v := g.view
-		v.Alerts = append([]console.AlertView{}, v.Alerts...)
+		v.Alerts = []console.AlertView{}
+		for _, a := range g.alerts {
+			if a.view.Active {
+				v.Alerts = append(v.Alerts, a.view)
+			}
+		}
 		var first *console.ReferralView
 		for _, r := range g.referral {
-			if first == nil || r.Since.Before(first.Since) {
+			if first == nil || r.Since.Before(first.Since) || r.Since.Equal(first.Since) && r.Passage < first.Passage {
 				first = r
 			}
 		}
@@ -199,9 +317,9 @@ func (c *Centre) line() console.Line {
 // History implements console.Centre.
 func (c *Centre) History(gate string, afterEpoch, afterSeq uint64, limit int) ([]api.Event, error) {
 	if _, ok := c.cfg.Gates[gate]; !ok {
-		return nil, fmt.Errorf("centre: no gate of that name")
+		return nil, errors.New("centre: no gate of that name")
 	}
-	return c.store.after(gate, afterEpoch, afterSeq, limit)
+	return c.store.after(gate, min(afterEpoch, maxNumber), min(afterSeq, maxNumber), min(max(limit, 0), maxHistory))
 }
 
 // Dossier implements console.Centre.
@@ -212,9 +330,9 @@ func (c *Centre) Dossier(sessionID, gate, passage string) (console.SealedDossier
 	if s == nil || g == nil {
 		return console.SealedDossier{}, errors.New("centre: not signed in, or no such gate")
 	}
-	e, ok := g.dossiers[passage][s.kid]
+	d, ok := g.dossiers[passage][s.kid]
 	if !ok {
 		return console.SealedDossier{}, errors.New("centre: no dossier of this referral was sealed to this session")
 	}
-	return console.SealedDossier{Envelope: e, PrivateKey: append([]byte{}, s.priv...)}, nil
+	return console.SealedDossier{Envelope: d.envelope, PrivateKey: slices.Clone(s.priv)}, nil
 }

@@ -7,14 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
+	"net"
+	"net/url"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
-	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
 	"egate/api"
 )
@@ -32,65 +30,53 @@ const (
 	publishLimit = 5 * time.Second
 	keepAlive    = 5 * time.Second
 	retryPause   = 500 * time.Millisecond
-	maxPacket    = 600 << 10 // a sealed dossier with two photos is the largest
+	maxPacket    = 640 << 10 // a sealed dossier with two photos is the largest message
+	outbound     = 1024      // messages on their way out
+	selfPrefix   = "centre-" // of the centre's client id
 )
 
-// network is the centre's client, and the embedded broker where there is one.
+// network is the centre's client. A connection has a client of its own: paho's automatic reconnection
+// reports publishes as done that nobody has acknowledged.
 type network struct {
 	cfg     Config
 	receive func(topic string, payload []byte, retained bool)
-	server  *broker.Server
+	lost    func()
+	broker  *embedded // nil: external
 	out     chan message
-	events  chan row // on their way to the store; a gate repeats what does not fit
+	up      atomic.Bool
 }
 
 type message struct {
-	topic    string
-	qos      byte
-	payload  []byte
-	answered chan error
+	topic   string
+	qos     byte
+	payload []byte
 }
 
-func newNetwork(cfg Config, receive func(string, []byte, bool)) *network {
-	return &network{cfg: cfg, receive: receive, out: make(chan message, 256), events: make(chan row, 1024)}
+func newNetwork(cfg Config, receive func(string, []byte, bool), lost func()) *network {
+	return &network{cfg: cfg, receive: receive, lost: lost, out: make(chan message, outbound)}
 }
 
-// listen starts the embedded broker: everything in memory, so that nothing of a traveller, sealed or
-// not, is ever on its disk.
-func (n *network) listen() error {
-	if n.cfg.Listen == "" {
-		return nil
+// listen starts the embedded broker, where there is one.
+func (n *network) listen() (err error) {
+	if n.cfg.Listen != "" {
+		n.broker, err = startBroker(n.cfg)
 	}
-	caps := broker.NewDefaultServerCapabilities()
-	caps.MaximumPacketSize = maxPacket
-	caps.MaximumInflight = 1024
-	n.server = broker.New(&broker.Options{Capabilities: caps, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	// On loopback every client is a program of this site. A broker that others reach is an external one
-	// with TLS and the ACL of deploy/mosquitto.
-	if err := n.server.AddHook(new(auth.AllowHook), nil); err != nil {
-		return fmt.Errorf("centre: broker: %w", err)
-	}
-	if err := n.server.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: n.cfg.Listen})); err != nil {
-		return fmt.Errorf("centre: broker: listen on %s: %w", n.cfg.Listen, err)
-	}
-	if err := n.server.Serve(); err != nil {
-		return fmt.Errorf("centre: broker: %w", err)
-	}
-	n.cfg.Broker = Broker{URL: "tcp://" + n.cfg.Listen}
-	return nil
+	return err
 }
 
 func (n *network) close() error {
-	if n.server == nil {
+	if n.broker == nil {
 		return nil
 	}
-	return n.server.Close()
+	return n.broker.close()
 }
 
 // run connects, and connects again, until ctx ends.
 func (n *network) run(ctx context.Context, ready func()) error {
 	for ctx.Err() == nil {
 		err := n.connection(ctx, ready)
+		n.up.Store(false)
+		n.lost()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -103,33 +89,50 @@ func (n *network) run(ctx context.Context, ready func()) error {
 	return nil
 }
 
-func (n *network) connection(ctx context.Context, ready func()) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+func (n *network) options() *mqtt.ClientOptions {
 	var id [6]byte
-	_, _ = rand.Read(id[:])
-	opt := mqtt.NewClientOptions().AddBroker(n.cfg.Broker.URL).SetClientID("centre-" + hex.EncodeToString(id[:])).
+	_, _ = rand.Read(id[:]) // never fails
+	opt := mqtt.NewClientOptions().SetClientID(selfPrefix + hex.EncodeToString(id[:])).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
-		SetKeepAlive(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(err) })
+		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4)
+	if n.broker != nil {
+		return opt.AddBroker("tcp://self").SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return n.broker.dial() })
+	}
+	opt.AddBroker(n.cfg.Broker.URL)
 	if n.cfg.Broker.TLS != nil {
 		opt.SetTLSConfig(n.cfg.Broker.TLS)
 	}
 	if n.cfg.Broker.User != "" {
 		opt.SetUsername(n.cfg.Broker.User).SetPassword(n.cfg.Broker.Password)
 	}
-	c := mqtt.NewClient(opt)
+	return opt
+}
+
+func (n *network) connection(ctx context.Context, ready func()) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c := mqtt.NewClient(n.options().SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(err) }))
+	defer c.Disconnect(100)
 	if err := wait(ctx, c.Connect(), dialLimit); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer c.Disconnect(100)
+	n.drop() // of a connection before: nobody waits for it any more
 	subs := map[string]byte{}
 	for _, t := range []string{api.TopicStatus, api.TopicState, api.TopicHealth, api.TopicEvent + "/+", api.TopicRequest + "/+/+", api.TopicResponse + "/" + Principal + "/+"} {
 		subs[api.Topic(n.cfg.Site, "+", t)] = 1
 	}
+	n.up.Store(true) // the answers to what is retained go out with the first messages
 	handler := func(_ mqtt.Client, m mqtt.Message) { n.receive(m.Topic(), m.Payload(), m.Retained()) }
-	if err := wait(ctx, c.SubscribeMultiple(subs, handler), dialLimit); err != nil {
+	sub := c.SubscribeMultiple(subs, handler)
+	if err := wait(ctx, sub, dialLimit); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
+	}
+	if t, ok := sub.(*mqtt.SubscribeToken); ok {
+		for _, granted := range t.Result() { // a refused subscription is no error of the token
+			if granted > 2 {
+				return errors.New("subscribe: the broker refused")
+			}
+		}
 	}
 	if ready != nil {
 		ready()
@@ -137,11 +140,7 @@ func (n *network) connection(ctx context.Context, ready func()) error {
 	for {
 		select {
 		case m := <-n.out:
-			err := wait(ctx, c.Publish(m.topic, m.qos, false, m.payload), publishLimit)
-			if m.answered != nil {
-				m.answered <- err
-			}
-			if err != nil {
+			if err := wait(ctx, c.Publish(m.topic, m.qos, false, m.payload), publishLimit); err != nil {
 				return fmt.Errorf("publish: %w", err)
 			}
 		case <-ctx.Done():
@@ -153,12 +152,28 @@ func (n *network) connection(ctx context.Context, ready func()) error {
 	}
 }
 
-// publish queues a message; a full queue drops it, the sender repeats what matters.
-func (n *network) publish(topic string, qos byte, payload []byte) {
+// drop empties the queue.
+func (n *network) drop() {
+	for {
+		select {
+		case <-n.out:
+		default:
+			return
+		}
+	}
+}
+
+// publish queues a message and tells whether it will go out. Whoever cares repeats it.
+func (n *network) publish(topic string, qos byte, payload []byte) bool {
+	if !n.up.Load() {
+		return false
+	}
 	select {
-	case n.out <- message{topic: topic, qos: qos, payload: payload}:
+	case n.out <- message{topic, qos, payload}:
+		return true
 	default:
 		n.cfg.Log.Warn("centre: outbound queue is full")
+		return false
 	}
 }
 

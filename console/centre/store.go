@@ -1,9 +1,13 @@
 package centre
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	_ "modernc.org/sqlite" // the database, in Go
 
@@ -13,56 +17,117 @@ import (
 // store is the history: events as they came, none of which names a person.
 type store struct{ db *sql.DB }
 
+// schema: event holds what came; position how far each epoch is stored, which outlives retention;
+// conflict what came later under the number of another event, which a gate does whose disk lied.
+const schema = `
+CREATE TABLE IF NOT EXISTS event (gate TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+	type TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (gate, epoch, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS position (gate TEXT NOT NULL, epoch INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (gate, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS conflict (gate TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
+	PRIMARY KEY (gate, epoch, seq, body)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS event_at ON event (at);
+INSERT OR IGNORE INTO position SELECT gate, epoch, max(seq) FROM event GROUP BY gate, epoch;`
+
+// atFormat sorts as text.
+const atFormat = "2006-01-02T15:04:05.000Z"
+
 func openStore(path string) (*store, error) {
+	// Made here so that only its user may read it: the database engine would ask the umask.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	// FULL: a commit is on the disk when it returns (NORMAL may lose the last ones with WAL).
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return nil, fmt.Errorf("centre: database: %w", err)
 	}
 	db.SetMaxOpenConns(1)
-	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS event (gate TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
-		type TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (gate, epoch, seq)) WITHOUT ROWID`)
-	if err != nil {
-		return nil, fmt.Errorf("centre: database %s: %w", path, err)
+	if _, err = db.Exec(schema); err != nil {
+		return nil, errors.Join(fmt.Errorf("centre: database %s: %w", path, err), db.Close())
 	}
 	return &store{db}, nil
 }
 
 func (s *store) close() error { return s.db.Close() }
 
-// last is the newest stored event of a gate, zero where there is none.
-func (s *store) last(gate string) (epoch, seq uint64, err error) {
-	err = s.db.QueryRow(`SELECT epoch, seq FROM event WHERE gate = ? ORDER BY epoch DESC, seq DESC LIMIT 1`, gate).Scan(&epoch, &seq)
-	if err == sql.ErrNoRows {
-		return 0, 0, nil
-	}
+// positions is how far each epoch of a gate is stored.
+func (s *store) positions(gate string) (map[uint64]uint64, error) {
+	rows, err := s.db.Query(`SELECT epoch, upto FROM position WHERE gate = ?`, gate)
 	if err != nil {
-		return 0, 0, fmt.Errorf("centre: database: %w", err)
+		return nil, fmt.Errorf("centre: database: %w", err)
 	}
-	return epoch, seq, nil
+	defer rows.Close()
+	out := map[uint64]uint64{}
+	for rows.Next() {
+		var epoch, upto uint64
+		if err := rows.Scan(&epoch, &upto); err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		out[epoch] = upto
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	return out, nil
 }
 
-// put stores events in one transaction: durable when it returns.
-func (s *store) put(rows []row) error {
+// put stores events in one transaction: durable when it returns. Of again, events that are stored
+// already, it keeps what differs from what it has and tells their gates.
+func (s *store) put(fresh, again []row) (differ []string, err error) {
 	tx, err := s.db.Begin()
 	if err != nil {
-		return fmt.Errorf("centre: database: %w", err)
+		return nil, fmt.Errorf("centre: database: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	for _, r := range rows {
-		if _, err := tx.Exec(`INSERT OR IGNORE INTO event (gate, epoch, seq, type, at, body) VALUES (?, ?, ?, ?, ?, ?)`,
-			r.gate, r.event.Epoch, r.event.Seq, r.event.Type, r.event.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.body); err != nil {
-			return fmt.Errorf("centre: database: %w", err)
+	for _, r := range fresh {
+		if _, err := tx.Exec(`INSERT INTO event (gate, epoch, seq, type, at, body) VALUES (?, ?, ?, ?, ?, ?)`,
+			r.gate, r.event.Epoch, r.event.Seq, r.event.Type, r.event.Time.UTC().Format(atFormat), r.body); err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		if _, err := tx.Exec(`INSERT INTO position (gate, epoch, upto) VALUES (?, ?, ?) ON CONFLICT (gate, epoch) DO UPDATE SET upto = excluded.upto`,
+			r.gate, r.event.Epoch, r.event.Seq); err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("centre: database: %w", err)
+	for _, r := range again {
+		var b []byte
+		var e api.Event
+		switch err := tx.QueryRow(`SELECT body FROM event WHERE gate = ? AND epoch = ? AND seq = ?`, r.gate, r.event.Epoch, r.event.Seq).Scan(&b); {
+		case errors.Is(err, sql.ErrNoRows):
+			continue // gone by retention, or lost by the gate before it came here
+		case err != nil:
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		if err := json.Unmarshal(b, &e); err == nil && e.Type == r.event.Type && bytes.Equal(e.Data, r.event.Data) {
+			continue
+		}
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO conflict (gate, epoch, seq, body) VALUES (?, ?, ?, ?)`, r.gate, r.event.Epoch, r.event.Seq, r.body); err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		differ = append(differ, r.gate)
 	}
-	return nil
+	if err := tx.Commit(); err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	return differ, nil
 }
 
 // after lists events of a gate, oldest first.
 func (s *store) after(gate string, epoch, seq uint64, limit int) ([]api.Event, error) {
-	rows, err := s.db.Query(`SELECT body FROM event WHERE gate = ? AND (epoch > ? OR epoch = ? AND seq > ?) ORDER BY epoch, seq LIMIT ?`, gate, epoch, epoch, seq, limit)
+	return s.list(`SELECT body FROM event WHERE gate = ? AND (epoch > ? OR epoch = ? AND seq > ?) ORDER BY epoch, seq LIMIT ?`, gate, epoch, epoch, seq, limit)
+}
+
+// newest lists the newest events of a gate, oldest first.
+func (s *store) newest(gate string, limit int) ([]api.Event, error) {
+	return s.list(`SELECT body FROM (SELECT epoch, seq, body FROM event WHERE gate = ? ORDER BY epoch DESC, seq DESC LIMIT ?) ORDER BY epoch, seq`, gate, limit)
+}
+
+func (s *store) list(query string, args ...any) ([]api.Event, error) {
+	rows, err := s.db.Query(query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("centre: database: %w", err)
 	}
@@ -79,7 +144,25 @@ func (s *store) after(gate string, epoch, seq uint64, limit int) ([]api.Event, e
 		}
 		out = append(out, e)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	return out, nil
+}
+
+// forget deletes events that are older than a time (DP-08) and tells how many. It does so in small
+// steps: whoever stores waits for one step at most.
+func (s *store) forget(before time.Time) (n int64, err error) {
+	for {
+		r, err := s.db.Exec(`DELETE FROM event WHERE (gate, epoch, seq) IN (SELECT gate, epoch, seq FROM event WHERE at < ? LIMIT 500)`, before.UTC().Format(atFormat))
+		if err != nil {
+			return n, fmt.Errorf("centre: database: %w", err)
+		}
+		some, err := r.RowsAffected()
+		if n += some; err != nil || some == 0 {
+			return n, err
+		}
+	}
 }
 
 // row is one event on its way to the disk.
@@ -87,4 +170,7 @@ type row struct {
 	gate  string
 	event api.Event
 	body  []byte
+	// cut says that something may be missing before this event; start, instead of an event, that the gate
+	// has begun a new connection and sends from its first unacknowledged event on.
+	cut, start bool
 }

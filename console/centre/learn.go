@@ -1,0 +1,167 @@
+package centre
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"egate/api"
+	"egate/console"
+	"egate/verdict"
+)
+
+// Alerts of the centre itself, beside those that gates raise. Their texts stand in package locales like
+// those of every reason (O-04).
+const (
+	alertMissing = "events_missing"     // the gate's oldest event does not follow the last one here
+	alertLost    = "events_lost"        // the gate has lost events, or sends others under the same numbers
+	alertRefused = "event_refused"      // an event breaks the contract and is not acknowledged
+	alertStore   = "history_failed"     // the history cannot be written: nothing is acknowledged
+	alertList    = "watch_list_refused" // the watch list has a mistake: the one before it is used
+	alertClock   = "clock_skew"         // the clocks of gate and centre are apart (E-07)
+)
+
+// alertQuiet is how long the same alert after its end is the same row again (O-05).
+const alertQuiet = 10 * time.Second
+
+// alert is one row at the desk: per gate and reason (O-05).
+type alert struct {
+	view  console.AlertView
+	ended time.Time
+}
+
+// learn updates what officers see from a stored event; mu is held.
+func (c *Centre) learn(g *gateState, e api.Event) {
+	gate := g.view.Gate
+	switch kind(e) {
+	case api.EventPassage:
+		var p api.Passage
+		if json.Unmarshal(e.Data, &p) != nil {
+			return
+		}
+		c.recent = append([]console.RecentView{{Gate: gate, Passage: p, At: e.Time}}, c.recent[:min(len(c.recent), maxRecent-1)]...)
+		g.close(p.Passage)
+		c.settle(g, e.Time, func(a *alert) bool { return a.view.Passage == p.Passage && a.view.Severity != "danger" })
+	case api.EventReferral:
+		var r api.ReferralEvent
+		if json.Unmarshal(e.Data, &r) != nil {
+			return
+		}
+		v := g.referral[r.Passage]
+		switch r.State {
+		case "open":
+			g.referral[r.Passage] = &console.ReferralView{Gate: gate, Passage: r.Passage, Reason: r.Reason.String(), Since: e.Time, State: "open"}
+		case "taken":
+			if v != nil {
+				v.State, v.Owner = "taken", r.Officer
+			}
+		case "returned":
+			if v != nil {
+				v.State, v.Owner = "open", ""
+			}
+		case "decided", "closed":
+			g.close(r.Passage)
+		}
+	case api.EventAlarm:
+		var a api.Alarm
+		if json.Unmarshal(e.Data, &a) == nil {
+			c.alert(g, e.Time, a.Reason.String(), a.Severity, a.Passage, a.Raised)
+		}
+	case api.EventMode:
+		c.settle(g, e.Time, func(a *alert) bool { return a.view.Passage == "" && a.view.Severity != "danger" && !own[a.view.Reason] })
+	case api.EventOrder:
+		// What a gate does not lower by itself waits for an officer who resets it.
+		var o api.OrderEvent
+		if json.Unmarshal(e.Data, &o) == nil && o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {
+			c.settle(g, e.Time, func(a *alert) bool {
+				return a.view.Reason == alertLost || !own[a.view.Reason] && a.view.Reason != verdict.Emergency.String()
+			})
+		}
+	case api.EventBoot:
+		// Nothing of an earlier run is still open, and what still holds is raised again.
+		clear(g.referral)
+		clear(g.dossiers)
+		c.settle(g, e.Time, func(a *alert) bool {
+			return !own[a.view.Reason] && (a.view.Severity != "danger" || a.view.Reason == verdict.Emergency.String())
+		})
+	}
+}
+
+// own are the alerts that events of a gate do not end.
+var own = map[string]bool{alertMissing: true, alertLost: true, alertRefused: true, alertStore: true, alertList: true, alertClock: true}
+
+// alert raises or ends one; mu is held.
+func (c *Centre) alert(g *gateState, now time.Time, reason, severity, passage string, raised bool) {
+	i := slices.IndexFunc(g.alerts, func(a *alert) bool { return a.view.Reason == reason })
+	switch {
+	case !raised:
+		if i >= 0 && g.alerts[i].view.Active {
+			g.alerts[i].view.Active, g.alerts[i].ended = false, now
+		}
+	case i >= 0:
+		a := g.alerts[i]
+		if !a.view.Active && now.Sub(a.ended) >= alertQuiet {
+			a.view.Since, a.view.Count = now, 0
+		}
+		if !(own[reason] && a.view.Active) { // the centre finds the same thing again with every message
+			a.view.Count++
+		}
+		a.view.Active, a.view.Passage, a.view.Severity = true, passage, severity
+	default:
+		g.alerts = append(g.alerts, &alert{view: console.AlertView{ID: g.view.Gate + "/" + reason, Gate: g.view.Gate, Passage: passage, Reason: reason,
+			Severity: severity, Since: now, Count: 1, Active: true}})
+	}
+}
+
+// settle ends alerts; mu is held.
+func (c *Centre) settle(g *gateState, now time.Time, which func(*alert) bool) {
+	for _, a := range g.alerts {
+		if a.view.Active && which(a) {
+			a.view.Active, a.ended = false, now
+		}
+	}
+}
+
+// raise raises or ends an alert of the centre's own. One that concerns the whole line stands at one gate:
+// the one it was met at, or the first.
+func (c *Centre) raise(gate, reason string, on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	severity := "warning"
+	if reason == alertStore {
+		severity = "danger" // gates go out of service when their journals are full
+	}
+	if on {
+		for _, g := range c.gates {
+			if slices.ContainsFunc(g.alerts, func(a *alert) bool { return a.view.Reason == reason && a.view.Active }) {
+				return
+			}
+		}
+		if gate == "" {
+			gate = c.order[0]
+		}
+		c.alert(c.gates[gate], c.cfg.Now().UTC(), reason, severity, "", true)
+		c.changed()
+		return
+	}
+	for _, g := range c.gates {
+		for _, a := range g.alerts {
+			if a.view.Reason == reason && a.view.Active {
+				c.alert(g, c.cfg.Now().UTC(), reason, severity, "", false)
+				c.changed()
+			}
+		}
+	}
+}
+
+// close forgets a referral and its envelopes, and remembers that it is over; mu is held.
+func (g *gateState) close(passage string) {
+	delete(g.referral, passage)
+	delete(g.dossiers, passage)
+	if !slices.Contains(g.over, passage) {
+		g.over = append(g.over, passage)
+		if len(g.over) > maxOver {
+			g.over = slices.Delete(g.over, 0, 1)
+		}
+	}
+}
