@@ -47,7 +47,7 @@ check: ## Formatting, vet and a build for every board
 
 .PHONY: bench
 bench: web ## Benchmarks: figures and ratios of one run
-	@go test -run '^$$' -bench . -benchmem ./bench/...
+	@EGATE_QUIET_DISK=1 go test -run "^$$" -bench . -benchmem ./bench/...
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 30s)

@@ -92,6 +92,12 @@ func Lookup(c Code) Entry {
 	return e
 }
 
+// Known tells whether a code stands in the catalogue.
+func Known(c Code) bool {
+	_, ok := byCode[c]
+	return ok
+}
+
 // Catalogue lists every entry in the order of the manual.
 func Catalogue() []Entry { return append([]Entry(nil), catalogue...) }
 

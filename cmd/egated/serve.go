@@ -88,10 +88,15 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 		return fmt.Errorf("egated: link.password_file: %w", err)
 	}
 	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Broker: cfg.Link.Broker, TLS: tlsCfg, User: cfg.Link.User, Password: password,
-		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{"console": seal.Trust(centre)}, Outbox: j.Outbox(), Log: log})
+		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{"console": seal.Trust(centre)}, Outbox: j.Outbox(), Log: log,
+		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
+		Ahead: func(ctx context.Context, why string) error { _, err := j.NewEpoch(ctx, why); return err }})
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
 	}
+
+	lk.PublishInfo(api.Info{At: time.Now().UTC(), Contract: api.Contract, Boot: boot, Version: buildinfo.Version, Kid: signer.KeyID(),
+		Topology: cfg.Topology, Languages: cfg.Languages, Simulated: cfg.Simulated})
 
 	wires := newLines(cfg.Lines)
 	defer wires.Close()

@@ -222,7 +222,7 @@ func (l *Loop) deviceFault(i int, f protocol.Fault) {
 		p = health.PartInspector
 	}
 	code := health.Code(f.Code)
-	if health.Lookup(code).Code != code {
+	if !health.Known(code) {
 		code = health.Unlisted
 	}
 	l.log.Warn("control: device", "code", code, "part", p)

@@ -283,6 +283,9 @@ func (s *stage) collect() error {
 	}
 	ev, acked, holes := s.l.Wire.since(s.mark.epoch, s.mark.seq)
 	s.seen.Events, s.seen.Acked = ev, acked
+	for _, v := range s.l.Wire.violations() {
+		s.trouble("a message broke the contract (E-01): %s", v)
+	}
 	if holes > 0 {
 		s.trouble("%d sequence numbers never passed the wire (E-03)", holes)
 	}

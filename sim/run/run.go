@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -71,6 +72,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	say("  officers' console   %s   (sign in as %q, secret %q)", site.Console.URL, site.Console.Officer.Name, site.Console.Officer.Secret)
 	for _, l := range h.Lanes {
 		say("  traveller screen    %s   (%s)", l.Gate.Display, l.Gate.Name)
+	}
+	if !o.Once {
+		openPages(site.Console.URL, h.Lanes)
 	}
 	say("")
 	var results []*Result
@@ -152,5 +156,23 @@ func table(say func(string, ...any), results []*Result) {
 			over = fmt.Sprintf("%d µs/step", r.Overhead/int64(r.Steps))
 		}
 		say("%-4s %-26s %-8s %-24s %8.1f %5d/%-2d %10s %6d MB", mark, r.Name, r.Outcome, r.Reason, r.Seconds, r.Acked, r.Events, over, r.Scanned>>20)
+	}
+}
+
+// openPages shows the pages where there is a display; where there is none, the addresses stand above.
+func openPages(console string, lanes []*Lane) {
+	opener, err := exec.LookPath("xdg-open")
+	if err != nil || os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+		return
+	}
+	pages := []string{console}
+	for _, l := range lanes {
+		pages = append(pages, l.Gate.Display)
+	}
+	for _, p := range pages {
+		cmd := exec.Command(opener, p)
+		if cmd.Start() == nil {
+			go func() { _ = cmd.Wait() }()
+		}
 	}
 }

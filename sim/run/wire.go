@@ -2,11 +2,14 @@ package run
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"egate/api"
+	"egate/api/contract"
 )
 
 // wire is an independent witness of the events of one gate: what it published, and what the centre
@@ -21,10 +24,14 @@ type wire struct {
 	// ended are the positions of passage events.
 	ended []position
 	subs  map[chan struct{}]struct{}
+	// broken are messages that do not keep the contract (E-01, DP-04), once each.
+	broken map[string]bool
+	// validate holds a message to the contract.
+	validate func(topic string, payload []byte) error
 }
 
 func newWire() *wire {
-	return &wire{seen: map[uint64]bool{}, subs: map[chan struct{}]struct{}{}}
+	return &wire{seen: map[uint64]bool{}, subs: map[chan struct{}]struct{}{}, broken: map[string]bool{}, validate: contract.Validate}
 }
 
 // packet takes one PUBLISH.
@@ -32,6 +39,11 @@ func (w *wire) packet(topic string, payload []byte) {
 	parts := strings.Split(topic, "/")
 	if len(parts) < 5 {
 		return
+	}
+	if err := w.validate(topic, payload); err != nil {
+		w.mu.Lock()
+		w.broken[parts[4]+": "+err.Error()] = true
+		w.mu.Unlock()
 	}
 	var s api.Signed
 	_ = json.Unmarshal(payload, &s)
@@ -138,4 +150,13 @@ func (w *wire) passages(after position) int {
 		}
 	}
 	return n
+}
+
+// violations returns, once, what did not keep the contract of the messages.
+func (w *wire) violations() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := slices.Sorted(maps.Keys(w.broken))
+	clear(w.broken)
+	return out
 }
