@@ -89,6 +89,7 @@ func flags(o *run.Options, want *names, from *string) *flag.FlagSet {
 	f.StringVar(&o.Dir, "dir", "", "folder for state and logs (default: a fresh one)")
 	f.BoolVar(&o.Once, "once", false, "play each scenario once, print the table and end")
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a scenario")
+	f.StringVar(&o.Broker, "broker", "", "loopback host:port of a broker that runs already (default: the console's embedded one)")
 	f.BoolVar(&o.Keep, "keep", false, "keep the state folder")
 	return f
 }

@@ -28,6 +28,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	gates := f.Int("gates", 1, "how many gates the line has")
 	models := f.String("models", "", "folder of the model pack (default: .cache/models beside the folder of the programs)")
 	name := f.String("site", "sim", "name of the site")
+	broker := f.String("broker", "", "loopback host:port of a broker that runs already (default: the console's embedded one)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &site{dir: f.Arg(0), name: *name, models: abs, now: time.Now()}
+	s := &site{dir: f.Arg(0), name: *name, models: abs, broker: *broker, now: time.Now()}
 	if err := s.make(*gates); err != nil {
 		return fmt.Errorf("site init: %w", err)
 	}
@@ -62,6 +63,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 // site is being made.
 type site struct {
 	dir, name, models string
+	broker            string // external broker, empty for the embedded one
 	now               time.Time
 }
 
@@ -114,9 +116,12 @@ func (s *site) make(gates int) error {
 	if err := s.centreKeys(); err != nil {
 		return err
 	}
-	broker, err := freePort()
-	if err != nil {
-		return err
+	broker := s.broker
+	if broker == "" {
+		var err error
+		if broker, err = freePort(); err != nil {
+			return err
+		}
 	}
 	desk, err := freePort()
 	if err != nil {

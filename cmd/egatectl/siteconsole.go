@@ -55,6 +55,9 @@ func (s *site) console(sim simulation) error {
 	c := consoleYAML{Site: s.name, Simulated: true, DataDir: sim.Console.State, Listen: sim.Console.URL[len("http://"):],
 		Broker: map[string]string{"listen": sim.Console.Broker}, KeyFile: "keys/centre.key", SealKey: "keys/centre-seal.key",
 		Officers: "officers.yaml", Demo: map[string]string{"name": sim.Console.Officer.Name, "secret": sim.Console.Officer.Secret}, WatchList: sim.WatchList}
+	if s.broker != "" {
+		c.Broker = map[string]string{"url": "tcp://" + s.broker}
+	}
 	for _, g := range sim.Gates {
 		c.Gates = append(c.Gates, consoleGate{g.Name, "keys/" + g.Name + ".pub"})
 	}

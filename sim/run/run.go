@@ -22,7 +22,8 @@ type Options struct {
 	Scenarios []*scenario.Scenario
 	Once      bool // play each scenario once and end; else keep travellers coming
 	JSON      bool
-	Keep      bool // keep the state folder
+	Keep      bool   // keep the state folder
+	Broker    string // host:port of a broker that runs already; empty for the console's own
 	Out       io.Writer
 }
 
@@ -54,7 +55,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}()
 	}
 	begin := time.Now()
-	site, err := NewSite(ctx, o.Bin, filepath.Join(dir, "site"))
+	site, err := NewSite(ctx, o.Bin, filepath.Join(dir, "site"), o.Broker)
 	if err != nil {
 		return err
 	}

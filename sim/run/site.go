@@ -48,9 +48,14 @@ type Console struct {
 	} `json:"officer"`
 }
 
-// NewSite runs egatectl to make a site in dir, which must be empty or absent.
-func NewSite(ctx context.Context, bin, dir string) (*Site, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "egatectl"), "site", "init", "--simulation", dir)
+// NewSite runs egatectl to make a site in dir, which must be empty or absent. broker is one that runs
+// already, as host:port; empty for the console's own.
+func NewSite(ctx context.Context, bin, dir, broker string) (*Site, error) {
+	args := []string{"site", "init", "--simulation"}
+	if broker != "" {
+		args = append(args, "--broker", broker)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "egatectl"), append(args, dir)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("run: egatectl site init: %w\n%s", err, bytes.TrimSpace(out))

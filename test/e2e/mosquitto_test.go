@@ -1,0 +1,87 @@
+// Package e2e runs the real programs against the reference broker.
+package e2e
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mosquitto starts the reference broker on a free loopback port and ends it with the test.
+func mosquitto(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if path = "/usr/sbin/mosquitto"; !exists(path) {
+			t.Skip("SKIP: mosquitto is not installed: nothing is tested against the reference broker (apt-get install mosquitto)")
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
+	// Loopback only and without passwords: what matters is signed. The ACL has a test of its own.
+	text := "listener " + port + " 127.0.0.1\nallow_anonymous true\npersistence false\nmessage_size_limit 700000\n"
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "-c", conf)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			return addr
+		}
+		time.Sleep(20 * time.Millisecond) // polling a port: nothing else tells that a broker listens
+	}
+	t.Fatal("mosquitto does not listen")
+	return ""
+}
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+// E-03, P-11, X-02: scenarios with the real programs over Mosquitto: a genuine traveller, the centre out
+// of reach, a forged answer.
+func TestScenariosOverMosquitto(t *testing.T) {
+	bin := os.Getenv("EGATE_BIN")
+	if bin == "" {
+		bin = filepath.Join("..", "..", "bin")
+	}
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !exists(filepath.Join(bin, "egate-sim")) {
+		t.Skip("SKIP: the programs are not built: scenarios are NOT played over Mosquitto (make build)")
+	}
+	broker := mosquitto(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "egate-sim"), "run", "--once", "--broker", broker,
+		"--scenario", "01-genuine-bac", "--scenario", "15-centre-unreachable", "--scenario", "16-forged-answer")
+	cmd.WaitDelay = 20 * time.Second
+	out, err := cmd.CombinedOutput()
+	for _, l := range strings.Split(string(out), "\n") {
+		if strings.HasPrefix(l, "PASS") || strings.HasPrefix(l, "FAIL") || strings.Contains(l, "✗") || strings.Contains(l, "passed,") {
+			t.Log(l)
+		}
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
