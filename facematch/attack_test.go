@@ -96,6 +96,9 @@ func view(f *hal.Frame) facematch.View {
 // F-08, S-01: somebody shows the holder's photo first and turns the own head when the dot moves. What
 // turned was not who was compared, so the capture begins anew and the own face does not match.
 func TestF08PhotoFirstThenOwnHead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long: runs in full without the race detector")
+	}
 	e := engine(t)
 	ref := enrol(t, e, "astronaut")
 	defer ref.Wipe()
@@ -129,6 +132,9 @@ func TestF08PhotoFirstThenOwnHead(t *testing.T) {
 
 // S-01: after the decision another person takes the place without the face ever being out of sight.
 func TestS01ReplacedAfterDecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long: runs in full without the race detector")
+	}
 	e := engine(t)
 	ref := enrol(t, e, "astronaut")
 	defer ref.Wipe()

@@ -102,6 +102,9 @@ func check(r facematch.Result, id verdict.CheckID) verdict.Check {
 // F-01, F-04, F-08: a live person who turns passes, another person does not match, and what is printed
 // on a sheet is refused by how it moves, not by its texture alone. The same camera sees all of them.
 func TestF08LiveAndPrinted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long: runs in full without the race detector")
+	}
 	e := engine(t)
 	type shot struct {
 		name, holder, shown string
@@ -171,6 +174,9 @@ func passedDocument() []verdict.Check {
 
 // S-01, F-01: a second face, nobody, somebody who leaves.
 func TestF01SecondFaceAndLostTrack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long: runs in full without the race detector")
+	}
 	e := engine(t)
 	ref := enrol(t, e, "astronaut")
 	defer ref.Wipe()
