@@ -232,13 +232,21 @@ func (l *Loop) deviceFault(i int, f protocol.Fault) {
 	l.fault(code, p, false)
 }
 
-// requestLife is how long a sealed request is worth answering.
-const requestLife = 30 * time.Second
+// requestLife is how long a sealed question is worth answering, dossierLife how long a sealed dossier may
+// be opened: longer than any referral waits for an officer.
+const (
+	requestLife = 30 * time.Second
+	dossierLife = 20 * time.Minute
+)
 
 func (l *Loop) request(kind string, t *trip, recipient string, sealed, plainHash []byte) {
 	h := sha256.Sum256(sealed)
+	life := requestLife
+	if len(plainHash) > 0 {
+		life = dossierLife
+	}
 	l.p.Link.Request(kind, api.Envelope{Gate: l.cfg.Gate, Passage: t.ID, Epoch: l.cfg.Epoch(), Type: kind, Recipient: recipient,
-		ExpiresAt: time.Now().UTC().Add(requestLife), Sealed: sealed, Hash: h[:], PlainHash: plainHash, Reason: t.reason})
+		ExpiresAt: time.Now().UTC().Add(life), Sealed: sealed, Hash: h[:], PlainHash: plainHash, Reason: t.reason})
 }
 
 // officers are the sessions that dossiers are sealed to.
