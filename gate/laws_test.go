@@ -6,7 +6,7 @@ import "egate/verdict"
 // A law of states is asked once for each state, with nothing before it.
 type invariant struct {
 	name  string
-	check func(before node, e Event, after node, acts []Action) (said bool, wrong string)
+	check func(before *node, e Event, after *node, acts []Action) (said bool, wrong string)
 	state bool
 }
 
@@ -29,7 +29,7 @@ func opens(acts []Action, d Door) bool {
 }
 
 var invariants = []invariant{
-	{"P-03 never both doors unlocked outside emergency release and recovery", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"P-03 never both doors unlocked outside emergency release and recovery", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Mode == ModeEmergency || n.M.Mode == ModeRecovering {
 			return false, ""
 		}
@@ -39,7 +39,7 @@ var invariants = []invariant{
 		}
 		return said, ""
 	}, true},
-	{"P-04 the exit opens only for a committed grant or for whom it was closing on", func(b node, e Event, _ node, acts []Action) (bool, string) {
+	{"P-04 the exit opens only for a committed grant or for whom it was closing on", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if !opens(acts, Exit) {
 			return false, ""
 		}
@@ -50,7 +50,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-04 the entry opens for a committed grant, the way back, or whom it was closing on", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-04 the entry opens for a committed grant, the way back, or whom it was closing on", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if !opens(acts, Entry) {
 			return false, ""
 		}
@@ -59,7 +59,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-03 a door is opened only while the other is proven closed and locked", func(b node, _ Event, a node, acts []Action) (bool, string) {
+	{"P-03 a door is opened only while the other is proven closed and locked", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		said := false
 		for _, d := range []Door{Entry, Exit} {
 			if opens(acts, d) {
@@ -71,7 +71,7 @@ var invariants = []invariant{
 		}
 		return said, ""
 	}, false},
-	{"D-05 no close into a broken or unknown beam, nor in the guard time", func(_ node, _ Event, a node, acts []Action) (bool, string) {
+	{"D-05 no close into a broken or unknown beam, nor in the guard time", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
 		said := false
 		for _, x := range acts {
 			if x.Kind == ActClose {
@@ -83,7 +83,7 @@ var invariants = []invariant{
 		}
 		return said, ""
 	}, false},
-	{"D-02 an alarm or unknown fire input releases in the same step", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"D-02 an alarm or unknown fire input releases in the same step", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvFire || e.Tri == High || b.M.Mode == ModeEmergency || b.M.Mode == ModeRecovering && e.Tri == Unknown {
 			return false, ""
 		}
@@ -92,7 +92,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-08 the exit button opens a way to the side of origin from every state with a person inside", func(b node, e Event, a node, _ []Action) (bool, string) {
+	{"P-08 the exit button opens a way to the side of origin from every state with a person inside", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
 			return false, ""
 		}
@@ -101,7 +101,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-01 frames only with exactly one person behind closed doors", func(_ node, _ Event, a node, acts []Action) (bool, string) {
+	{"S-01 frames only with exactly one person behind closed doors", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
 		if !has(acts, ActCapture) {
 			return false, ""
 		}
@@ -110,7 +110,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-01 an allow lives only in an unbroken occupancy", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"S-01 an allow lives only in an unbroken occupancy", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Passage != PasRelease || n.M.Grant != GrantExit {
 			return false, ""
 		}
@@ -119,7 +119,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, true},
-	{"every stage has its limit", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"every stage has its limit", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -134,7 +134,7 @@ var invariants = []invariant{
 		}
 		return n.M.Passage != PasEmpty, ""
 	}, true},
-	{"P-05 two inspectors never share a role", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"P-05 two inspectors never share a role", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.RSlot == NoSlot || n.M.PSlot == NoSlot {
 			return false, ""
 		}
@@ -143,7 +143,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, true},
-	{"P-05 what the inspector at the reader says moves no door", func(b node, e Event, _ node, acts []Action) (bool, string) {
+	{"P-05 what the inspector at the reader says moves no door", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || e.Kind == EvExited || e.Kind == EvLifted {
 			return false, ""
 		}
@@ -152,7 +152,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"DP-05 no inspection begins without an accepted notice", func(b node, e Event, _ node, acts []Action) (bool, string) {
+	{"DP-05 no inspection begins without an accepted notice", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if !has(acts, ActBegin) {
 			return false, ""
 		}
@@ -161,7 +161,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-13 the document is lifted before the entry is granted", func(b node, _ Event, a node, _ []Action) (bool, string) {
+	{"P-13 the document is lifted before the entry is granted", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if b.M.Grant == GrantEntry || a.M.Grant != GrantEntry {
 			return false, ""
 		}
@@ -170,7 +170,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"O-01 no new traveller without a lease", func(_ node, e Event, a node, acts []Action) (bool, string) {
+	{"O-01 no new traveller without a lease", func(_ *node, e Event, a *node, acts []Action) (bool, string) {
 		if !has(acts, ActBegin) && !has(acts, ActAdmit) {
 			return false, ""
 		}
@@ -179,7 +179,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-15 recovery grants nothing and ends with an empty, locked mantrap", func(b node, _ Event, a node, _ []Action) (bool, string) {
+	{"P-15 recovery grants nothing and ends with an empty, locked mantrap", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if b.M.Mode != ModeRecovering || a.M.Mode == ModeRecovering || a.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -188,13 +188,13 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-03 never are both doors told to open", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"P-03 never are both doors told to open", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Cmd[Entry] == CmdOpen && n.M.Cmd[Exit] == CmdOpen {
 			return true, "both doors are told to open"
 		}
 		return n.M.Cmd[Entry] == CmdOpen || n.M.Cmd[Exit] == CmdOpen, ""
 	}, true},
-	{"P-04 a grant is used once and never without its own number", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-04 a grant is used once and never without its own number", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCommitted {
 			return false, ""
 		}
@@ -206,7 +206,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-04 a stale number opens nothing", func(_ node, _ Event, b node, _ []Action) (bool, string) {
+	{"P-04 a stale number opens nothing", func(_ *node, _ Event, b *node, _ []Action) (bool, string) {
 		if b.M.Grant == GrantNone {
 			return false, ""
 		}
@@ -215,7 +215,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, true},
-	{"P-11 an exit grant rests on an allow of the inspector inside, or on the officer who owns the referral", func(b node, e Event, a node, _ []Action) (bool, string) {
+	{"P-11 an exit grant rests on an allow of the inspector inside, or on the officer who owns the referral", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		switch {
 		case a.M.Grant == GrantExit && b.M.Grant != GrantExit:
 			if e.Kind != EvVerdict || e.Outcome != verdict.Allow || e.Slot != b.M.PSlot || b.M.Passage != PasCapture || b.M.Slots[e.Slot.Index()] != SlotBegun {
@@ -231,7 +231,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-11 an entry grant rests on a checked document", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-11 an entry grant rests on a checked document", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Grant != GrantEntry || b.M.Grant == GrantEntry {
 			return false, ""
 		}
@@ -243,7 +243,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-10 reception is passed only by an allow of its own inspector", func(b node, e Event, a node, _ []Action) (bool, string) {
+	{"P-10 reception is passed only by an allow of its own inspector", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit
 		was := b.M.Reception == RecLift || b.M.Reception == RecWait
 		if !passed || was {
@@ -257,7 +257,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasCapture && (b.M.Passage != PasRelease || b.M.exitOpened()) || b.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -275,7 +275,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-02 a second body while the exit stands open alarms and closes it", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"S-02 a second body while the exit stands open alarms and closes it", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ == CountMany || b.M.Passage != PasRelease || !b.M.exitOpened() || a.M.Passage != PasRelease {
 			return false, ""
 		}
@@ -287,7 +287,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-02 an entry while a refused traveller leaves is told", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"S-02 an entry while a refused traveller leaves is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ != CountOne || b.M.Passage != PasLeave || a.M.Passage != PasLeave {
 			return false, ""
 		}
@@ -296,7 +296,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"S-09 a person whom nobody let in is told and shown the way back", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"S-09 a person whom nobody let in is told and shown the way back", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Mode != ModeOpen && n.M.Mode != ModeClosed || n.M.Occ != CountOne && n.M.Occ != CountMany {
 			return false, ""
 		}
@@ -305,16 +305,16 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, true},
-	{"P-08 in recovery the exit button opens the entry for whoever may be inside", func(b node, e Event, a node, _ []Action) (bool, string) {
+	{"P-08 in recovery the exit button opens the entry for whoever may be inside", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvExitButton || b.M.Mode != ModeRecovering || b.M.Fire != High || b.M.Occ == CountZero || b.M.Pos[Exit] != PosClosed || b.M.Cmd[Exit] != CmdNone {
 			return false, ""
 		}
-		if a.M.Cmd[Entry] == CmdNone && a.M.Pos[Entry] == PosClosed {
+		if a.M.Cmd[Entry] == CmdNone && a.M.Pos[Entry] != PosOpen {
 			return true, "shut in"
 		}
 		return true, ""
 	}, false},
-	{"P-06 every part under way has its timer", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"P-06 every part under way has its timer", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		armed := func(t Timer) bool { return n.Armed&(1<<t) != 0 }
 		for _, d := range []Door{Entry, Exit} {
 			if n.M.Guard[d] && !armed(guardTimer(d)) {
@@ -346,13 +346,13 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, true},
-	{"nothing waits that the facts allow", func(_ node, _ Event, n node, _ []Action) (bool, string) {
+	{"nothing waits that the facts allow", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if m, acts := Step(n.M, Event{}); m != n.M || len(acts) > 0 {
 			return true, "a step was left undone: " + actions(acts)
 		}
 		return true, ""
 	}, true},
-	{"P-05 what the inspector at the reader says leaves the person inside alone", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-05 what the inspector at the reader says leaves the person inside alone", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || b.M.Passage == PasEmpty {
 			return false, ""
 		}
@@ -364,7 +364,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-05 what the inspector inside says leaves the next traveller alone", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-05 what the inspector inside says leaves the next traveller alone", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.PSlot || e.Slot == b.M.RSlot || b.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -374,14 +374,14 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-05 the camera has one holder, the one inside", func(b node, e Event, n node, acts []Action) (bool, string) {
+	{"P-05 the camera has one holder, the one inside", func(b *node, e Event, n *node, acts []Action) (bool, string) {
 		gone := (e.Kind == EvExited || e.Kind == EvCameraFree) && e.Slot == b.M.Camera
 		if has(acts, ActCapture) && b.M.Camera != NoSlot && !gone {
 			return true, "leased twice"
 		}
 		return n.M.Camera != NoSlot, ""
 	}, false},
-	{"P-05 the reader has one holder", func(b node, e Event, n node, acts []Action) (bool, string) {
+	{"P-05 the reader has one holder", func(b *node, e Event, n *node, acts []Action) (bool, string) {
 		if has(acts, ActBegin) && b.M.Reader != NoSlot {
 			return true, "leased twice"
 		}
@@ -390,7 +390,7 @@ var invariants = []invariant{
 		}
 		return n.M.Reader != NoSlot, ""
 	}, false},
-	{"DP-06 no frame for whom is not inside", func(b node, _ Event, a node, acts []Action) (bool, string) {
+	{"DP-06 no frame for whom is not inside", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		if !has(acts, ActCapture) {
 			return false, ""
 		}
@@ -399,7 +399,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"D-02 emergency ends only by an officer's order with the input clear", func(b node, e Event, a node, _ []Action) (bool, string) {
+	{"D-02 emergency ends only by an officer's order with the input clear", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if b.M.Mode != ModeEmergency || a.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -408,7 +408,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"D-02 in emergency no door is commanded", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"D-02 in emergency no door is commanded", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Mode != ModeEmergency {
 			return false, ""
 		}
@@ -425,7 +425,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"O-03 every order is answered once, nothing else is", func(_ node, e Event, _ node, acts []Action) (bool, string) {
+	{"O-03 every order is answered once, nothing else is", func(_ *node, e Event, _ *node, acts []Action) (bool, string) {
 		n := 0
 		for _, x := range acts {
 			if x.Kind == ActAnswer {
@@ -444,7 +444,7 @@ var invariants = []invariant{
 		}
 		return e.Kind == EvOrder, ""
 	}, false},
-	{"P-09 a referral is opened once, owned once and ends once", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-09 a referral is opened once, owned once and ends once", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		said := false
 		for _, l := range []Lane{LaneReception, LanePassage} {
 			x, y := b.M.RRef, a.M.RRef
@@ -484,7 +484,7 @@ var invariants = []invariant{
 		}
 		return said, ""
 	}, false},
-	{"E-05 the end of every passage is told once", func(b node, _ Event, a node, acts []Action) (bool, string) {
+	{"E-05 the end of every passage is told once", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		served := func(r Reception) bool { return r >= RecPlace && r <= RecRefer }
 		ends, want := [3]int{}, [3]int{}
 		for _, x := range acts {
@@ -506,7 +506,7 @@ var invariants = []invariant{
 		}
 		return ends != [3]int{}, ""
 	}, false},
-	{"P-09 only who crossed by an allow or an officer's order has crossed", func(b node, _ Event, a node, _ []Action) (bool, string) {
+	{"P-09 only who crossed by an allow or an officer's order has crossed", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if !a.M.Crossed || b.M.Crossed {
 			return false, ""
 		}
@@ -515,7 +515,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-13 a document left on the reader is told", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"P-13 a document left on the reader is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerReception || b.M.Reception != RecLift || b.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -524,7 +524,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"D-11 a forced door is told at once", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"D-11 a forced door is told at once", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvDoorMoved || b.M.Pos[e.Door] != PosClosed || e.Pos == PosClosed || b.M.Cmd[e.Door] != CmdNone || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
 			return false, ""
 		}
@@ -536,7 +536,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b node, e Event, a node, acts []Action) (bool, string) {
+	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || b.M.Mode == ModeEmergency {
 			return false, ""
 		}

@@ -236,7 +236,7 @@ func (s *step) recover() {
 // unknown count keeps nobody shut in (P-08).
 func (s *step) letOut() {
 	m := &s.m
-	if m.Fire == High && m.Occ != CountZero && m.secured(Exit) && m.Pos[Entry] == PosClosed && m.Cmd[Entry] == CmdNone {
+	if m.Fire == High && m.Occ != CountZero && m.secured(Exit) && m.Pos[Entry] != PosOpen && m.Cmd[Entry] == CmdNone {
 		s.open(Entry)
 	}
 }

@@ -126,7 +126,7 @@ func replay(t testing.TB, text string, show bool) node {
 		}
 		after, acts := apply(n, e, nil)
 		for _, inv := range invariants {
-			if _, wrong := inv.check(n, e, after, acts); wrong != "" {
+			if _, wrong := inv.check(&n, e, &after, acts); wrong != "" {
 				t.Errorf("line %d: %s: %s: %s", i+1, line, inv.name, wrong)
 			}
 		}

@@ -7,12 +7,16 @@ import "egate/verdict"
 var worlds = []world{
 	{name: "entry door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack)))},
 	{name: "exit door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Entry), only(EvOrder, orders(OrderTake, OrderAccept)))},
-	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, only(EvOrder, orders(OrderTake, OrderAccept, OrderReset)))},
-	{name: "tries", tries: true, more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), without(EvOrder))},
-	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, obeysOrForced(Entry), obeysOrForced(Exit))},
-	{name: "emergency", more: documents(), keep: all(orderly, staffed, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency, OrderTake, OrderAccept)))},
+	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known)},
+	{name: "tries", tries: true, more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known)},
+	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeysOrForced(Exit))},
+	{name: "luggage", more: documents(), keep: all(orderly, staffed, noFire, obeys(Entry), obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack, OrderReset)))},
+	{name: "emergency", more: documents(), keep: all(orderly, staffed, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency)), without(EvHeads, EvTrackLost, EvSilent, EvBroken))},
 	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
 }
+
+// known leaves out that nobody knows how many stand in the mantrap, once it has been known.
+func known(n node, e Event) bool { return e.Kind != EvCounted || e.Count != CountUnknown }
 
 // staffed leaves lease, faults and closing to the world of documents.
 func staffed(_ node, e Event) bool {

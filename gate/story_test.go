@@ -1,0 +1,385 @@
+package gate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"egate/verdict"
+)
+
+// up is a start with an empty mantrap, a lease and a warm inspector; every story begins with it.
+const up = `
+door_moved pos=closed
+door_moved door=exit pos=closed
+beamed tri=low
+beamed door=exit tri=low
+counted count=0
+lease on=yes
+timer timer=guard_entry
+timer timer=guard_exit
+expect recovering idle empty
+fire tri=high
+expect open idle empty
+ready slot=1
+expect open notice empty
+`
+
+const document = `
+accepted
+expect open place empty
+laid slot=1
+expect open reading empty
+checked slot=1 outcome=allow reason=ok
+expect open lift empty
+lifted slot=1
+expect open idle admitting
+reader_free slot=1
+`
+
+const inside = `
+committed
+door_moved pos=between
+door_moved pos=open
+beamed tri=high
+counted count=1
+beamed tri=low
+timer timer=guard_entry
+expect open idle securing
+door_moved pos=between
+door_moved pos=closed
+expect open idle capturing
+`
+
+const through = `
+ready slot=2
+verdict slot=1 outcome=allow reason=ok
+committed
+expect open notice releasing
+door_moved door=exit pos=between
+door_moved door=exit pos=open
+beamed door=exit tri=high
+beamed door=exit tri=low
+counted count=0
+expect open notice clearing
+timer timer=guard_exit
+door_moved door=exit pos=closed
+exited slot=1
+expect open notice empty
+`
+
+const genuine = up + document + inside + through
+
+// story is a scenario told to the machine alone: what must have happened at its end.
+type story struct {
+	name, trace string
+	outcome     verdict.Outcome
+	reason      verdict.Reason
+	lane        Lane
+	crossed     bool
+	alarms      []verdict.Reason
+	never       []ActionKind // from the story's own lines
+	exit        int          // how often the exit was told to open
+}
+
+var stories = []story{
+	{name: "01 a genuine traveller", trace: genuine, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "04 the next document is read while the mantrap is occupied (P-05)", trace: up + document + inside + `
+ready slot=2
+expect open notice capturing
+accepted
+laid slot=2
+checked slot=2 outcome=allow reason=ok
+lifted slot=2
+expect open wait capturing
+verdict slot=1 outcome=allow reason=ok
+committed
+door_moved door=exit pos=open
+counted count=0
+door_moved door=exit pos=closed
+expect open wait clearing
+exited slot=1
+expect open idle admitting
+`, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "05 another face: referred, nobody comes, out to the side of origin (P-06, P-08)", trace: up + document + inside + `
+verdict slot=1 outcome=refer reason=face_mismatch
+expect open idle referred
+timer timer=passage
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage},
+	{name: "05 another face: the officer accepts (O-03)", trace: up + document + inside + `
+verdict slot=1 outcome=refer reason=face_mismatch
+order order=take lane=passage mine=yes
+order order=accept lane=passage mine=yes
+committed
+expect open idle releasing
+door_moved door=exit pos=open
+counted count=0
+door_moved door=exit pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage, crossed: true, exit: 1},
+	{name: "05 another face: a second officer decides on what the first one owns", trace: up + document + inside + `
+verdict slot=1 outcome=refer reason=face_mismatch
+order order=take lane=passage mine=yes
+order order=take lane=passage
+order order=accept lane=passage
+order order=send_back lane=passage
+expect open idle referred
+order order=send_back lane=passage mine=yes
+expect open idle leaving_back
+order order=accept lane=passage mine=yes
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage},
+	{name: "09 a cloned chip is refused at the reader", trace: up + `
+accepted
+laid slot=1
+checked slot=1 outcome=refer reason=clone_suspected
+expect open refer empty
+timer timer=reception
+expect open leave empty
+`, outcome: verdict.Refer, reason: verdict.CloneSuspected, lane: LaneReception, never: []ActionKind{ActOpen, ActCapture}},
+	{name: "18 two people", trace: up + document + `
+committed
+door_moved pos=open
+beamed tri=high
+counted count=1
+counted count=many
+expect open idle leaving_back
+beamed tri=low
+counted count=0
+timer timer=guard_entry
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.TwoPersons, lane: LanePassage, alarms: []verdict.Reason{verdict.TwoPersons}, never: []ActionKind{ActCapture}},
+	{name: "19 another person slips in after the capture", trace: up + document + inside + `
+verdict slot=1 outcome=allow reason=ok
+expect open idle releasing
+door_moved pos=between
+expect open idle referred
+committed
+counted count=many
+door_moved pos=closed
+timer timer=passage
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.DoorForced, lane: LanePassage, alarms: []verdict.Reason{verdict.DoorForced}},
+	{name: "20 a suitcase stays behind (S-05)", trace: up + document + inside + `
+verdict slot=1 outcome=allow reason=ok
+committed
+door_moved door=exit pos=open
+object on=yes
+counted count=0
+door_moved door=exit pos=closed
+exited slot=1
+expect open idle clearing
+object
+`, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1, alarms: []verdict.Reason{verdict.ObjectLeft}},
+	{name: "21 somebody stands in the entry door (D-05, D-08)", trace: up + document + `
+committed
+door_moved pos=open
+beamed tri=high
+counted count=1
+timer timer=passage
+expect open idle admitting
+beamed tri=low
+timer timer=guard_entry
+expect open idle securing
+door_moved pos=between
+beamed tri=high
+door_moved pos=open
+timer timer=entry
+beamed tri=low
+timer timer=guard_entry
+door_moved pos=closed
+expect open idle capturing
+` + through, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "22 nobody enters", trace: up + document + `
+committed
+door_moved pos=open
+timer timer=passage
+expect open idle clearing
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.OutcomeNone, reason: verdict.NoShow, lane: LanePassage, never: []ActionKind{ActCapture}},
+	{name: "23 declines at the notice (DP-06)", trace: up + "declined\nexpect open leave empty\n", reason: verdict.Declined, lane: LaneReception,
+		never: []ActionKind{ActBegin, ActCapture, ActOpen}},
+	{name: "24 declines inside (P-08)", trace: up + document + inside + `
+declined
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, reason: verdict.Declined, lane: LanePassage},
+	{name: "25 fire with a person inside (D-02)", trace: up + document + inside + `
+fire tri=low
+expect emergency idle empty
+counted count=0
+order order=end_emergency
+expect emergency idle empty
+fire tri=high
+expect emergency idle empty
+door_moved pos=open
+door_moved door=exit pos=open
+order order=end_emergency
+expect recovering idle empty
+door_moved door=exit pos=closed
+door_moved pos=closed
+exited slot=1
+expect open idle empty
+`, reason: verdict.Emergency, lane: LanePassage, alarms: []verdict.Reason{verdict.Emergency}},
+	{name: "26 started again with a person inside (P-15)", trace: `
+door_moved pos=open
+door_moved door=exit pos=open
+beamed tri=low
+beamed door=exit tri=low
+counted count=1
+timer timer=guard_entry
+timer timer=guard_exit
+fire tri=high
+expect recovering idle empty
+door_moved door=exit pos=closed
+expect recovering idle empty
+counted count=0
+door_moved pos=closed
+expect open idle empty
+`, never: []ActionKind{ActCommit, ActCapture}},
+	{name: "27 the inspector is killed in the middle of the read", trace: up + `
+accepted
+laid slot=1
+exited slot=1
+expect open refer empty
+timer timer=reception
+`, outcome: verdict.Refer, reason: verdict.InspectorFault, lane: LaneReception, never: []ActionKind{ActOpen}},
+	{name: "15 the lease ends while the document is read (O-01)", trace: up + `
+accepted
+laid slot=1
+lease
+checked slot=1 outcome=allow reason=ok
+lifted slot=1
+expect open refer empty
+timer timer=reception
+`, outcome: verdict.Refer, reason: verdict.LeaseLost, lane: LaneReception, never: []ActionKind{ActOpen}},
+	{name: "no record, no door (P-04)", trace: up + document + inside + `
+verdict slot=1 outcome=allow reason=ok
+commit_failed
+expect open idle referred
+committed
+order order=send_back lane=passage mine=yes
+timer timer=passage
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.EvidenceFault, lane: LanePassage, alarms: []verdict.Reason{verdict.EvidenceFault}},
+	{name: "somebody comes in from the wrong side (S-09)", trace: up + `
+counted count=1
+expect open notice leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+expect open notice empty
+`, outcome: verdict.Refer, reason: verdict.WrongDirection, lane: LanePassage, alarms: []verdict.Reason{verdict.WrongDirection}},
+	{name: "more time, three times and no more (A-02)", trace: up + `
+accepted
+more
+more
+more
+more
+timer timer=reception
+expect open place empty
+timer timer=reception
+timer timer=reception
+expect open leave empty
+`, reason: verdict.StageTimeout, lane: LaneReception},
+	{name: "a document left on the reader (P-13)", trace: up + `
+accepted
+laid slot=1
+checked slot=1 outcome=allow reason=ok
+timer timer=reception
+expect open refer empty
+timer timer=reception
+`, outcome: verdict.Refer, reason: verdict.DocumentLeftOnReader, lane: LaneReception, alarms: []verdict.Reason{verdict.DocumentLeftOnReader}, never: []ActionKind{ActOpen}},
+}
+
+// TestStories tells each scenario to the machine alone. The numbers are those of sim/scenarios.
+func TestStories(t *testing.T) {
+	for _, st := range stories {
+		t.Run(st.name, func(t *testing.T) {
+			n := node{M: New(true)}
+			var ends []Action
+			alarms := map[verdict.Reason]bool{}
+			kinds := map[ActionKind]bool{}
+			exits := 0
+			for i, line := range strings.Split(st.trace, "\n") {
+				line = strings.TrimSpace(line)
+				if line == "" {
+					continue
+				}
+				if want, ok := strings.CutPrefix(line, "expect "); ok {
+					if got := fmt.Sprintf("%s %s %s", n.M.Mode, n.M.Reception, n.M.Passage); got != want {
+						t.Fatalf("line %d: is %q, expected %q\n%+v", i, got, want, n.M)
+					}
+					continue
+				}
+				e, err := parseEvent(line)
+				if err != nil {
+					t.Fatal(err)
+				}
+				after, acts := apply(n, e, nil)
+				for _, inv := range invariants {
+					if _, wrong := inv.check(&n, e, &after, acts); wrong != "" {
+						t.Errorf("line %d: %s: %s: %s", i, line, inv.name, wrong)
+					}
+				}
+				for _, a := range acts {
+					kinds[a.Kind] = true
+					if a.Kind == ActEmit && a.What == WhatPassage {
+						ends = append(ends, a)
+					}
+					if a.Kind == ActEmit && a.What == WhatAlarm && a.On {
+						alarms[a.Reason] = true
+					}
+					if a.Kind == ActOpen && a.Door == Exit {
+						exits++
+					}
+				}
+				n = after
+			}
+			if st.lane != LaneNone {
+				if len(ends) != 1 {
+					t.Fatalf("the passage ended %d times: %+v", len(ends), ends)
+				}
+				if e := ends[0]; e.Outcome != st.outcome || e.Reason != st.reason || e.Lane != st.lane || e.On != st.crossed {
+					t.Errorf("ended as %s %s lane %s crossed %v", e.Outcome, e.Reason, e.Lane.text(), e.On)
+				}
+			}
+			for _, r := range st.alarms {
+				if !alarms[r] {
+					t.Errorf("no alarm %s", r)
+				}
+			}
+			if len(alarms) != len(st.alarms) {
+				t.Errorf("alarms %v", alarms)
+			}
+			for _, k := range st.never {
+				if kinds[k] {
+					t.Errorf("action %d happened", k)
+				}
+			}
+			if exits != st.exit {
+				t.Errorf("the exit was told to open %d times", exits)
+			}
+		})
+	}
+}
