@@ -29,24 +29,25 @@ import (
 
 // Limits of the link.
 const (
-	keepAlive     = 5 * time.Second
-	dialLimit     = 5 * time.Second
-	publishLimit  = 10 * time.Second // until the broker has acknowledged a publish
-	farewell      = time.Second      // for the last status
-	quiesce       = 100 * time.Millisecond
-	minBackoff    = 300 * time.Millisecond
-	maxBackoff    = 10 * time.Second
-	ackLimit      = 20 * time.Second // events unacknowledged for so long are sent again
-	window        = 64               // events in flight before the centre has acknowledged
-	maxMessage    = 256 << 10        // inbound: a lease with maxKeys keys is the largest
-	maxKeys       = 64               // officers' keys of a lease: a dossier is sealed once per key
-	maxIDs        = 4096             // orders and answers whose ids are remembered against repetition
-	maxLeases     = 256              // principals and officers whose lease numbers are remembered
-	maxSkew       = 30 * time.Second // clocks of gate and centre apart
-	maxOrderLife  = 10 * time.Second
-	maxLeaseLife  = 30 * time.Second // O-01: a lease that outlives its desk by more holds a gate open unwatched
-	outboundQueue = 64
-	inboundQueue  = 64
+	keepAlive      = 5 * time.Second
+	dialLimit      = 5 * time.Second
+	publishLimit   = 10 * time.Second // until the broker has acknowledged a publish
+	farewell       = time.Second      // for the last status
+	quiesce        = 100 * time.Millisecond
+	minBackoff     = 300 * time.Millisecond
+	maxBackoff     = 10 * time.Second
+	ackLimit       = 20 * time.Second // events unacknowledged for so long are sent again
+	window         = 64               // events in flight before the centre has acknowledged
+	maxMessage     = 256 << 10        // inbound: a lease with maxKeys keys is the largest
+	maxKeys        = 64               // officers' keys of a lease: a dossier is sealed once per key
+	maxCorrections = 16               // of one connection's status, when another session's stands in its place
+	maxIDs         = 4096             // orders and answers whose ids are remembered against repetition
+	maxLeases      = 256              // principals and officers whose lease numbers are remembered
+	maxSkew        = 30 * time.Second // clocks of gate and centre apart
+	maxOrderLife   = 10 * time.Second
+	maxLeaseLife   = 30 * time.Second // O-01: a lease that outlives its desk by more holds a gate open unwatched
+	outboundQueue  = 64
+	inboundQueue   = 64
 )
 
 // Outbox are the journal's events that are not acknowledged yet. It is used by one goroutine.
@@ -106,6 +107,8 @@ type Link struct {
 	acked    chan struct{}
 	ackedTo  position
 	told     bool // Ahead, on this connection
+
+	corrected int // see contradicted; of this connection
 }
 
 // position is a place in the sequence of events.
@@ -283,9 +286,8 @@ func (l *Link) connection(ctx context.Context) error {
 	session := hex.EncodeToString(id[:])
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// One client id per gate, so that the broker ends an old half-open connection, and publishes its will,
-	// before it accepts this one. With ids of their own the old will would come later and say offline of a
-	// gate that is not.
+	// One client id per gate, so that the broker ends an old half-open connection when it accepts this one.
+	// Some brokers publish the old will only after that: see contradicted.
 	opt := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID("gate-"+l.cfg.Gate).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(l.limits.publish).SetProtocolVersion(4).
@@ -303,7 +305,7 @@ func (l *Link) connection(ctx context.Context) error {
 	}
 	defer l.leave(c, session)
 	l.mu.Lock()
-	l.session, l.sent, l.out, l.told = session, map[string]bool{}, nil, false
+	l.session, l.sent, l.out, l.told, l.corrected = session, map[string]bool{}, nil, false, 0
 	l.mu.Unlock()
 	handler := func(_ mqtt.Client, m mqtt.Message) { l.receive(ctx, session, m) }
 	subs := map[string]byte{}
@@ -324,6 +326,11 @@ func (l *Link) connection(ctx context.Context) error {
 	said := l.now()
 	if err := l.publish(ctx, c, api.TopicStatus, 1, true, l.statusDoc(said.status, session)); err != nil {
 		return err
+	}
+	// From here on the gate reads what its own status says. A broker that does not let it loses the repair only.
+	watch := c.Subscribe(l.topic(api.TopicStatus), 1, func(_ mqtt.Client, m mqtt.Message) { l.contradicted(session, m.Payload()) })
+	if err := wait(ctx, watch, dialLimit); err != nil {
+		return fmt.Errorf("link: subscribe: %w", err)
 	}
 	l.mu.Lock()
 	l.up = true
@@ -352,6 +359,22 @@ func (l *Link) connection(ctx context.Context) error {
 	return err
 }
 
+// contradicted says the status again when the retained one is that of another session: the will of an old
+// connection, which a broker may publish after it has accepted the new one, would say offline of a gate
+// that is not. A broker that keeps contradicting is not answered for ever.
+func (l *Link) contradicted(session string, payload []byte) {
+	var s api.Status
+	if len(payload) > maxMessage || json.Unmarshal(payload, &s) != nil || s.Session == session {
+		return
+	}
+	l.mu.Lock()
+	if l.session == session && l.corrected < maxCorrections {
+		l.corrected++
+	}
+	l.mu.Unlock()
+	l.kick()
+}
+
 // leave says offline and then goodbye, in this order on one stream: a goodbye that the broker gets
 // withholds the will.
 func (l *Link) leave(c mqtt.Client, session string) {
@@ -373,15 +396,16 @@ func (l *Link) leave(c mqtt.Client, session string) {
 
 // saying is what the status document depends on.
 type saying struct {
-	status string
-	epoch  uint64
+	status    string
+	epoch     uint64
+	corrected int // how often another session's status was contradicted
 }
 
 func (l *Link) now() saying {
 	epoch := l.cfg.Epoch()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return saying{l.status, epoch}
+	return saying{l.status, epoch, l.corrected}
 }
 
 // pump sends retained documents, requests and answers.
