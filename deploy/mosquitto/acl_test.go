@@ -178,7 +178,7 @@ func TestX01AccessList(t *testing.T) {
 	p := "00112233445566778899aabbccddeeff"
 	// Every topic below a gate, with who may write it and who may read it ("gate": the gate itself).
 	rows := []struct{ topic, write, read string }{
-		{"status", "gate", "console maintenance"}, {"info", "gate", "console maintenance"}, {"state", "gate", "console maintenance"},
+		{"status", "gate", "gate console maintenance"}, {"info", "gate", "console maintenance"}, {"state", "gate", "console maintenance"},
 		{"health", "gate", "console maintenance"}, {"audit/checkpoint", "gate", "console witness"}, {"cfg/reported", "gate", "console"},
 		{"evt/passage", "gate", "console"}, {"evt/fault", "gate", "console maintenance"}, {"evt/boot", "gate", "console maintenance"}, {"evt/a/b", "", ""},
 		{"tel/x", "gate", "console maintenance"}, {"rsp/console/a1", "gate", "console"}, {"rsp/other/a1", "gate", ""},
