@@ -19,6 +19,7 @@ type Gate struct {
 	Gate      string   `yaml:"gate"`      // name of the gate, unique at the site
 	Simulated bool     `yaml:"simulated"` // marks every page and event
 	Topology  string   `yaml:"topology"`  // mantrap or one-step
+	LengthMM  int      `yaml:"length_mm"` // from the entry door, or the outer beam of a one-step zone, to the exit door
 	StateDir  string   `yaml:"state_dir"` // journal and cursors; nothing personal
 	Languages []string `yaml:"languages"` // of the traveller screen, the first is the default
 
@@ -137,7 +138,13 @@ type Watchdog struct {
 	Device string `yaml:"device,omitempty"`
 }
 
-// Names of the lines of a mantrap. Beams of the mantrap follow as beam_01 …
+// Topologies of a gate (P-02).
+const (
+	Mantrap = "mantrap"  // entry and exit door
+	OneStep = "one-step" // one door, a zone bounded by beams before it: entry_beam is its outer beam
+)
+
+// Names of the lines of a mantrap; a one-step gate has no entry door. Beams follow as beam_01 …
 var (
 	mantrapInputs = []string{"entry_closed", "entry_open", "exit_closed", "exit_open", "entry_beam", "exit_beam",
 		"fire_ok", "tamper_ok", "exit_request"}
@@ -155,7 +162,8 @@ const exampleGate = "configs/gate.yaml"
 // Defaults are the values of a gate in service.
 func Defaults() Gate {
 	return Gate{
-		Topology:  "mantrap",
+		Topology:  Mantrap,
+		LengthMM:  1600,
 		Languages: []string{"en", "fr", "es", "de", "ar", "uk"},
 		Doors:     Doors{Pulse: 150 * time.Millisecond, Travel: 4 * time.Second},
 		Devices:   Devices{Camera: Camera{Width: 720, Height: 960}},
@@ -217,7 +225,10 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 			bad(at(key), "must be 1 to 32 of a-z, 0-9 and \"-\"")
 		}
 	}
-	oneOf(g.Topology, []string{"topology"}, "mantrap", "one-step")
+	oneOf(g.Topology, []string{"topology"}, Mantrap, OneStep)
+	if g.LengthMM < 800 || g.LengthMM > 4000 {
+		bad(at("length_mm"), "must lie between 800 and 4000, is %d", g.LengthMM)
+	}
 	for _, f := range []struct {
 		key []string
 		val string
@@ -325,8 +336,13 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 			}
 		}
 	}
-	side("inputs", g.Lines.Inputs, mantrapInputs, true)
-	side("outputs", g.Lines.Outputs, mantrapOutputs, false)
+	inputs, outputs := mantrapInputs, mantrapOutputs
+	if g.Topology == OneStep {
+		inputs = slices.DeleteFunc(slices.Clone(inputs), func(n string) bool { return n == "entry_closed" || n == "entry_open" })
+		outputs = slices.DeleteFunc(slices.Clone(outputs), func(n string) bool { return n == "entry_open_pulse" || n == "entry_close_pulse" || n == "entry_lock" })
+	}
+	side("inputs", g.Lines.Inputs, inputs, true)
+	side("outputs", g.Lines.Outputs, outputs, false)
 	n := 0
 	for name := range g.Lines.Inputs {
 		if beamName.MatchString(name) {

@@ -38,20 +38,23 @@ func TestSimDiffersInDriversPathsAndLimitsOnly(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	base := string(SimYAML)
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown key":      {"topology: mantrap", "topologie: mantrap", "topologie is no key"},
-		"unit missing":     {"pulse: 150ms", "pulse: 150", "unit"},
-		"out of range":     {"capture: 20s", "capture: 1s", "limits.capture: must lie between"},
-		"bad driver":       {"driver: pn532", "driver: pn533", "devices.nfc.driver: must be one of"},
-		"remote plain":     {"tcp://127.0.0.1:1883", "tcp://10.0.0.1:1883", "loopback only"},
-		"screen outside":   {"listen: 127.0.0.1:8070", "listen: 0.0.0.0:8070", "loopback address"},
-		"missing line":     {"    fire_ok: {}\n", "", `line "fire_ok" is missing`},
-		"unknown line":     {"    fire_ok: {}\n", "    fire_ok: {}\n    door_bell: {}\n", "no line of this topology"},
-		"sim in service":   {"simulated: true", "simulated: false", "simhal"},
-		"two documents":    {"site: example", "site: example\n---\nsite: other", "one document"},
-		"wrong type":       {"threads: 1", "threads: many", "into int"},
-		"bad gate name":    {"gate: gate-1", "gate: Gate_1", "must be 1 to 32"},
-		"pulse over cap":   {"pulse: 150ms", "pulse: 3s", "D-09"},
-		"key file missing": {"  gate: keys/gate-1.key        # Ed25519 seed of this gate, readable by its user only\n", "", "keys.gate: is missing"},
+		"unknown key":       {"topology: mantrap", "topologie: mantrap", "topologie is no key"},
+		"unit missing":      {"pulse: 150ms", "pulse: 150", "unit"},
+		"out of range":      {"capture: 20s", "capture: 1s", "limits.capture: must lie between"},
+		"bad driver":        {"driver: pn532", "driver: pn533", "devices.nfc.driver: must be one of"},
+		"remote plain":      {"tcp://127.0.0.1:1883", "tcp://10.0.0.1:1883", "loopback only"},
+		"screen outside":    {"listen: 127.0.0.1:8070", "listen: 0.0.0.0:8070", "loopback address"},
+		"entry of one-step": {"topology: mantrap", "topology: one-step", "entry_closed: is no line of this topology"},
+		"no topology":       {"topology: mantrap", "topology: turnstile", "topology: must be one of"},
+		"length":            {"length_mm: 1600", "length_mm: 160", "length_mm: must lie between"},
+		"missing line":      {"    fire_ok: {}\n", "", `line "fire_ok" is missing`},
+		"unknown line":      {"    fire_ok: {}\n", "    fire_ok: {}\n    door_bell: {}\n", "no line of this topology"},
+		"sim in service":    {"simulated: true", "simulated: false", "simhal"},
+		"two documents":     {"site: example", "site: example\n---\nsite: other", "one document"},
+		"wrong type":        {"threads: 1", "threads: many", "into int"},
+		"bad gate name":     {"gate: gate-1", "gate: Gate_1", "must be 1 to 32"},
+		"pulse over cap":    {"pulse: 150ms", "pulse: 3s", "D-09"},
+		"key file missing":  {"  gate: keys/gate-1.key        # Ed25519 seed of this gate, readable by its user only\n", "", "keys.gate: is missing"},
 	} {
 		raw := strings.Replace(base, c.old, c.new, 1)
 		if raw == base {
@@ -61,6 +64,21 @@ func TestRefusals(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "sim.yaml:") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// P-02: a one-step gate is the same file without the entry door.
+func TestP02OneStep(t *testing.T) {
+	raw := strings.Replace(string(SimYAML), "topology: mantrap", "topology: one-step", 1)
+	for _, line := range []string{"entry_closed", "entry_open", "entry_open_pulse", "entry_close_pulse", "entry_lock"} {
+		raw = strings.Replace(raw, "    "+line+": {}\n", "", 1)
+	}
+	g, err := parseGate("one-step.yaml", []byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, there := g.Lines.Inputs["entry_beam"]; !there || g.Topology != OneStep {
+		t.Errorf("%+v", g.Lines.Inputs)
 	}
 }
 

@@ -12,7 +12,7 @@ const (
 	// Sensors.
 	EvDoorMoved  // Door, Pos
 	EvBeamed     // Door, Tri
-	EvCounted    // Count
+	EvCounted    // Count; Door: on which side the last who left went
 	EvObject     // On
 	EvFire       // Tri, High is healthy
 	EvExitButton // the button in the mantrap: towards the side of origin

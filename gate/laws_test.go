@@ -30,7 +30,7 @@ func opens(acts []Action, d Door) bool {
 
 var invariants = []invariant{
 	{"P-03 never both doors unlocked outside emergency release and recovery", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
-		if n.M.Mode == ModeEmergency || n.M.Mode == ModeRecovering {
+		if n.M.Mode == ModeEmergency || n.M.Mode == ModeRecovering || n.M.Topology == OneStep {
 			return false, ""
 		}
 		said := !n.M.Locked[Entry] || !n.M.Locked[Exit]
@@ -61,6 +61,9 @@ var invariants = []invariant{
 	}, false},
 	{"P-03 a door is opened only while the other is proven closed and locked", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		said := false
+		if a.M.Topology == OneStep {
+			return false, ""
+		}
 		for _, d := range []Door{Entry, Exit} {
 			if opens(acts, d) {
 				said = true
@@ -114,7 +117,7 @@ var invariants = []invariant{
 		if n.M.Passage != PasRelease || n.M.Grant != GrantExit {
 			return false, ""
 		}
-		if !n.M.Allowed || n.M.Pos[Entry] != PosClosed || n.M.Occ != CountOne {
+		if !n.M.Allowed || !n.M.secured(Entry) || n.M.Occ != CountOne {
 			return true, "the allow outlived its occupancy"
 		}
 		return true, ""
@@ -183,7 +186,7 @@ var invariants = []invariant{
 		if b.M.Mode != ModeRecovering || a.M.Mode == ModeRecovering || a.M.Mode == ModeEmergency {
 			return false, ""
 		}
-		if !a.M.closed() || !a.M.empty() || !a.M.Locked[Entry] || !a.M.Locked[Exit] || a.M.Grant != GrantNone {
+		if !a.M.closed() || !a.M.empty() || a.M.has(Entry) && !a.M.Locked[Entry] || !a.M.Locked[Exit] || a.M.Grant != GrantNone {
 			return true, "recovered into an unproven state"
 		}
 		return true, ""
@@ -244,7 +247,8 @@ var invariants = []invariant{
 		return true, ""
 	}, false},
 	{"P-10 reception is passed only by an allow of its own inspector", func(b *node, e Event, a *node, _ []Action) (bool, string) {
-		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit
+		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit ||
+			a.M.Topology == OneStep && b.M.Passage == PasEmpty && a.M.Passage != PasEmpty
 		was := b.M.Reception == RecLift || b.M.Reception == RecWait
 		if !passed || was {
 			return false, ""
@@ -297,7 +301,7 @@ var invariants = []invariant{
 		return true, ""
 	}, false},
 	{"S-09 a person whom nobody let in is told and shown the way back", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
-		if n.M.Mode != ModeOpen && n.M.Mode != ModeClosed || n.M.Occ != CountOne && n.M.Occ != CountMany {
+		if n.M.Topology == OneStep || n.M.Mode != ModeOpen && n.M.Mode != ModeClosed || n.M.Occ != CountOne && n.M.Occ != CountMany {
 			return false, ""
 		}
 		if n.M.Passage == PasEmpty || n.M.Passage == PasClear {
@@ -306,7 +310,7 @@ var invariants = []invariant{
 		return true, ""
 	}, true},
 	{"P-08 in recovery the exit button opens the entry for whoever may be inside", func(b *node, e Event, a *node, _ []Action) (bool, string) {
-		if e.Kind != EvExitButton || b.M.Mode != ModeRecovering || b.M.Fire != High || b.M.Occ == CountZero || b.M.Pos[Exit] != PosClosed || b.M.Cmd[Exit] != CmdNone {
+		if e.Kind != EvExitButton || b.M.Topology == OneStep || b.M.Mode != ModeRecovering || b.M.Fire != High || b.M.Occ == CountZero || b.M.Pos[Exit] != PosClosed || b.M.Cmd[Exit] != CmdNone {
 			return false, ""
 		}
 		if a.M.Cmd[Entry] == CmdNone && a.M.Pos[Entry] != PosOpen {
@@ -394,7 +398,8 @@ var invariants = []invariant{
 		if !has(acts, ActCapture) {
 			return false, ""
 		}
-		if b.M.Passage != PasSecure || a.M.Passage != PasCapture || a.M.PSlot == NoSlot || a.M.Slots[a.M.PSlot.Index()] != SlotBegun {
+		from := b.M.Passage == PasSecure || b.M.Passage == PasEmpty && a.M.Topology == OneStep && has(acts, ActAdmit)
+		if !from || a.M.Passage != PasCapture || a.M.PSlot == NoSlot || a.M.Slots[a.M.PSlot.Index()] != SlotBegun {
 			return true, "captured from " + b.M.Passage.String()
 		}
 		return true, ""
@@ -533,6 +538,53 @@ var invariants = []invariant{
 		}
 		if a.M.Grant != GrantNone {
 			return true, "a grant outlived it"
+		}
+		return true, ""
+	}, false},
+	{"P-02 one-step: the door opens only for exactly one person in the zone, and again only for whom it was closing on", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if a.M.Topology != OneStep || !opens(acts, Exit) || b.M.Cmd[Exit] != CmdNone {
+			return false, ""
+		}
+		if e.Kind != EvCommitted || b.M.Occ != CountOne || b.M.Passage != PasRelease {
+			return true, "opened for " + b.M.Occ.String()
+		}
+		return true, ""
+	}, false},
+	{"P-02 one-step: the door that it does not have is never commanded", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
+		if a.M.Topology != OneStep {
+			return false, ""
+		}
+		for _, x := range acts {
+			if x.Door == Entry && (x.Kind == ActOpen || x.Kind == ActClose || x.Kind == ActLock) {
+				return true, "commanded"
+			}
+		}
+		return len(acts) > 0, ""
+	}, false},
+	{"P-02 one-step: one traveller at a time, at the reader or in front of the door", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		if n.M.Topology != OneStep || n.M.Passage == PasEmpty {
+			return false, ""
+		}
+		if n.M.Reception != RecIdle && n.M.Reception != RecLeave {
+			return true, "reception " + n.M.Reception.String() + " while " + n.M.Passage.String()
+		}
+		return true, ""
+	}, true},
+	{"S-02 one-step: who steps in while the door is not shut again is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if a.M.Topology != OneStep || e.Kind != EvCounted || e.Count != CountOne && e.Count != CountMany || b.M.Passage != PasClear || b.M.secured(Exit) || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if !alarmed(acts) && b.M.PReason != verdict.IntruderDuringRelease {
+			return true, "nobody was told"
+		}
+		return true, ""
+	}, false},
+	{"P-02 one-step: only who left across has crossed", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+		if a.M.Topology != OneStep || e.Kind != EvCounted || e.Count != CountZero || e.Door != Entry || b.M.Passage != PasRelease || !b.M.exitOpened() {
+			return false, ""
+		}
+		if a.M.Crossed && !b.M.Crossed {
+			return true, "crossed by turning back"
 		}
 		return true, ""
 	}, false},

@@ -2,7 +2,21 @@ package gate
 
 import "egate/verdict"
 
-// Door names one of the two doors of a mantrap.
+// Topology is how a gate is built (P-02).
+type Topology uint8
+
+// Topologies. A one-step gate has one door, which leads across the border, and before it a zone bounded
+// by beams with the reader inside: its side of origin has no door and is always open. Whoever stands in
+// the zone is both the one at the reader and the one inside. Segregated gates, where a token of a kiosk
+// enters at admitting, are not built yet.
+const (
+	Mantrap Topology = iota
+	OneStep
+)
+
+func (t Topology) String() string { return [...]string{"mantrap", "one-step"}[t&1] }
+
+// Door names one of the two doors of a mantrap. A one-step gate has the exit only.
 type Door uint8
 
 // The doors. Exit leads across the border.
@@ -42,7 +56,7 @@ const (
 
 func (t Tri) String() string { return [...]string{"unknown", "low", "high", "?"}[t&3] }
 
-// Count is how many people stand in the mantrap.
+// Count is how many people stand in the mantrap, or in the zone of a one-step gate.
 type Count uint8
 
 // Counts.
@@ -198,8 +212,9 @@ const maxTries = 3
 
 // Model is the whole state. It is comparable, bounded and holds nothing personal.
 type Model struct {
-	Mode Mode
-	Open bool // the mode wanted once recovery ends
+	Topology Topology
+	Mode     Mode
+	Open     bool // the mode wanted once recovery ends
 
 	// Facts.
 	Fire    Tri // High is healthy
@@ -247,22 +262,29 @@ type Model struct {
 }
 
 // New is the model at start: everything unknown, nothing granted. open is the mode to reach.
-func New(open bool) Model { return Model{Mode: ModeRecovering, Open: open} }
-
-// secured tells that a door is proven closed and locked, and has not just been told to open: a door
-// still touches its contact when it starts to move.
-func (m *Model) secured(d Door) bool {
-	return m.Pos[d] == PosClosed && m.Locked[d] && m.Cmd[d] == CmdNone
+func New(t Topology, open bool) Model {
+	return Model{Topology: t, Mode: ModeRecovering, Open: open}
 }
 
-// mayOpen is the interlock of the model: the other door is proven closed and locked (P-03).
+// has tells whether the gate has that door.
+func (m *Model) has(d Door) bool { return d == Exit || m.Topology == Mantrap }
+
+// secured tells that a door is proven closed and locked, and has not just been told to open: a door
+// still touches its contact when it starts to move. A door that the gate does not have stands in nobody's
+// way and needs no proof.
+func (m *Model) secured(d Door) bool {
+	return !m.has(d) || m.Pos[d] == PosClosed && m.Locked[d] && m.Cmd[d] == CmdNone
+}
+
+// mayOpen is the interlock of the model: the other door is proven closed and locked (P-03). In a one-step
+// gate a law of its own stands in its place: the door opens only for exactly one person in the zone.
 func (m *Model) mayOpen(d Door) bool { return m.secured(d.Other()) }
 
 // closed tells that both doors are secured.
 func (m *Model) closed() bool { return m.secured(Entry) && m.secured(Exit) }
 
 // clear tells that nothing stands in a door: an unknown beam is a broken one.
-func (m *Model) clear(d Door) bool { return m.Beam[d] == Low }
+func (m *Model) clear(d Door) bool { return m.Beam[d] == Low || !m.has(d) }
 
 // empty tells that the mantrap is proven empty.
 func (m *Model) empty() bool { return m.Occ == CountZero && !m.Object }

@@ -67,7 +67,7 @@ func (s *step) settleReception() {
 	m := &s.m
 	switch m.Reception {
 	case RecIdle:
-		if !m.serving() || m.Reader != NoSlot {
+		if !m.serving() || m.Reader != NoSlot || m.Topology == OneStep && m.Passage != PasEmpty {
 			return
 		}
 		for _, sl := range []Slot{Slot1, Slot2} {
@@ -98,13 +98,20 @@ func (s *step) settleReception() {
 			s.refuse(r)
 			return
 		}
-		if m.Passage == PasEmpty && m.closed() && m.empty() && m.Fire == High {
-			m.PSlot, m.RSlot, m.Reception = m.RSlot, NoSlot, RecIdle
-			m.Passage, m.POutcome, m.PReason = PasAdmit, verdict.OutcomeNone, verdict.ReasonNone
-			s.do(Action{Kind: ActStop, Timer: TimerReception})
-			s.do(Action{Kind: ActAdmit, Slot: m.PSlot})
-			s.grant(GrantEntry)
+		if m.Passage != PasEmpty || !m.closed() || m.Fire != High || m.Topology == Mantrap && !m.empty() {
+			return
 		}
+		m.PSlot, m.RSlot, m.Reception = m.RSlot, NoSlot, RecIdle
+		m.POutcome, m.PReason = verdict.OutcomeNone, verdict.ReasonNone
+		s.do(Action{Kind: ActStop, Timer: TimerReception})
+		s.do(Action{Kind: ActAdmit, Slot: m.PSlot})
+		if m.Topology == OneStep { // nobody is let in: who laid the document down is inside
+			m.Passage = PasSecure
+			s.start(TimerPassage, LimitSecure, 1)
+			return
+		}
+		m.Passage = PasAdmit
+		s.grant(GrantEntry)
 	}
 }
 
@@ -113,7 +120,7 @@ func (s *step) settlePassage() {
 	switch m.Passage {
 	case PasEmpty:
 		// Somebody stands where nobody was let in: the way back opens, the officer is told (S-09).
-		if m.Mode != ModeRecovering && (m.Occ == CountOne || m.Occ == CountMany) {
+		if m.Topology == Mantrap && m.Mode != ModeRecovering && (m.Occ == CountOne || m.Occ == CountMany) {
 			m.Passage, m.PReason = PasRefer, verdict.WrongDirection
 			m.POutcome = verdict.Refer
 			s.alarm(verdict.WrongDirection, true, LanePassage)
@@ -196,7 +203,7 @@ func (s *step) settlePassage() {
 			s.secure(Exit)
 		case m.Occ == CountZero && m.clear(Entry):
 			s.clearing()
-		case m.Cmd[Entry] != CmdOpen:
+		case m.has(Entry) && m.Cmd[Entry] != CmdOpen:
 			s.open(Entry)
 		}
 	case PasClear:
@@ -206,8 +213,10 @@ func (s *step) settlePassage() {
 
 func (s *step) settleClearing() {
 	m := &s.m
-	// Whoever is inside now leaves to the side of origin.
-	if m.Occ == CountOne || m.Occ == CountMany {
+	// Whoever is inside now leaves to the side of origin. Before a one-step door it is the next traveller,
+	// once the door is shut.
+	next := m.Topology == OneStep && (m.Occ == CountOne || m.Occ == CountMany)
+	if !next && (m.Occ == CountOne || m.Occ == CountMany) {
 		m.Passage = PasLeave
 		s.start(TimerPassage, LimitLeave, 1)
 		return
@@ -222,7 +231,7 @@ func (s *step) settleClearing() {
 	if !m.secured(Entry) {
 		s.secure(Entry)
 	}
-	if m.closed() && m.empty() && m.PSlot == NoSlot {
+	if m.closed() && (m.empty() || next && !m.Object) && m.PSlot == NoSlot {
 		if m.PTries > 0 {
 			s.alarm(verdict.ObjectLeft, false, LanePassage)
 		}

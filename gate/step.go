@@ -59,6 +59,9 @@ func (s *step) facts(e Event) {
 	m := &s.m
 	switch e.Kind {
 	case EvDoorMoved:
+		if !m.has(e.Door) {
+			return
+		}
 		was := m.Pos[e.Door]
 		m.Pos[e.Door] = e.Pos
 		switch {
@@ -77,6 +80,9 @@ func (s *step) facts(e Event) {
 			s.forced(e.Door)
 		}
 	case EvBeamed:
+		if !m.has(e.Door) {
+			return // the outer beam of a zone: it counts people, it stops no door
+		}
 		was := m.Beam[e.Door]
 		m.Beam[e.Door] = e.Tri
 		switch {
@@ -96,6 +102,9 @@ func (s *step) facts(e Event) {
 			s.alarm(verdict.TwoPersons, true, LanePassage) // somebody goes in past one who leaves (S-02)
 		}
 		m.Occ = e.Count
+		if m.Topology == OneStep {
+			s.zone(e)
+		}
 	case EvObject:
 		m.Object = e.On
 	case EvFire:
@@ -112,6 +121,20 @@ func (s *step) facts(e Event) {
 		if m.Camera == e.Slot {
 			m.Camera = NoSlot
 		}
+	}
+}
+
+// zone is what a count tells while the door of a one-step gate stands open: nothing but beams keeps the
+// next one out.
+func (s *step) zone(e Event) {
+	m := &s.m
+	switch {
+	case m.Passage == PasClear && !m.secured(Exit) && e.Count != CountZero:
+		s.intruder()
+	case m.Passage == PasRelease && m.exitOpened() && e.Count == CountZero && e.Door == Entry:
+		// Turned round at the open door: the allow was for this occupancy.
+		m.POutcome, m.PReason = verdict.OutcomeNone, verdict.NoShow
+		s.clearing()
 	}
 }
 
@@ -236,7 +259,7 @@ func (s *step) recover() {
 // unknown count keeps nobody shut in (P-08).
 func (s *step) letOut() {
 	m := &s.m
-	if m.Fire == High && m.Occ != CountZero && m.secured(Exit) && m.Pos[Entry] != PosOpen && m.Cmd[Entry] == CmdNone {
+	if m.has(Entry) && m.Fire == High && m.Occ != CountZero && m.secured(Exit) && m.Pos[Entry] != PosOpen && m.Cmd[Entry] == CmdNone {
 		s.open(Entry)
 	}
 }
@@ -728,6 +751,15 @@ func receptionLimit(r Reception) Limit {
 	return LimitNone
 }
 
+// stays tells that somebody does not go though the way is open: behind doors, perhaps because of them (D-13).
+func (s *step) stays() {
+	r := verdict.PersonTrapped
+	if s.m.Topology == OneStep {
+		r = verdict.MantrapNotEmpty
+	}
+	s.alarm(r, true, LanePassage)
+}
+
 // timer handles the end of a limit.
 func (s *step) timer(t Timer) {
 	m := &s.m
@@ -847,7 +879,7 @@ func (s *step) passageTimer() {
 		s.refer(verdict.StageTimeout)
 	case PasRelease:
 		// Nobody went. The exit closes and an officer looks.
-		s.alarm(verdict.PersonTrapped, true, LanePassage)
+		s.stays()
 		m.Allowed = false
 		m.Passage, m.POutcome, m.PReason, m.PRef = PasRefer, verdict.Refer, verdict.StageTimeout, RefOpen
 		s.referral(LanePassage, RefEvOpen, verdict.StageTimeout)
@@ -858,7 +890,7 @@ func (s *step) passageTimer() {
 		s.leave()
 	case PasLeave:
 		if m.PTries++; m.PTries == maxTries {
-			s.alarm(verdict.PersonTrapped, true, LanePassage)
+			s.stays()
 		}
 		m.PTries = min(m.PTries, maxTries)
 		s.start(TimerPassage, LimitLeave, 1)

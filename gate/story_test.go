@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,9 +71,118 @@ expect open notice empty
 
 const genuine = up + document + inside + through
 
+// A one-step gate (P-02): the traveller stands in the zone from the notice on.
+const upOneStep = `
+door_moved door=exit pos=closed
+beamed door=exit tri=low
+counted count=0
+lease on=yes
+timer timer=guard_exit
+fire tri=high
+expect open idle empty
+ready slot=1
+expect open notice empty
+counted count=1
+`
+
+const insideOneStep = `
+accepted
+laid slot=1
+checked slot=1 outcome=allow reason=ok
+expect open lift empty
+lifted slot=1
+expect open idle capturing
+reader_free slot=1
+ready slot=2
+expect open idle capturing
+`
+
+const throughOneStep = `
+verdict slot=1 outcome=allow reason=ok
+committed
+expect open idle releasing
+door_moved door=exit pos=between
+door_moved door=exit pos=open
+beamed door=exit tri=high
+beamed door=exit tri=low
+counted count=0 door=exit
+expect open idle clearing
+timer timer=guard_exit
+`
+
+var oneStepStories = []story{
+	{name: "one-step: a genuine traveller", topology: OneStep, trace: upOneStep + insideOneStep + throughOneStep + `
+door_moved door=exit pos=closed
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "one-step: the next one steps in behind the open door", topology: OneStep, trace: upOneStep + insideOneStep + throughOneStep + `
+counted count=1
+door_moved door=exit pos=closed
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Allow, reason: verdict.IntruderDuringRelease, lane: LanePassage, crossed: true, exit: 1, alarms: []verdict.Reason{verdict.IntruderDuringRelease}},
+	{name: "one-step: the next one waits until the door is shut", topology: OneStep, trace: upOneStep + insideOneStep + throughOneStep + `
+door_moved door=exit pos=closed
+counted count=1
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "one-step: turned round at the open door", topology: OneStep, trace: upOneStep + insideOneStep + `
+verdict slot=1 outcome=allow reason=ok
+committed
+door_moved door=exit pos=open
+counted count=0
+expect open idle clearing
+door_moved door=exit pos=closed
+exited slot=1
+expect open notice empty
+`, reason: verdict.NoShow, lane: LanePassage, exit: 1},
+	{name: "one-step: a second person steps into the zone", topology: OneStep, trace: upOneStep + insideOneStep + `
+counted count=many
+expect open idle leaving_back
+counted count=0
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Refer, reason: verdict.TwoPersons, lane: LanePassage, alarms: []verdict.Reason{verdict.TwoPersons}, never: []ActionKind{ActOpen}},
+	{name: "one-step: a second person steps in after the allow, before its record", topology: OneStep, trace: upOneStep + insideOneStep + `
+verdict slot=1 outcome=allow reason=ok
+counted count=many
+committed
+expect open idle leaving_back
+counted count=0
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.TwoPersons, lane: LanePassage, alarms: []verdict.Reason{verdict.TwoPersons}, never: []ActionKind{ActOpen}},
+	{name: "one-step: another face, sent back, walks away", topology: OneStep, trace: upOneStep + insideOneStep + `
+verdict slot=1 outcome=refer reason=face_mismatch
+expect open idle referred
+order order=take lane=passage mine=yes
+order order=send_back lane=passage mine=yes
+expect open idle leaving_back
+counted count=0
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage, never: []ActionKind{ActOpen}},
+	{name: "one-step: walks away during the capture", topology: OneStep, trace: upOneStep + insideOneStep + `
+counted count=0
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Refer, reason: verdict.OccupancyChanged, lane: LanePassage, never: []ActionKind{ActOpen}},
+	{name: "one-step: the document of whom has walked away", topology: OneStep, trace: upOneStep + `
+accepted
+laid slot=1
+checked slot=1 outcome=allow reason=ok
+counted count=0
+lifted slot=1
+exited slot=1
+expect open idle empty
+`, reason: verdict.NoShow, lane: LanePassage, never: []ActionKind{ActOpen, ActCapture}},
+}
+
 // story is a scenario told to the machine alone: what must have happened at its end.
 type story struct {
 	name, trace string
+	topology    Topology
 	outcome     verdict.Outcome
 	reason      verdict.Reason
 	lane        Lane
@@ -312,11 +422,11 @@ timer timer=reception
 `, outcome: verdict.Refer, reason: verdict.DocumentLeftOnReader, lane: LaneReception, alarms: []verdict.Reason{verdict.DocumentLeftOnReader}, never: []ActionKind{ActOpen}},
 }
 
-// TestStories tells each scenario to the machine alone. The numbers are those of sim/scenarios.
-func TestStories(t *testing.T) {
-	for _, st := range stories {
+// TestP02Stories tells each scenario to the machine alone, in both topologies. The numbers are those of sim/scenarios.
+func TestP02Stories(t *testing.T) {
+	for _, st := range slices.Concat(stories, oneStepStories) {
 		t.Run(st.name, func(t *testing.T) {
-			n := node{M: New(true)}
+			n := node{M: New(st.topology, true)}
 			var ends []Action
 			alarms := map[verdict.Reason]bool{}
 			kinds := map[ActionKind]bool{}

@@ -108,7 +108,7 @@ word:
 // is the one that waits. It returns the last node.
 func replay(t testing.TB, text string, show bool) node {
 	t.Helper()
-	n := node{M: New(true)}
+	n := node{M: New(Mantrap, true)}
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {

@@ -109,7 +109,7 @@ func Lights(m Model) Lamps {
 		return Lamps{EntryGreen: true, ExitGreen: true, Beacon: true}
 	}
 	l := Lamps{
-		EntryGreen: m.Cmd[Entry] == CmdOpen && (m.Passage == PasAdmit || m.Passage == PasLeave),
+		EntryGreen: m.Cmd[Entry] == CmdOpen && (m.Passage == PasAdmit || m.Passage == PasLeave) || m.Topology == OneStep && m.Reception == RecNotice,
 		ExitGreen:  m.Passage == PasRelease && m.exitOpened(),
 		Beacon:     m.Passage == PasRefer,
 		Light:      m.Passage == PasSecure || m.Passage == PasCapture || m.Passage == PasRelease,

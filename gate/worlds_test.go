@@ -12,6 +12,9 @@ var worlds = []world{
 	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeysOrForced(Exit))},
 	{name: "luggage", more: documents(), keep: all(orderly, staffed, noFire, obeys(Entry), obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack, OrderReset)))},
 	{name: "emergency", more: documents(), keep: all(orderly, staffed, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency)), without(EvHeads, EvTrackLost, EvSilent, EvBroken))},
+	{name: "one-step: door", topology: OneStep, more: documents(), keep: all(orderly, staffed, noFire, noObject)},
+	{name: "one-step: luggage and emergency", topology: OneStep, more: documents(), keep: all(orderly, staffed, obeysOrForced(Exit))},
+	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvCommitFailed, EvExitButton))},
 	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
 }
 

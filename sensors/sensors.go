@@ -56,7 +56,7 @@ type Beam struct {
 	Row  passage.Row
 }
 
-// Config describes the sensors of a mantrap.
+// Config describes the sensors of a mantrap or a zone.
 type Config struct {
 	Beams    []Beam  // ascending x within each row
 	LengthMM float64 // from the entry plane to the exit plane
@@ -66,6 +66,8 @@ type Config struct {
 	BeamDebounce time.Duration
 	// Travel is how long a door takes from contact to contact at the latest.
 	Travel time.Duration
+	// OneStep is a gate without an entry door: entry_beam is the outer beam of its zone (P-02).
+	OneStep bool
 }
 
 // Debounce times of signals with their own.
@@ -90,9 +92,9 @@ const (
 	implausibleFor = 50 * time.Millisecond
 )
 
-// Mantrap is a matrix of n beams in two rows of the same spacing, named beam_01 … from the entry to the
+// Matrix is a matrix of n beams in two rows of the same spacing, named beam_01 … from the entry to the
 // exit, first the low row, then the high one, with the default debounce times.
-func Mantrap(n int, lengthMM float64, travel time.Duration) (Config, error) {
+func Matrix(n int, lengthMM float64, travel time.Duration) (Config, error) {
 	if n < 4 || n > 99 || n%2 != 0 || !(lengthMM > 0) {
 		return Config{}, fmt.Errorf("sensors: %d beams over %.0f mm: an even number from 4 to 98 over a length is needed", n, lengthMM)
 	}
@@ -143,7 +145,7 @@ func (s *signal) due() time.Duration {
 }
 
 type door struct {
-	closed, open, beam *signal
+	closed, open, beam *signal // no contacts: nothing but the outer beam of a zone
 	pos                gate.Position
 	since              time.Duration
 	implausible        bool // reported
@@ -175,11 +177,12 @@ type Tracker struct {
 	toldFire   gate.Tri
 	toldBeam   [2]gate.Tri
 	toldCount  gate.Count
+	toldAcross uint64 // how many had left across when a count was told
 	toldObject bool
 	toldTamper bool
 }
 
-// New makes the sensors of a mantrap. Everything is unknown until the first edges have come.
+// New makes the sensors of a gate. Everything is unknown until the first edges have come.
 func New(cfg Config) (*Tracker, error) {
 	if cfg.Debounce <= 0 || cfg.BeamDebounce <= 0 || cfg.Travel <= 0 {
 		return nil, fmt.Errorf("sensors: debounce and travel times are needed")
@@ -196,14 +199,14 @@ func New(cfg Config) (*Tracker, error) {
 	t.button = add("exit_request", cfg.Debounce, cfg.Debounce, func(t *Tracker, s *signal, _ time.Duration) { t.pressed = s.stable == gpio.High })
 	for d, name := range [2]string{"entry", "exit"} {
 		side := gate.Door(d)
-		t.doors[d] = door{
-			part:   [2]string{PartEntry, PartExit}[d],
-			closed: add(name+"_closed", cfg.Debounce, cfg.Debounce, nil),
-			open:   add(name+"_open", cfg.Debounce, cfg.Debounce, nil),
-			beam: add(name+"_beam", 0, clearDebounce, func(t *Tracker, s *signal, at time.Duration) {
-				t.matrix.Door(side, s.stable == gpio.High, at)
-			}),
+		t.doors[d] = door{part: [2]string{PartEntry, PartExit}[d]}
+		if side == gate.Exit || !cfg.OneStep {
+			t.doors[d].closed = add(name+"_closed", cfg.Debounce, cfg.Debounce, nil)
+			t.doors[d].open = add(name+"_open", cfg.Debounce, cfg.Debounce, nil)
 		}
+		t.doors[d].beam = add(name+"_beam", 0, clearDebounce, func(t *Tracker, s *signal, at time.Duration) {
+			t.matrix.Door(side, s.stable == gpio.High, at)
+		})
 	}
 	pc := passage.Config{LengthMM: cfg.LengthMM}
 	for _, b := range cfg.Beams {
@@ -366,11 +369,14 @@ func (t *Tracker) advance(now time.Duration) {
 }
 
 func (t *Tracker) both(d *door) bool {
-	return d.closed.tri() == gate.High && d.open.tri() == gate.High
+	return d.closed != nil && d.closed.tri() == gate.High && d.open.tri() == gate.High
 }
 
 // position is what the end contacts of a door mean (D-10).
 func position(d *door) gate.Position {
+	if d.closed == nil {
+		return gate.PosUnknown
+	}
 	c, o := d.closed.tri(), d.open.tri()
 	switch {
 	case c == gate.Unknown || o == gate.Unknown || c == gate.High && o == gate.High:
@@ -423,7 +429,11 @@ func (t *Tracker) look() {
 	}
 	if st.Count != t.toldCount {
 		t.toldCount = st.Count
-		t.out = append(t.out, gate.Event{Kind: gate.EvCounted, Count: st.Count})
+		e := gate.Event{Kind: gate.EvCounted, Count: st.Count}
+		if n := t.matrix.Totals().LeftAcross; n != t.toldAcross {
+			t.toldAcross, e.Door = n, gate.Exit
+		}
+		t.out = append(t.out, e)
 	}
 	t.lookStuck(st)
 	for _, i := range t.matrix.Blind() {
@@ -447,7 +457,7 @@ func (t *Tracker) look() {
 
 // lookStuck tells a lone broken beam that nobody led to from a person (S-06).
 func (t *Tracker) lookStuck(st passage.State) {
-	closed := t.doors[0].pos == gate.PosClosed && t.doors[1].pos == gate.PosClosed
+	closed := (t.cfg.OneStep || t.doors[0].pos == gate.PosClosed) && t.doors[1].pos == gate.PosClosed
 	lone := st.Dirt && closed
 	if lone && !t.dirty {
 		t.dirt = t.now

@@ -30,7 +30,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB) *bench {
-	cfg, err := Mantrap(16, 1600, 3*time.Second)
+	cfg, err := Matrix(16, 1600, 3*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -496,11 +496,11 @@ func TestRun(t *testing.T) {
 // A configuration that cannot count is refused.
 func TestConfig(t *testing.T) {
 	for _, n := range []int{0, 3, 5, 100} {
-		if _, err := Mantrap(n, 1600, time.Second); err == nil {
+		if _, err := Matrix(n, 1600, time.Second); err == nil {
 			t.Errorf("%d beams were taken", n)
 		}
 	}
-	c, err := Mantrap(16, 1600, time.Second)
+	c, err := Matrix(16, 1600, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

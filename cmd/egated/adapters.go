@@ -1,23 +1,47 @@
 package main
 
 import (
+	"fmt"
+
 	"periph.io/x/conn/v3/gpio"
 
 	"egate/api"
+	"egate/configs"
 	"egate/display"
+	"egate/gate"
 	"egate/gate/control"
 	"egate/hal"
+	"egate/hal/doors"
 	"egate/hal/interlock"
 	"egate/link"
+	"egate/sensors"
+	"egate/sensors/passage"
 )
 
-// doorPair shows the interlock as the loop's doors.
-type doorPair struct{ m *interlock.Mantrap }
+// topologies are the machine's for those of the configuration.
+var topologies = map[string]gate.Topology{configs.Mantrap: gate.Mantrap, configs.OneStep: gate.OneStep}
 
-func (d doorPair) Entry() hal.Door { return d.m.Entry() }
-func (d doorPair) Exit() hal.Door  { return d.m.Exit() }
-func (d doorPair) Release() error  { return d.m.Release() }
-func (d doorPair) Restore() error  { return d.m.Restore() }
+// guard puts the interlock of the topology over the doors: the choke point of every door command.
+func guard(cfg configs.Gate, sc sensors.Config, wires hal.Lines) (control.Doors, error) {
+	exit, err := doors.New(wires, "exit", cfg.Doors.Pulse)
+	if err != nil {
+		return nil, fmt.Errorf("egated: %w", err)
+	}
+	if sc.OneStep {
+		var row []string
+		for _, b := range sc.Beams {
+			if b.Row == passage.High {
+				row = append(row, b.Name)
+			}
+		}
+		return interlock.NewOneStep(wires, exit, "exit_beam", interlock.Zone(wires, "entry_beam", row)), nil
+	}
+	entry, err := doors.New(wires, "entry", cfg.Doors.Pulse)
+	if err != nil {
+		return nil, fmt.Errorf("egated: %w", err)
+	}
+	return interlock.New(wires, entry, exit, "entry_beam", "exit_beam"), nil
+}
 
 // lamps are lines that people look at.
 type lamps struct{ hal.Lines }

@@ -22,9 +22,6 @@ import (
 // reopen is how long the lines are left alone after they could not be opened.
 const reopen = time.Second
 
-// lengthMM of the mantrap between the door planes. It belongs to the mechanics, as the beams do.
-const lengthMM = 1600
-
 // lines are the lines of the gate, opened again when they were lost. A missing board is a fault with
 // its name, not an end: without lines nothing moves, and what is not driven is released.
 type lines struct {
@@ -160,18 +157,24 @@ func (l *lines) Close() error {
 	return c.Close()
 }
 
-// sense feeds the machine with what the lines tell, and opens them again when they were lost.
-func sense(ctx context.Context, cfg configs.Gate, wires *lines, board *health.Board, out chan<- gate.Event, log *slog.Logger) error {
+// matrix is the geometry of the beams: the lines beam_01 … in two rows over the length of the gate.
+func matrix(cfg configs.Gate) (sensors.Config, error) {
 	beams := 0
 	for n := range cfg.Lines.Inputs {
 		if len(n) == len("beam_00") && n[:5] == "beam_" {
 			beams++
 		}
 	}
-	sc, err := sensors.Mantrap(beams, lengthMM, cfg.Doors.Travel)
+	sc, err := sensors.Matrix(beams, float64(cfg.LengthMM), cfg.Doors.Travel)
 	if err != nil {
-		return fmt.Errorf("egated: %w", err)
+		return sc, fmt.Errorf("egated: %w", err)
 	}
+	sc.OneStep = cfg.Topology == configs.OneStep
+	return sc, nil
+}
+
+// sense feeds the machine with what the lines tell, and opens them again when they were lost.
+func sense(ctx context.Context, sc sensors.Config, wires *lines, board *health.Board, out chan<- gate.Event, log *slog.Logger) error {
 	tracker, err := sensors.New(sc)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)

@@ -24,8 +24,6 @@ import (
 	"egate/display"
 	"egate/gate"
 	"egate/gate/control"
-	"egate/hal/doors"
-	"egate/hal/interlock"
 	"egate/hal/watchdog"
 	"egate/health"
 	"egate/inspect/supervisor"
@@ -100,15 +98,14 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 
 	wires := newLines(cfg.Lines)
 	defer wires.Close()
-	entry, err := doors.New(wires, "entry", cfg.Doors.Pulse)
+	geometry, err := matrix(cfg)
 	if err != nil {
-		return fmt.Errorf("egated: %w", err)
+		return err
 	}
-	exit, err := doors.New(wires, "exit", cfg.Doors.Pulse)
+	guarded, err := guard(cfg, geometry, wires)
 	if err != nil {
-		return fmt.Errorf("egated: %w", err)
+		return err
 	}
-	guarded := interlock.New(wires, entry, exit, "entry_beam", "exit_beam")
 
 	argv, err := inspector(path, cfg)
 	if err != nil {
@@ -125,7 +122,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 		board.Raise(health.Watchdog, health.PartController)
 	}
 	ports := control.Ports{
-		Doors: doorPair{guarded}, Lamps: lamps{wires}, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: newCentre(lk),
+		Doors: guarded, Lamps: lamps{wires}, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: newCentre(lk),
 		Sensors: sensed, Health: board, Kick: func() {
 			if dog != nil {
 				_ = dog.Kick()
@@ -143,7 +140,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	loop, err := control.New(control.Config{
 		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: found.LastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
-		Languages: cfg.Languages, Recovered: recovered, Found: how,
+		Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology],
 	}, ports, log)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -173,7 +170,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 		return nil
 	})
 	g.Go(func() error { return lk.Run(ctx) })
-	g.Go(func() error { return sense(ctx, cfg, wires, board, sensed, log) })
+	g.Go(func() error { return sense(ctx, geometry, wires, board, sensed, log) })
 	g.Go(func() error {
 		evidence.Follow(ctx, exportEvery, nil, lk.PublishCheckpoint, func(err error) {
 			log.Error("egated: audit", "err", err)

@@ -209,7 +209,7 @@ func (l *Loop) boot() {
 		open = old.Model.Open
 		interrupted = old.Reception != "" || old.Passage != ""
 	}
-	l.m = gate.New(open)
+	l.m = gate.New(l.cfg.Topology, open)
 	found := l.cfg.Found
 	if interrupted && found == "clean" || found == "" {
 		found = "clean"

@@ -112,6 +112,8 @@ type Config struct {
 	Capture    time.Duration
 	Beat       time.Duration // silence of an inspector
 	Languages  []string
+	// Topology is how the gate is built.
+	Topology gate.Topology
 	// Recovered is what the journal had at start: the state of an earlier run; nil for none.
 	Recovered []byte
 	Found     string // clean, passage_interrupted, torn_tail: see api.Boot

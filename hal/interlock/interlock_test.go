@@ -307,37 +307,6 @@ func TestP08OriginSideWaitsForTheLock(t *testing.T) {
 	}
 }
 
-// The one-step gate opens only for a proven zone, and closes into no beam.
-func TestOneStep(t *testing.T) {
-	f := newFake()
-	d, err := doors.New(f, "exit", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	zone := false
-	o := NewOneStep(f, d, "exit_beam", func() bool { return zone })
-	if err := errors.Join(o.Open(t.Context())); !refused(err) {
-		t.Fatal(err)
-	}
-	if err := o.Lock(false); !refused(err) {
-		t.Fatal(err)
-	}
-	zone = true
-	if err := o.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	f.set("exit_beam", gpio.High)
-	if err := o.Close(t.Context()); !refused(err) {
-		t.Fatal(err)
-	}
-	if err := o.Release(); err != nil {
-		t.Fatal(err)
-	}
-	if err := NewOneStep(f, d, "exit_beam", nil).Open(t.Context()); !refused(err) {
-		t.Fatal(err)
-	}
-}
-
 // D-09: a pulse is capped; a newer command ends an older pulse, and both never overlap.
 func TestD09Pulses(t *testing.T) {
 	f := newFake()

@@ -300,7 +300,7 @@ func build(ctx context.Context, t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sc, err := sensors.Mantrap(16, 1600, 3*time.Second)
+	sc, err := sensors.Matrix(16, 1600, 3*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
