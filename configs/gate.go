@@ -144,6 +144,9 @@ const (
 	OneStep = "one-step" // one door, a zone bounded by beams before it: entry_beam is its outer beam
 )
 
+// EntryDoorLines are those that a one-step gate does not have.
+var EntryDoorLines = []string{"entry_closed", "entry_open", "entry_open_pulse", "entry_close_pulse", "entry_lock"}
+
 // Names of the lines of a mantrap; a one-step gate has no entry door. Beams follow as beam_01 …
 var (
 	mantrapInputs = []string{"entry_closed", "entry_open", "exit_closed", "exit_open", "entry_beam", "exit_beam",
@@ -338,8 +341,8 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 	}
 	inputs, outputs := mantrapInputs, mantrapOutputs
 	if g.Topology == OneStep {
-		inputs = slices.DeleteFunc(slices.Clone(inputs), func(n string) bool { return n == "entry_closed" || n == "entry_open" })
-		outputs = slices.DeleteFunc(slices.Clone(outputs), func(n string) bool { return n == "entry_open_pulse" || n == "entry_close_pulse" || n == "entry_lock" })
+		entry := func(n string) bool { return slices.Contains(EntryDoorLines, n) }
+		inputs, outputs = slices.DeleteFunc(slices.Clone(inputs), entry), slices.DeleteFunc(slices.Clone(outputs), entry)
 	}
 	side("inputs", g.Lines.Inputs, inputs, true)
 	side("outputs", g.Lines.Outputs, outputs, false)

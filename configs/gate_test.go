@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 // P-02: a one-step gate is the same file without the entry door.
 func TestP02OneStep(t *testing.T) {
 	raw := strings.Replace(string(SimYAML), "topology: mantrap", "topology: one-step", 1)
-	for _, line := range []string{"entry_closed", "entry_open", "entry_open_pulse", "entry_close_pulse", "entry_lock"} {
+	for _, line := range EntryDoorLines {
 		raw = strings.Replace(raw, "    "+line+": {}\n", "", 1)
 	}
 	g, err := parseGate("one-step.yaml", []byte(raw))

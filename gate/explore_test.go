@@ -229,7 +229,7 @@ func events() []Event {
 	for _, c := range []Count{CountUnknown, CountZero, CountOne, CountMany} {
 		out = append(out, Event{Kind: EvCounted, Count: c})
 	}
-	out = append(out, Event{Kind: EvCounted, Count: CountZero, Door: Exit})
+	out = append(out, Event{Kind: EvCounted, Count: CountZero, Door: Exit}, Event{Kind: EvCounted, Count: CountOne, Door: Exit})
 	for _, on := range []bool{false, true} {
 		out = append(out, Event{Kind: EvObject, On: on}, Event{Kind: EvLease, On: on}, Event{Kind: EvFault, On: on})
 	}
@@ -266,7 +266,8 @@ func events() []Event {
 func possible(n node, e Event) bool {
 	switch e.Kind {
 	case EvCounted:
-		return e.Door == Entry || n.M.Topology == OneStep // a mantrap is left by the door that is open
+		// Who leaves does so while that door is open; a mantrap is left by the one that is.
+		return e.Door == Entry || n.M.Passage == PasRelease && e.Count < n.M.Occ && (e.Count == CountOne || n.M.Topology == OneStep)
 	case EvDoorMoved, EvBeamed:
 		return n.M.has(e.Door)
 	case EvTimer:

@@ -511,6 +511,15 @@ var invariants = []invariant{
 		}
 		return ends != [3]int{}, ""
 	}, false},
+	{"P-09 who went across during a release has crossed, whoever stays behind", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+		if e.Kind != EvCounted || e.Door != Exit || e.Count >= b.M.Occ || b.M.Passage != PasRelease || !b.M.exitOpened() || b.M.Mode == ModeEmergency || a.M.Passage == PasEmpty {
+			return false, ""
+		}
+		if !a.M.Crossed {
+			return true, "nobody noted it"
+		}
+		return true, ""
+	}, false},
 	{"P-09 only who crossed by an allow or an officer's order has crossed", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if !a.M.Crossed || b.M.Crossed {
 			return false, ""

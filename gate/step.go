@@ -101,6 +101,9 @@ func (s *step) facts(e Event) {
 		if e.Count == CountMany && m.Occ == CountOne && m.Passage == PasLeave {
 			s.alarm(verdict.TwoPersons, true, LanePassage) // somebody goes in past one who leaves (S-02)
 		}
+		if e.Door == Exit && e.Count < m.Occ && m.Passage == PasRelease && m.exitOpened() {
+			m.Crossed = true // whoever stays behind
+		}
 		m.Occ = e.Count
 		if m.Topology == OneStep {
 			s.zone(e)

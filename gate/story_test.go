@@ -128,6 +128,19 @@ counted count=1
 exited slot=1
 expect open notice empty
 `, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "one-step: a second person behind the first, who goes across", topology: OneStep, trace: upOneStep + insideOneStep + `
+verdict slot=1 outcome=allow reason=ok
+committed
+door_moved door=exit pos=open
+counted count=many
+counted count=1 door=exit
+door_moved door=exit pos=closed
+expect open idle referred
+timer timer=passage
+counted count=0
+exited slot=1
+expect open notice empty
+`, outcome: verdict.Refer, reason: verdict.IntruderDuringRelease, lane: LanePassage, crossed: true, exit: 1, alarms: []verdict.Reason{verdict.IntruderDuringRelease}},
 	{name: "one-step: turned round at the open door", topology: OneStep, trace: upOneStep + insideOneStep + `
 verdict slot=1 outcome=allow reason=ok
 committed

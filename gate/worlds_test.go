@@ -8,18 +8,21 @@ var worlds = []world{
 	{name: "entry door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack)))},
 	{name: "exit door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Entry), only(EvOrder, orders(OrderTake, OrderAccept)))},
 	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known)},
-	{name: "tries", tries: true, more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known)},
+	{name: "tries", tries: true, more: oneByOne(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), atMostOne, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed, EvExitButton), known)},
 	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeysOrForced(Exit))},
 	{name: "luggage", more: documents(), keep: all(orderly, staffed, noFire, obeys(Entry), obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack, OrderReset)))},
 	{name: "emergency", more: documents(), keep: all(orderly, staffed, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency)), without(EvHeads, EvTrackLost, EvSilent, EvBroken))},
 	{name: "one-step: door", topology: OneStep, more: documents(), keep: all(orderly, staffed, noFire, noObject)},
 	{name: "one-step: luggage and emergency", topology: OneStep, more: documents(), keep: all(orderly, staffed, obeysOrForced(Exit))},
-	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvCommitFailed, EvExitButton))},
-	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
+	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
+	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 }
 
 // known leaves out that nobody knows how many stand in the mantrap, once it has been known.
 func known(n node, e Event) bool { return e.Kind != EvCounted || e.Count != CountUnknown }
+
+// atMostOne leaves a second body to the world of people.
+func atMostOne(_ node, e Event) bool { return e.Kind != EvCounted || e.Count != CountMany }
 
 // staffed leaves lease, faults and closing to the world of documents.
 func staffed(_ node, e Event) bool {
@@ -111,6 +114,16 @@ func obeysOrForced(d Door) filter {
 // oneTry leaves out that a door is tried more than twice.
 func oneTry(n node, e Event) bool {
 	return e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || n.M.Hold[e.Timer-TimerEntry] || n.M.Tries[e.Timer-TimerEntry] == 0
+}
+
+// oneByOne are documents that are laid down when nobody is in the mantrap.
+func oneByOne() []move {
+	out := documents()
+	for i := range out {
+		at := out[i].when
+		out[i].when = func(n node) bool { return n.M.Passage == PasEmpty && at(n) }
+	}
+	return out
 }
 
 // documents are the ways of a document through reception as one move each.

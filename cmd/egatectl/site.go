@@ -27,6 +27,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	sim := f.Bool("simulation", false, "make a throw-away site (the only kind that is made by one command)")
 	gates := f.Int("gates", 1, "how many gates the line has")
 	models := f.String("models", "", "folder of the model pack (default: .cache/models beside the folder of the programs)")
+	topology := f.String("topology", configs.Mantrap, "how the gates are built: mantrap or one-step")
 	name := f.String("site", "sim", "name of the site")
 	broker := f.String("broker", "", "loopback host:port of a broker that runs already (default: the console's embedded one)")
 	if err := f.Parse(args); err != nil {
@@ -41,6 +42,9 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	if *gates < 1 || *gates > 8 {
 		return errors.New("--gates must lie between 1 and 8")
 	}
+	if *topology != configs.Mantrap && *topology != configs.OneStep {
+		return fmt.Errorf("--topology must be %s or %s", configs.Mantrap, configs.OneStep)
+	}
 	if *models == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -52,7 +56,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &site{dir: f.Arg(0), name: *name, models: abs, broker: *broker, now: time.Now()}
+	s := &site{dir: f.Arg(0), name: *name, models: abs, broker: *broker, topology: *topology, now: time.Now()}
 	if err := s.make(*gates); err != nil {
 		return fmt.Errorf("site init: %w", err)
 	}
@@ -64,6 +68,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 type site struct {
 	dir, name, models string
 	broker            string // external broker, empty for the embedded one
+	topology          string
 	now               time.Time
 }
 
@@ -77,15 +82,16 @@ type simulation struct {
 }
 
 type simGate struct {
-	Name    string `json:"name"`
-	Config  string `json:"config"`
-	Lines   string `json:"lines_socket"`
-	Camera  string `json:"camera_socket"`
-	Scanner string `json:"scanner_device"`
-	NFC     string `json:"nfc_device"`
-	Display string `json:"display_url"`
-	Broker  string `json:"broker"`
-	State   string `json:"state_dir"`
+	Name     string `json:"name"`
+	Topology string `json:"topology"`
+	Config   string `json:"config"`
+	Lines    string `json:"lines_socket"`
+	Camera   string `json:"camera_socket"`
+	Scanner  string `json:"scanner_device"`
+	NFC      string `json:"nfc_device"`
+	Display  string `json:"display_url"`
+	Broker   string `json:"broker"`
+	State    string `json:"state_dir"`
 }
 
 type simConsole struct {
@@ -201,6 +207,12 @@ func (s *site) gate(name string) (simGate, error) {
 	g.Lines.Device, g.Devices.Camera.Device = run+"/lines.sock", run+"/camera.sock"
 	g.Devices.Scanner.Device, g.Devices.NFC.Device = "dev/"+name+"-scanner", "dev/"+name+"-nfc"
 	g.Inspect.Models = s.models
+	if g.Topology = s.topology; g.Topology == configs.OneStep {
+		for _, n := range configs.EntryDoorLines {
+			delete(g.Lines.Inputs, n)
+			delete(g.Lines.Outputs, n)
+		}
+	}
 	b, err := yaml.Marshal(g)
 	if err != nil {
 		return simGate{}, err
@@ -208,7 +220,7 @@ func (s *site) gate(name string) (simGate, error) {
 	if err := s.write(name+".yaml", append([]byte("# Simulation: made by egatectl site init.\n"), b...)); err != nil {
 		return simGate{}, err
 	}
-	return simGate{Name: name, Config: name + ".yaml", Lines: g.Lines.Device, Camera: g.Devices.Camera.Device,
+	return simGate{Name: name, Topology: g.Topology, Config: name + ".yaml", Lines: g.Lines.Device, Camera: g.Devices.Camera.Device,
 		Scanner: g.Devices.Scanner.Device, NFC: g.Devices.NFC.Device, Display: "http://" + screen, Broker: broker, State: g.StateDir}, nil
 }
 

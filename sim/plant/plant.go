@@ -86,6 +86,8 @@ type Config struct {
 	// Bounce is how long an end contact bounces, at most.
 	Bounce time.Duration
 	Seed   uint64
+	// OneStep leaves out the entry door: x = 0 is the outer beam of a zone that everybody may step into.
+	OneStep bool
 }
 
 // Default is the mantrap of the simulation profile: 1600 mm long, beams every 200 mm in two rows.
@@ -185,10 +187,13 @@ func New(cfg Config) *Plant {
 	p.doors[exit_] = newDoor("exit", cfg.LengthMM, cfg.Door)
 	for _, d := range p.doors {
 		d.pos = d.cfg.TravelMM
+		p.inputs[d.name+"_beam"] = false
+		if cfg.OneStep && d.x == 0 {
+			continue
+		}
 		for _, c := range []string{"_closed", "_open"} {
 			p.contact[d.name+c] = &contact{}
 		}
-		p.inputs[d.name+"_beam"] = false
 	}
 	for _, b := range cfg.Beams {
 		p.inputs[b.Name] = false
@@ -197,8 +202,11 @@ func New(cfg Config) *Plant {
 	for name := range p.contact {
 		p.inputs[name] = false
 	}
-	p.inputs["entry_open"], p.inputs["exit_open"] = true, true
-	p.contact["entry_open"].level, p.contact["exit_open"].level = true, true
+	for _, d := range p.doors {
+		if c := p.contact[d.name+"_open"]; c != nil {
+			p.inputs[d.name+"_open"], c.level = true, true
+		}
+	}
 	return p
 }
 
@@ -214,9 +222,13 @@ func (p *Plant) Inputs() map[string]bool {
 }
 
 // Outputs lists the names of the output lines that the plant has terminals for.
-func Outputs() []string {
-	return []string{"entry_open_pulse", "entry_close_pulse", "exit_open_pulse", "exit_close_pulse", "entry_lock", "exit_lock",
+func (p *Plant) Outputs() []string {
+	out := []string{"exit_open_pulse", "exit_close_pulse", "exit_lock",
 		OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b"}
+	if !p.cfg.OneStep {
+		out = append(out, "entry_open_pulse", "entry_close_pulse", "entry_lock")
+	}
+	return out
 }
 
 // OnInput registers the one receiver of input changes. It is called in order, never from inside a
@@ -236,6 +248,9 @@ func (p *Plant) Set(name string, high bool) {
 		switch name {
 		case d.name + "_open_pulse":
 			if high {
+				if n := p.view().People; p.cfg.OneStep && n != 1 && d.pos <= contactMM && !p.released() {
+					p.violate("the door was ordered to open with %d people in the zone (P-02)", n)
+				}
 				d.order(+1, p.now)
 			}
 		case d.name + "_close_pulse":
@@ -408,8 +423,10 @@ func (v View) Input(name string) bool { return v.p.inputs[name] }
 // Length is the x of the exit door.
 func (v View) Length() float64 { return v.p.cfg.LengthMM }
 
-// Closed tells whether a door's end contact says closed.
-func (v View) Closed(door string) bool { return v.p.inputs[door+"_closed"] }
+// Closed tells whether a door's end contact says closed. A door that is not there keeps nobody waiting.
+func (v View) Closed(door string) bool {
+	return v.p.inputs[door+"_closed"] || v.p.cfg.OneStep && door == "entry"
+}
 
 // View returns the present state without access to lines.
 func (p *Plant) View() View {
@@ -523,10 +540,13 @@ func (p *Plant) step() {
 	}
 	released := p.released()
 	for _, d := range p.doors {
+		p.input(d.name+"_beam", p.covered(d.x, p.cfg.Heights...))
+		if p.contact[d.name+"_closed"] == nil {
+			continue // the zone's outer edge
+		}
 		d.step(Step, p.now, released, p.obstacle(d))
 		p.bounce(d.name+"_closed", d.pos <= contactMM)
 		p.bounce(d.name+"_open", d.pos >= d.cfg.TravelMM-contactMM)
-		p.input(d.name+"_beam", p.covered(d.x, p.cfg.Heights...))
 	}
 	for _, b := range p.cfg.Beams {
 		p.input(b.Name, p.covered(b.X, b.Z))
@@ -555,12 +575,12 @@ func (p *Plant) judge(released bool) {
 	} else if (e.pos <= contactMM && e.lock) || (x.pos <= contactMM && x.lock) {
 		p.aftermath = false
 	}
-	both := !p.aftermath && e.pos > openMM && x.pos > openMM && p.now > e.forced && p.now > x.forced
+	both := !p.cfg.OneStep && !p.aftermath && e.pos > openMM && x.pos > openMM && p.now > e.forced && p.now > x.forced
 	if both && !p.bothOpen {
 		p.violate("both doors stood open: entry %.0f mm, exit %.0f mm (P-03)", e.pos, x.pos)
 	}
 	p.bothOpen = both
-	free := !p.aftermath && !e.lock && !x.lock
+	free := !p.cfg.OneStep && !p.aftermath && !e.lock && !x.lock
 	if free && !p.bothFree {
 		p.violate("both doors were unlocked (P-03)")
 	}

@@ -193,7 +193,7 @@ func TestPlantProperties(t *testing.T) {
 		} else {
 			body = nil
 		}
-		names := Outputs()
+		names := p.Outputs()
 		for range rapid.IntRange(1, 40).Draw(t, "orders") {
 			p.Set(rapid.SampledFrom(names).Draw(t, "line"), rapid.Bool().Draw(t, "level"))
 			p.Advance(time.Duration(rapid.IntRange(0, 700).Draw(t, "ms")) * time.Millisecond)

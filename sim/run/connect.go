@@ -15,7 +15,6 @@ import (
 	"egate/hal/simhal"
 	"egate/sim/camera"
 	"egate/sim/faces"
-	"egate/sim/plant"
 	"egate/sim/pn532end"
 	"egate/sim/scanner"
 	"egate/sim/scenario"
@@ -57,7 +56,7 @@ func (l *Lane) connectLines(path string) error {
 	for n := range inputs {
 		names = append(names, n)
 	}
-	srv, err := simhal.NewLineServer(path, names, plant.Outputs())
+	srv, err := simhal.NewLineServer(path, names, l.Plant.Outputs())
 	if err != nil {
 		return err
 	}

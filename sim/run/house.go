@@ -13,6 +13,7 @@ import (
 	"egate/console"
 	"egate/display"
 	"egate/sim/plant"
+	"egate/sim/scenario"
 )
 
 // Limits of starting and ending.
@@ -88,7 +89,9 @@ func (h *House) open(ctx context.Context, say func(string, ...any)) (err error) 
 	}
 	h.spawn(func() { h.Desk.Run(h.ctx) })
 	for _, g := range h.Site.Gates {
-		l := &Lane{Gate: g, Plant: plant.New(plant.Default()), Screen: NewScreen(g.Display), Wire: newWire()}
+		steel := plant.Default()
+		steel.OneStep = g.Topology == scenario.OneStep
+		l := &Lane{Gate: g, Plant: plant.New(steel), Screen: NewScreen(g.Display), Wire: newWire()}
 		h.Lanes = append(h.Lanes, l)
 		if l.Proxy, err = NewProxy(g.Broker, h.Site.Console.Broker); err != nil {
 			return err

@@ -404,7 +404,7 @@ func (s *stage) watchCamera(ctx context.Context) {
 		shown := s.l.Screen.Shown()
 		entered := false
 		for _, n := range shown {
-			entered = entered || n == display.ScreenEnter
+			entered = entered || n == display.ScreenEnter || s.sc.Topology == scenario.OneStep && n == display.ScreenLift
 		}
 		if n, _ := s.l.Ends.Camera.Frames(); n > 0 && !entered {
 			s.seen.EarlyFrame = n
@@ -472,7 +472,11 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 	case scenario.DoTakeAway:
 		s.tr.slip(ctx, seconds)
 	case scenario.DoFollow:
-		w := people.NewWalker("a second person", people.Adult(), s.tr.who.X(pl)-600, nil, 2)
+		from := s.tr.who.X(pl) - 600
+		if s.sc.Topology == scenario.OneStep {
+			from = min(from, -500) // from the hall into the zone
+		}
+		w := people.NewWalker("a second person", people.Adult(), from, nil, 2)
 		pl.Add(w)
 		w.Follow(pl, max(20, p.N*10))
 		w.WalkTo(pl, atCapture-350)

@@ -55,64 +55,27 @@ func Run(ctx context.Context, o Options) (err error) {
 		}()
 	}
 	begin := time.Now()
-	site, err := NewSite(ctx, o.Bin, filepath.Join(dir, "site"), o.Broker)
-	if err != nil {
-		return err
-	}
-	h, err := Open(ctx, o.Bin, site, say)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := h.Close(); cerr != nil && err == nil {
-			err = cerr
-		}
-	}()
-	say("ready after %.1f s", time.Since(begin).Seconds())
-	say("")
-	say("  officers' console   %s   (sign in as %q, secret %q)", site.Console.URL, site.Console.Officer.Name, site.Console.Officer.Secret)
-	for _, l := range h.Lanes {
-		say("  traveller screen    %s   (%s)", l.Gate.Display, l.Gate.Name)
-	}
+	groups := byTopology(o.Scenarios)
 	if !o.Once {
-		openPages(site.Console.URL, h.Lanes)
+		groups = groups[:1] // a run without end stays at one gate
 	}
-	say("")
 	var results []*Result
-	failed := 0
-	for round := 0; ; round++ {
-		for _, sc := range o.Scenarios {
-			if ctx.Err() != nil {
-				break
-			}
-			if err := h.Revive(ctx, h.Lanes[0]); err != nil {
-				return err
-			}
-			say("─ %s: %s", sc.Name, sc.Title)
-			r := h.Play(ctx, h.Lanes[0], sc)
-			if ctx.Err() != nil {
-				break // interrupted: no verdict
-			}
-			results = append(results, r)
-			for _, f := range r.Faults {
-				say("    ✗ %s", f)
-			}
-			if !r.Pass() {
-				failed++
-			}
-			say("%s", r.Line())
-			if o.JSON {
-				if err := json.NewEncoder(o.Out).Encode(r); err != nil {
-					return err
-				}
-			}
-		}
-		if o.Once || ctx.Err() != nil {
-			break
+	for i, group := range groups {
+		s := session{o: o, say: say, dir: filepath.Join(dir, fmt.Sprintf("site-%d", i+1)), group: group}
+		err := s.run(ctx)
+		results = append(results, s.results...)
+		if err != nil {
+			return err
 		}
 	}
 	if ctx.Err() != nil && !o.Once {
 		return nil // Ctrl-C is how a run without end ends
+	}
+	failed := 0
+	for _, r := range results {
+		if !r.Pass() {
+			failed++
+		}
 	}
 	say("")
 	table(say, results)
@@ -122,6 +85,92 @@ func Run(ctx context.Context, o Options) (err error) {
 		return ctx.Err()
 	case failed > 0:
 		return ErrFailed
+	}
+	return nil
+}
+
+// byTopology puts the scenarios of one kind of gate together, in order of the first of each.
+func byTopology(all []*scenario.Scenario) (groups [][]*scenario.Scenario) {
+next:
+	for _, s := range all {
+		for i := range groups {
+			if groups[i][0].Topology == s.Topology {
+				groups[i] = append(groups[i], s)
+				continue next
+			}
+		}
+		groups = append(groups, []*scenario.Scenario{s})
+	}
+	return groups
+}
+
+// session is one site with one kind of gate.
+type session struct {
+	o       Options
+	say     func(string, ...any)
+	dir     string
+	group   []*scenario.Scenario
+	results []*Result
+}
+
+// run opens the site, plays the scenarios, and ends everything that it started.
+func (s *session) run(ctx context.Context) (err error) {
+	begin := time.Now()
+	site, err := NewSite(ctx, s.o.Bin, s.dir, s.o.Broker, s.group[0].Topology)
+	if err != nil {
+		return err
+	}
+	h, err := Open(ctx, s.o.Bin, site, s.say)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := h.Close(); cerr != nil && err == nil {
+			err = cerr
+		}
+	}()
+	s.say("ready after %.1f s (%s)", time.Since(begin).Seconds(), s.group[0].Topology)
+	s.say("")
+	s.say("  officers' console   %s   (sign in as %q, secret %q)", site.Console.URL, site.Console.Officer.Name, site.Console.Officer.Secret)
+	for _, l := range h.Lanes {
+		s.say("  traveller screen    %s   (%s)", l.Gate.Display, l.Gate.Name)
+	}
+	if !s.o.Once {
+		openPages(site.Console.URL, h.Lanes)
+	}
+	s.say("")
+	for {
+		for _, sc := range s.group {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err := s.play(ctx, h, sc); err != nil {
+				return err
+			}
+		}
+		if s.o.Once {
+			return nil
+		}
+	}
+}
+
+// play plays one scenario and tells what came of it.
+func (s *session) play(ctx context.Context, h *House, sc *scenario.Scenario) error {
+	if err := h.Revive(ctx, h.Lanes[0]); err != nil {
+		return err
+	}
+	s.say("─ %s: %s", sc.Name, sc.Title)
+	r := h.Play(ctx, h.Lanes[0], sc)
+	if ctx.Err() != nil {
+		return nil // interrupted: no verdict
+	}
+	s.results = append(s.results, r)
+	for _, f := range r.Faults {
+		s.say("    ✗ %s", f)
+	}
+	s.say("%s", r.Line())
+	if s.o.JSON {
+		return json.NewEncoder(s.o.Out).Encode(r)
 	}
 	return nil
 }

@@ -25,15 +25,17 @@ type Site struct {
 
 // Gate is one gate of the site.
 type Gate struct {
-	Name    string `json:"name"`
-	Config  string `json:"config"`
-	Lines   string `json:"lines_socket"`
-	Camera  string `json:"camera_socket"`
-	Scanner string `json:"scanner_device"`
-	NFC     string `json:"nfc_device"`
-	Display string `json:"display_url"`
-	Broker  string `json:"broker"` // what the gate dials: the simulator listens there
-	State   string `json:"state_dir"`
+	Name string `json:"name"`
+	// Topology is mantrap or one-step.
+	Topology string `json:"topology"`
+	Config   string `json:"config"`
+	Lines    string `json:"lines_socket"`
+	Camera   string `json:"camera_socket"`
+	Scanner  string `json:"scanner_device"`
+	NFC      string `json:"nfc_device"`
+	Display  string `json:"display_url"`
+	Broker   string `json:"broker"` // what the gate dials: the simulator listens there
+	State    string `json:"state_dir"`
 }
 
 // Console is the officers' console of the site.
@@ -49,9 +51,9 @@ type Console struct {
 }
 
 // NewSite runs egatectl to make a site in dir, which must be empty or absent. broker is one that runs
-// already, as host:port; empty for the console's own.
-func NewSite(ctx context.Context, bin, dir, broker string) (*Site, error) {
-	args := []string{"site", "init", "--simulation"}
+// already, as host:port; empty for the console's own. topology is that of its gate.
+func NewSite(ctx context.Context, bin, dir, broker, topology string) (*Site, error) {
+	args := []string{"site", "init", "--simulation", "--topology", topology}
 	if broker != "" {
 		args = append(args, "--broker", broker)
 	}

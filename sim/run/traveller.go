@@ -84,11 +84,21 @@ func (t *traveller) act(ctx context.Context) {
 }
 
 func (t *traveller) react(ctx context.Context, sc display.Screen) {
-	inside := t.who.X(t.pl) > 0
+	if t.who.X(t.pl) > t.pl.View().Length() {
+		return // through: what the screen says is for others
+	}
+	zone := t.sc.Topology == scenario.OneStep // screen, reader and camera are where the traveller stands
+	inside := t.who.X(t.pl) > 0 && !zone
 	switch sc.Name {
 	case display.ScreenNotice:
 		if inside || t.done == nil || t.isLifted() {
 			return
+		}
+		if zone {
+			t.walk(atCapture)
+			if t.pl.Wait(ctx, func(plant.View) bool { return t.who.Standing() }) != nil {
+				return
+			}
 		}
 		if !pause(ctx, readTime) {
 			return
@@ -110,6 +120,9 @@ func (t *traveller) react(ctx context.Context, sc display.Screen) {
 		}
 	case display.ScreenLift:
 		if pause(ctx, readTime) {
+			if zone {
+				t.stand()
+			}
 			t.lift()
 			t.finishDocument()
 		}
@@ -146,6 +159,9 @@ func (t *traveller) react(ctx context.Context, sc display.Screen) {
 			t.lift()
 		}
 		t.finishDocument()
+		if zone && !t.isStanding() {
+			t.walk(away) // to the officer; the zone is for the next one
+		}
 		if !inside {
 			return // waits for the officer beside the gate
 		}
@@ -230,6 +246,12 @@ func (t *traveller) isLifted() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lifted
+}
+
+func (t *traveller) isStanding() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.standing
 }
 
 func (t *traveller) isLaid() bool {

@@ -27,6 +27,12 @@ import (
 	"egate/verdict"
 )
 
+// Topologies of a gate, as in its configuration.
+const (
+	Mantrap = "mantrap"
+	OneStep = "one-step"
+)
+
 // maxFile bounds a scenario file.
 const maxFile = 64 << 10
 
@@ -34,8 +40,9 @@ const maxFile = 64 << 10
 type Scenario struct {
 	Name      string    `yaml:"-"` // file name without extension
 	Title     string    `yaml:"title"`
-	Why       string    `yaml:"why"`    // one sentence for the reader
-	Proves    []string  `yaml:"proves"` // requirement ids
+	Why       string    `yaml:"why"`      // one sentence for the reader
+	Proves    []string  `yaml:"proves"`   // requirement ids
+	Topology  string    `yaml:"topology"` // of the gate: mantrap (usual) or one-step
 	Document  Document  `yaml:"document"`
 	Traveller Traveller `yaml:"traveller"`
 	Centre    string    `yaml:"centre"`  // usual, unreachable, forged
@@ -281,6 +288,10 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 			}
 		}
 		p.add(lineOf(n, key), fmt.Sprintf("%s: %q is not known", key, v), "one of: "+strings.Join(allowed, ", "))
+	}
+	one("topology", s.Topology, Mantrap, OneStep)
+	if s.Topology == "" {
+		s.Topology = Mantrap
 	}
 	one("document.holder", s.Document.Holder, "astronaut", "admiral")
 	one("document.access", s.Document.Access, "bac", "pace", "paceonly")
