@@ -50,8 +50,8 @@ var fields = []field{
 	enum("timer", timerEnd, func(t Timer) string { return timerNames[t] }, func(e *Event) *Timer { return &e.Timer }),
 	enum("order", orderEnd, func(o Order) string { return orderNames[o] }, func(e *Event) *Order { return &e.Order }),
 	enum("lane", 3, func(l Lane) string { return [...]string{"none", "reception", "passage"}[l] }, func(e *Event) *Lane { return &e.Lane }),
-	{"on", func(e *Event) string { return flag(e.On) }, func(e *Event, s string) bool { e.On = s == "yes"; return e.On }},
-	{"mine", func(e *Event) string { return flag(e.Mine) }, func(e *Event, s string) bool { e.Mine = s == "yes"; return e.Mine }},
+	{"on", func(e *Event) string { return yes(e.On) }, func(e *Event, s string) bool { e.On = s == "yes"; return e.On }},
+	{"mine", func(e *Event) string { return yes(e.Mine) }, func(e *Event, s string) bool { e.Mine = s == "yes"; return e.Mine }},
 	{"n", func(e *Event) string {
 		if e.N == 0 {
 			return ""
@@ -60,7 +60,7 @@ var fields = []field{
 	}, func(e *Event, s string) bool { _, err := fmt.Sscan(s, &e.N); return err == nil }},
 }
 
-func flag(b bool) string {
+func yes(b bool) string {
 	if b {
 		return "yes"
 	}

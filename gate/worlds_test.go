@@ -7,7 +7,7 @@ import "egate/verdict"
 var worlds = []world{
 	{name: "entry door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack)))},
 	{name: "exit door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Entry), only(EvOrder, orders(OrderTake, OrderAccept)))},
-	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known)},
+	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known, behind)},
 	{name: "tries", tries: true, more: oneByOne(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), atMostOne, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed, EvExitButton), known)},
 	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeysOrForced(Exit))},
 	{name: "luggage", more: documents(), keep: all(orderly, staffed, noFire, obeys(Entry), obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack, OrderReset)))},
@@ -15,7 +15,8 @@ var worlds = []world{
 	{name: "one-step: door", topology: OneStep, more: documents(), keep: all(orderly, staffed, noFire, noObject)},
 	{name: "one-step: luggage and emergency", topology: OneStep, more: documents(), keep: all(orderly, staffed, obeysOrForced(Exit))},
 	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
-	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
+	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, nobody, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
+	{name: "next document", keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, only(EvOrder, orders(OrderTake, OrderSendBack)), without(EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 }
 
 // known leaves out that nobody knows how many stand in the mantrap, once it has been known.
@@ -23,6 +24,12 @@ func known(n node, e Event) bool { return e.Kind != EvCounted || e.Count != Coun
 
 // atMostOne leaves a second body to the world of people.
 func atMostOne(_ node, e Event) bool { return e.Kind != EvCounted || e.Count != CountMany }
+
+// nobody leaves the mantrap empty: the entry opens for people who do not come.
+func nobody(_ node, e Event) bool { return e.Kind != EvCounted || e.Count == CountZero }
+
+// behind leaves who goes across while somebody stays behind to the worlds of people and of the exit door.
+func behind(_ node, e Event) bool { return e.Kind != EvCounted || e.Door == Entry }
 
 // staffed leaves lease, faults and closing to the world of documents.
 func staffed(_ node, e Event) bool {
@@ -109,11 +116,6 @@ func obeysOrForced(d Door) filter {
 		}
 		return f(n, e)
 	}
-}
-
-// oneTry leaves out that a door is tried more than twice.
-func oneTry(n node, e Event) bool {
-	return e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || n.M.Hold[e.Timer-TimerEntry] || n.M.Tries[e.Timer-TimerEntry] == 0
 }
 
 // oneByOne are documents that are laid down when nobody is in the mantrap.

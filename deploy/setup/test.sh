@@ -35,7 +35,8 @@ make --no-print-directory check || exit 1
 real='egate/test/(browser|brokers|e2e)'
 unit=$(go list ./... | grep -vE "^$real\$")
 step race '^(FAIL)' go test -race -short -timeout 12m -p 2 $unit
-step full 'states|times:|whole' sh -c "go test -timeout 12m -p 2 $(echo $unit) && go test -count=1 -timeout 10m -run 'Explorer|EveryPair|Liveness' -v ./gate"
+step full '^(FAIL)' go test -timeout 12m -p 2 -skip '^TestExplorer$' $unit
+step explorer 'states|times:' go test -count=1 -timeout 10m -run '^TestExplorer$' -v ./gate
 step real '^(---|    ---)' go test -count=1 -timeout 12m -p 1 -v $(go list ./... | grep -E "^$real\$")
 step scenarios '^(PASS|FAIL|ok |[0-9]+ passed)' timeout 1200 bin/egate-sim run --once
 
