@@ -49,6 +49,10 @@ check: ## Formatting, vet and a build for every board
 bench: web ## Benchmarks: figures and ratios of one run
 	@EGATE_QUIET_DISK=1 go test -run "^$$" -bench . -benchmem ./bench/...
 
+.PHONY: mutate
+mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate
+	@PATCH="$(PATCH)" test/mutate/mutate.sh
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \
