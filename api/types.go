@@ -239,7 +239,10 @@ const (
 	CmdOpenExit     = "door_open_exit"
 	CmdRelease      = "emergency_release"
 	CmdEndEmergency = "emergency_end"
-	CmdSelfTest     = "self_test"
+	CmdSelfTest     = "self_test" // in service mode; the answer says that it began, health what came of it
+	CmdStandby      = "gate_standby"
+	CmdService      = "gate_service"
+	CmdManual       = "gate_manual"
 )
 
 // Response answers a command on rsp/{principal}/{id}.
@@ -300,6 +303,14 @@ type Health struct {
 	Simulated bool              `json:"simulated,omitempty"`
 	Versions  map[string]string `json:"versions,omitempty"`
 	Counters  map[string]int64  `json:"counters,omitempty"`
+	SelfTest  *SelfTest         `json:"self_test,omitempty"`
+}
+
+// SelfTest is what came of the last test of the moving parts since boot (M-02).
+type SelfTest struct {
+	At     time.Time      `json:"at"`
+	Passed bool           `json:"passed"`
+	Reason verdict.Reason `json:"reason"`
 }
 
 // Part is one part of the gate.

@@ -47,6 +47,7 @@ const (
 	WhatAlarm    // Reason, On: raised
 	WhatMode     // Mode
 	WhatDoor     // Door, Reason
+	WhatTest     // On: passed, Reason
 )
 
 // RefEvent is what happened to a referral.

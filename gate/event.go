@@ -75,6 +75,9 @@ const (
 	OrderRelease
 	OrderEndEmergency
 	OrderSelfTest
+	OrderStandby
+	OrderService
+	OrderManual
 	orderEnd
 )
 
@@ -121,6 +124,7 @@ const (
 	LimitRecover
 	LimitWarm
 	LimitExit // an inspector that was told to end
+	LimitTest // both doors of a self-test
 	limitEnd
 )
 

@@ -140,7 +140,7 @@ func putBool(b *bits, v *bool) {
 func (b *bits) node(n *node) {
 	m := &n.M
 	put(b, 1, &m.Topology)
-	put(b, 2, &m.Mode)
+	put(b, 3, &m.Mode)
 	putBool(b, &m.Open)
 	put(b, 2, &m.Fire)
 	put(b, 2, &m.Occ)
@@ -167,7 +167,7 @@ func (b *bits) node(n *node) {
 	put(b, 2, &m.RTries)
 	put(b, 2, &m.RMore)
 	putBool(b, &m.Doc)
-	put(b, 3, &m.Passage)
+	put(b, 4, &m.Passage)
 	put(b, 2, &m.PSlot)
 	put(b, 2, &m.POutcome)
 	put(b, 7, &m.PReason)
@@ -176,6 +176,7 @@ func (b *bits) node(n *node) {
 	put(b, 2, &m.PTries)
 	putBool(b, &m.Allowed)
 	putBool(b, &m.Crossed)
+	putBool(b, &m.Tested)
 	put(b, 2, &m.Grant)
 	put(b, 1, &m.GrantID)
 	put(b, uint(timerEnd), &n.Armed)

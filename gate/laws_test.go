@@ -45,7 +45,8 @@ var invariants = []invariant{
 		}
 		again := b.M.Cmd[Exit] != CmdNone // blocked while closing, or slow while opening
 		granted := e.Kind == EvCommitted && (b.M.Grant == GrantExit && b.M.Allowed || b.M.Grant == GrantOrder)
-		if !again && !granted {
+		tested := b.M.Mode == ModeService && (b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest)
+		if !again && !granted && !tested {
 			return true, "the exit was opened without a grant"
 		}
 		return true, ""
@@ -54,7 +55,8 @@ var invariants = []invariant{
 		if !opens(acts, Entry) {
 			return false, ""
 		}
-		if b.M.Cmd[Entry] == CmdNone && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering {
+		if b.M.Cmd[Entry] == CmdNone && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering &&
+			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderSelfTest && b.M.Mode == ModeService)) {
 			return true, "the entry was opened without a grant"
 		}
 		return true, ""
@@ -96,7 +98,7 @@ var invariants = []invariant{
 		return true, ""
 	}, false},
 	{"P-08 the exit button opens a way to the side of origin from every state with a person inside", func(b *node, e Event, a *node, _ []Action) (bool, string) {
-		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
+		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode == ModeRecovering || b.M.Mode == ModeEmergency {
 			return false, ""
 		}
 		if a.M.Passage != PasLeave && !(a.M.Passage == PasRelease && a.M.exitOpened()) && a.M.Passage != PasClear {
@@ -224,6 +226,10 @@ var invariants = []invariant{
 			if e.Kind != EvVerdict || e.Outcome != verdict.Allow || e.Slot != b.M.PSlot || b.M.Passage != PasCapture || b.M.Slots[e.Slot.Index()] != SlotBegun {
 				return true, "granted for " + e.Kind.String()
 			}
+		case a.M.Grant == GrantOrder && b.M.Grant != GrantOrder && b.M.Mode == ModeManual && b.M.Passage != PasRefer:
+			if e.Kind != EvOrder || e.Order != OrderOpenExit || b.M.Occ != CountOne || !b.M.closed() || b.M.Passage != PasManual && (b.M.Topology != OneStep || b.M.Passage != PasEmpty) {
+				return true, "opened by hand for other than one secured person"
+			}
 		case a.M.Grant == GrantOrder && b.M.Grant != GrantOrder:
 			if e.Kind != EvOrder || e.Order != OrderAccept && e.Order != OrderOpenExit || !e.Mine || e.Lane != LanePassage || b.M.PRef != RefTaken || b.M.Passage != PasRefer ||
 				b.M.Occ != CountOne || !b.M.closed() {
@@ -248,7 +254,7 @@ var invariants = []invariant{
 	}, false},
 	{"P-10 reception is passed only by an allow of its own inspector", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit ||
-			a.M.Topology == OneStep && b.M.Passage == PasEmpty && a.M.Passage != PasEmpty
+			a.M.Topology == OneStep && b.M.Passage == PasEmpty && (a.M.Passage == PasSecure || a.M.Passage == PasCapture)
 		was := b.M.Reception == RecLift || b.M.Reception == RecWait
 		if !passed || was {
 			return false, ""
@@ -301,7 +307,7 @@ var invariants = []invariant{
 		return true, ""
 	}, false},
 	{"S-09 a person whom nobody let in is told and shown the way back", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
-		if n.M.Topology == OneStep || n.M.Mode != ModeOpen && n.M.Mode != ModeClosed || n.M.Occ != CountOne && n.M.Occ != CountMany {
+		if n.M.Topology == OneStep || n.M.Mode == ModeRecovering || n.M.Mode == ModeEmergency || n.M.Passage == PasTest || n.M.Occ != CountOne && n.M.Occ != CountMany {
 			return false, ""
 		}
 		if n.M.Passage == PasEmpty || n.M.Passage == PasClear {
@@ -500,7 +506,7 @@ var invariants = []invariant{
 		if served(b.M.Reception) && !served(a.M.Reception) && !has(acts, ActAdmit) || b.M.Reception == RecNotice && a.M.Reception == RecLeave {
 			want[LaneReception]++
 		}
-		if b.M.Passage != PasEmpty && (a.M.Passage == PasEmpty || has(acts, ActAdmit)) {
+		if b.M.Passage != PasEmpty && b.M.Passage != PasTest && (a.M.Passage == PasEmpty || has(acts, ActAdmit)) {
 			want[LanePassage]++
 		}
 		if ends[LaneReception] != want[LaneReception] || ends[LanePassage] < want[LanePassage] {
@@ -596,6 +602,44 @@ var invariants = []invariant{
 			return true, "crossed by turning back"
 		}
 		return true, ""
+	}, false},
+	{"P-14 in standby, service and manual nothing is granted to a document or a face", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
+		if a.M.Mode != ModeStandby && a.M.Mode != ModeService && a.M.Mode != ModeManual {
+			return false, ""
+		}
+		if a.M.Grant == GrantEntry || a.M.Grant == GrantExit || a.M.served() && a.M.Reception != RecRefer {
+			return true, "granted in " + a.M.Mode.String()
+		}
+		return true, ""
+	}, false},
+	{"P-14 the mode changes by an officer's order, an alarm or the end of recovery only, and is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if a.M.Mode == b.M.Mode {
+			return false, ""
+		}
+		told := false
+		for _, x := range acts {
+			told = told || x.Kind == ActEmit && x.What == WhatMode && x.Mode == a.M.Mode
+		}
+		if !told {
+			return true, "nobody was told"
+		}
+		if e.Kind != EvOrder && a.M.Mode != ModeEmergency && b.M.Mode != ModeRecovering {
+			return true, e.Kind.String() + " changed it"
+		}
+		return true, ""
+	}, false},
+	{"M-02 the self-test moves a door only in service, with the mantrap proven empty and the other door locked", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		test := a.M.Passage == PasTest || b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest
+		if !test || a.M.Passage == PasLeave || a.M.Mode == ModeRecovering {
+			return false, ""
+		}
+		for _, d := range []Door{Entry, Exit} {
+			again := b.M.Cmd[d] != CmdNone
+			if opens(acts, d) && (a.M.Mode != ModeService || !a.M.secured(d.Other()) || !a.M.empty() && !again) {
+				return true, "moved " + d.String()
+			}
+		}
+		return opens(acts, Entry) || opens(acts, Exit), ""
 	}, false},
 	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || b.M.Mode == ModeEmergency {

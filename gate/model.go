@@ -78,11 +78,14 @@ const (
 	ModeOpen
 	ModeClosed
 	ModeEmergency
+	ModeStandby // closed and asleep: no inspector is kept warm
+	ModeService // a technician is at work: nobody is served, the self-test may move the doors
+	ModeManual  // an officer moves the doors for one person after the other; no document is read
 	modeEnd
 )
 
 func (m Mode) String() string {
-	return [...]string{"recovering", "open", "closed", "emergency"}[m&3]
+	return [...]string{"recovering", "open", "closed", "emergency", "standby", "service", "manual", "?"}[m&7]
 }
 
 // Reception is the state of the machine that handles the document.
@@ -118,11 +121,14 @@ const (
 	PasRefer           // an officer decides; the traveller can leave to the side of origin
 	PasLeave           // way back to the side of origin
 	PasClear           // doors closing, mantrap to be empty, inspector to have exited
+	PasManual          // let in by an officer's order, in manual mode
+	PasTest            // the self-test moves the doors of an empty mantrap, in service mode
 	pasEnd
 )
 
 func (p Passage) String() string {
-	return [...]string{"empty", "admitting", "securing", "capturing", "releasing", "referred", "leaving_back", "clearing"}[p&7]
+	return [...]string{"empty", "admitting", "securing", "capturing", "releasing", "referred", "leaving_back", "clearing", "manual", "testing",
+		"?", "?", "?", "?", "?", "?"}[p&15]
 }
 
 // Command is what a door was last told.
@@ -256,6 +262,7 @@ type Model struct {
 	PTries   uint8
 	Allowed  bool // the verdict allows and nothing has voided it
 	Crossed  bool // the person left across the border
+	Tested   bool // the self-test has the entry door behind it
 
 	Grant   Grant
 	GrantID uint8 // rises modulo 256 with every grant

@@ -53,7 +53,14 @@ func (s *step) order(e Event) {
 		s.answer(e, true, verdict.OK)
 	case OrderAccept, OrderOpenExit:
 		// The exit opens for one person who stands there alone, behind a closed entry door.
+		manual := e.Order == OrderOpenExit && m.Mode == ModeManual && (m.Passage == PasManual || m.Topology == OneStep && m.Passage == PasEmpty)
 		switch {
+		case manual && (!m.closed() || m.Occ != CountOne || m.Fire != High):
+			no(verdict.OccupancyChanged)
+		case manual:
+			s.answer(e, true, verdict.OK)
+			m.POutcome, m.PReason, m.Passage = verdict.Allow, verdict.OfficerAccepted, PasRelease
+			s.grant(GrantOrder)
 		case !mine || e.Lane != LanePassage:
 			no(verdict.OfficerNoDecision)
 		case !m.closed() || m.Occ != CountOne || m.Fire != High:
@@ -87,23 +94,44 @@ func (s *step) order(e Event) {
 		m.POutcome = verdict.RefuseAndHold
 		s.answer(e, true, verdict.OK)
 		s.start(TimerPassage, LimitReferral, 1)
-	case OrderOpenGate:
-		s.answer(e, true, verdict.OK)
-		m.Open = true
-		if m.Mode == ModeClosed {
-			m.Mode = ModeOpen
-			s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeOpen})
+	case OrderOpenGate, OrderCloseGate:
+		if (m.Mode == ModeManual || m.Mode == ModeService) && m.Passage != PasEmpty {
+			no(verdict.MantrapNotEmpty)
+			return
 		}
-	case OrderCloseGate:
+		s.answer(e, true, verdict.OK)
+		m.Open = e.Order == OrderOpenGate
+		switch {
+		case m.Mode == ModeRecovering:
+		case m.Mode == ModeService:
+			s.recover() // whoever worked there: the mantrap is proven empty again
+		case m.Open:
+			s.mode(ModeOpen)
+		default:
+			s.mode(ModeClosed)
+		}
+	case OrderStandby, OrderService, OrderManual:
+		if m.Passage != PasEmpty || m.served() || m.Mode == ModeRecovering || m.Mode == ModeService {
+			no(verdict.MantrapNotEmpty)
+			return
+		}
 		s.answer(e, true, verdict.OK)
 		m.Open = false
-		if m.Mode == ModeOpen {
-			m.Mode = ModeClosed
-			s.do(Action{Kind: ActEmit, What: WhatMode, Mode: ModeClosed})
+		s.mode(ModeStandby + Mode(e.Order-OrderStandby))
+	case OrderSelfTest:
+		switch {
+		case m.Mode != ModeService, !m.has(Entry): // the only door of a one-step gate never moves for nobody
+			no(verdict.GateClosed)
+		case m.Passage != PasEmpty || !m.closed() || !m.empty() || m.Fire != High:
+			no(verdict.MantrapNotEmpty)
+		default:
+			s.answer(e, true, verdict.OK)
+			m.Passage = PasTest
+			s.start(TimerPassage, LimitTest, 1)
+			s.open(Entry)
 		}
 	case OrderReset:
-		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave ||
-			m.Reception != RecIdle && m.Reception != RecNotice && m.Reception != RecLeave
+		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave || m.served()
 		if busy || m.Mode == ModeRecovering {
 			no(verdict.MantrapNotEmpty)
 			return
@@ -117,8 +145,19 @@ func (s *step) order(e Event) {
 		s.do(Action{Kind: ActStop, Timer: TimerPassage})
 		s.recover()
 	case OrderOpenEntry:
+		if m.Mode == ModeManual && m.Passage == PasEmpty {
+			if !m.has(Entry) || !m.closed() || !m.empty() || m.Fire != High {
+				no(verdict.MantrapNotEmpty)
+				return
+			}
+			s.answer(e, true, verdict.OK)
+			m.Passage = PasManual
+			s.open(Entry)
+			s.start(TimerPassage, LimitReferral, 1)
+			return
+		}
 		// Toward the side of origin: whoever is inside may leave.
-		if m.Passage == PasEmpty || m.Passage == PasClear || m.Passage == PasAdmit || m.Passage == PasRelease && m.exitOpened() {
+		if m.Passage == PasTest || m.Passage == PasEmpty || m.Passage == PasClear || m.Passage == PasAdmit || m.Passage == PasRelease && m.exitOpened() {
 			no(verdict.MantrapNotEmpty)
 			return
 		}
@@ -126,5 +165,18 @@ func (s *step) order(e Event) {
 		s.leave()
 	default:
 		no(verdict.OfficerNoDecision)
+	}
+}
+
+// served tells whether somebody at the reader is being served.
+func (m *Model) served() bool {
+	return m.Reception != RecIdle && m.Reception != RecNotice && m.Reception != RecLeave
+}
+
+// mode changes the mode and tells of it.
+func (s *step) mode(to Mode) {
+	if s.m.Mode != to {
+		s.m.Mode = to
+		s.do(Action{Kind: ActEmit, What: WhatMode, Mode: to})
 	}
 }

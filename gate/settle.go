@@ -208,7 +208,58 @@ func (s *step) settlePassage() {
 		}
 	case PasClear:
 		s.settleClearing()
+	case PasManual:
+		switch {
+		case !m.secured(Exit):
+			s.secure(Exit)
+		case m.Occ == CountZero && m.closed():
+			m.PReason = verdict.NoShow // nobody came in, or went back
+			s.clearing()
+		case m.Occ != CountZero && m.Cmd[Entry] == CmdOpen, m.Cmd[Entry] == CmdNone && !m.secured(Entry):
+			s.secure(Entry)
+		}
+	case PasTest:
+		s.settleTest()
 	}
+}
+
+// settleTest moves one door after the other through its way, with the mantrap proven empty and the other
+// door locked (M-02). What speaks against it ends it; the doors close, and nobody's passage is told.
+func (s *step) settleTest() {
+	m := &s.m
+	d := Entry
+	if m.Tested {
+		d = Exit
+	}
+	switch {
+	case m.PReason != verdict.ReasonNone:
+		switch {
+		case !m.secured(Exit):
+			s.secure(Exit)
+		case !m.secured(Entry):
+			s.secure(Entry)
+		default:
+			m.clearPassage()
+			s.do(Action{Kind: ActStop, Timer: TimerPassage})
+		}
+	case !m.empty() || !m.secured(d.Other()):
+		s.test(verdict.OccupancyChanged)
+	case m.Cmd[d] == CmdOpen && m.Pos[d] == PosOpen && !m.Hold[d]:
+		s.shut(d)
+	case m.Cmd[d] == CmdNone && !m.secured(d):
+		s.secure(d)
+	case m.secured(d) && d == Entry:
+		m.Tested = true
+		s.open(Exit)
+	case m.secured(d):
+		s.test(verdict.OK)
+	}
+}
+
+// test tells how the self-test ended.
+func (s *step) test(r verdict.Reason) {
+	s.m.PReason = r
+	s.do(Action{Kind: ActEmit, What: WhatTest, On: r == verdict.OK, Reason: r})
 }
 
 func (s *step) settleClearing() {
@@ -244,10 +295,18 @@ func (s *step) settleClearing() {
 // settleInspectors keeps one inspector warm ahead of the next traveller.
 func (s *step) settleInspectors() {
 	m := &s.m
+	for _, sl := range []Slot{Slot1, Slot2} {
+		if m.Mode == ModeStandby && m.Slots[sl.Index()] == SlotReady {
+			s.finish(sl)
+		}
+	}
 	for _, st := range m.Slots {
 		if st == SlotStarting || st == SlotReady {
 			return
 		}
+	}
+	if m.Mode == ModeStandby {
+		return
 	}
 	for _, sl := range []Slot{Slot1, Slot2} {
 		if m.Slots[sl.Index()] == SlotFree && sl != m.RSlot && sl != m.PSlot {

@@ -205,7 +205,7 @@ func (s *step) safety(e Event) {
 	if m.Reception != RecIdle && m.Reception != RecNotice && m.Reception != RecLeave {
 		s.end(LaneReception, verdict.OutcomeNone, verdict.Emergency)
 	}
-	if m.Passage != PasEmpty {
+	if m.Passage != PasEmpty && m.Passage != PasTest {
 		if m.PReason != verdict.ReasonNone && m.Crossed {
 			s.end(LanePassage, m.POutcome, m.PReason)
 		} else {
@@ -282,7 +282,7 @@ func (m *Model) resetDoors() {
 
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
-	m.PMore, m.PTries, m.Allowed, m.Crossed = 0, 0, false, false
+	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested = 0, 0, false, false, false
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.
@@ -328,7 +328,11 @@ func (s *step) forced(d Door) {
 			return
 		}
 		s.refer(verdict.DoorForced)
-	case PasSecure, PasAdmit:
+	case PasTest:
+		if m.PReason == verdict.ReasonNone {
+			s.test(verdict.DoorForced)
+		}
+	case PasSecure, PasAdmit, PasManual:
 		switch {
 		case d == Exit:
 			s.refer(verdict.DoorForced)
@@ -380,6 +384,9 @@ func (s *step) leave() {
 	}
 	s.drop()
 	m.Allowed = false
+	if m.Passage == PasTest && m.PReason == verdict.ReasonNone {
+		s.test(verdict.OccupancyChanged)
+	}
 	if m.POutcome == verdict.OutcomeNone && m.PReason == verdict.ReasonNone {
 		m.PReason = verdict.Declined
 	}
@@ -887,6 +894,20 @@ func (s *step) passageTimer() {
 		m.Passage, m.POutcome, m.PReason, m.PRef = PasRefer, verdict.Refer, verdict.StageTimeout, RefOpen
 		s.referral(LanePassage, RefEvOpen, verdict.StageTimeout)
 		s.start(TimerPassage, LimitReferral, 1)
+	case PasManual:
+		if m.Occ == CountZero {
+			m.PReason = verdict.NoShow
+			s.clearing()
+			return
+		}
+		m.POutcome, m.PReason = verdict.Refer, verdict.OfficerNoDecision
+		s.leave()
+	case PasTest:
+		if m.PReason == verdict.ReasonNone {
+			s.alarm(verdict.SelfTestFailed, true, LaneNone)
+			s.test(verdict.SelfTestFailed)
+		}
+		s.start(TimerPassage, LimitClear, 1)
 	case PasRefer:
 		s.referral(LanePassage, RefEvClosed, verdict.OfficerNoDecision)
 		m.PRef = RefNone

@@ -71,6 +71,52 @@ expect open notice empty
 
 const genuine = up + document + inside + through
 
+// A technician's self-test (M-02).
+const selfTest = up + `
+order order=service lane=passage mine=yes
+expect service idle empty
+order order=self_test lane=passage mine=yes
+expect service idle testing
+door_moved pos=between
+door_moved pos=open
+door_moved pos=between
+door_moved pos=closed
+expect service idle testing
+door_moved door=exit pos=between
+door_moved door=exit pos=open
+door_moved door=exit pos=between
+door_moved door=exit pos=closed
+expect service idle empty
+`
+
+// An officer lets somebody through by hand (P-14).
+const manual = up + `
+order order=manual lane=passage mine=yes
+expect manual idle empty
+order order=open_entry lane=passage mine=yes
+expect manual idle manual
+door_moved pos=between
+door_moved pos=open
+beamed tri=high
+counted count=1
+beamed tri=low
+timer timer=guard_entry
+door_moved pos=between
+door_moved pos=closed
+expect manual idle manual
+order order=open_exit lane=passage mine=yes
+expect manual idle releasing
+committed
+door_moved door=exit pos=between
+door_moved door=exit pos=open
+beamed door=exit tri=high
+counted count=0 door=exit
+beamed door=exit tri=low
+timer timer=guard_exit
+door_moved door=exit pos=closed
+expect manual idle empty
+`
+
 // A one-step gate (P-02): the traveller stands in the zone from the notice on.
 const upOneStep = `
 door_moved door=exit pos=closed
@@ -425,6 +471,58 @@ timer timer=reception
 timer timer=reception
 expect open leave empty
 `, reason: verdict.StageTimeout, lane: LaneReception},
+	{name: "the self-test moves both doors of an empty mantrap (M-02)", trace: selfTest + `
+order order=open_gate lane=passage mine=yes
+expect open notice empty
+`, exit: 1, never: []ActionKind{ActBegin, ActCapture}},
+	{name: "somebody steps in during the self-test", trace: up + `
+order order=service lane=passage mine=yes
+order order=self_test lane=passage mine=yes
+door_moved pos=open
+counted count=1
+expect service idle testing
+door_moved pos=closed
+expect service idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+expect service idle empty
+`, outcome: verdict.Refer, reason: verdict.WrongDirection, lane: LanePassage, alarms: []verdict.Reason{verdict.WrongDirection}},
+	{name: "a door that does not open fails the self-test", trace: up + `
+order order=service lane=passage mine=yes
+order order=self_test lane=passage mine=yes
+timer timer=passage
+expect service idle testing
+door_moved pos=between
+door_moved pos=closed
+expect service idle empty
+`, alarms: []verdict.Reason{verdict.SelfTestFailed}},
+	{name: "an officer lets somebody through by hand (P-14)", trace: manual, outcome: verdict.Allow, reason: verdict.OfficerAccepted, lane: LanePassage, crossed: true, exit: 1,
+		never: []ActionKind{ActBegin, ActCapture}},
+	{name: "by hand, two went in: the exit stays shut (P-14, S-01)", trace: up + `
+order order=manual lane=passage mine=yes
+order order=open_entry lane=passage mine=yes
+door_moved pos=open
+counted count=1
+counted count=many
+door_moved pos=closed
+order order=open_exit lane=passage mine=yes
+expect manual idle manual
+exit_button
+expect manual idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+expect manual idle empty
+`, reason: verdict.Declined, lane: LanePassage},
+	{name: "standby ends the warm inspector (P-14)", trace: up + `
+order order=standby lane=passage mine=yes
+expect standby idle empty
+exited slot=1
+order order=open_gate lane=passage mine=yes
+ready slot=1
+expect open notice empty
+`, never: []ActionKind{ActOpen}},
 	{name: "a document left on the reader (P-13)", trace: up + `
 accepted
 laid slot=1

@@ -57,6 +57,11 @@ func passageView(m *Model) (Screen, bool) {
 		}
 	case PasRefer:
 		return Screen{Name: "see_officer", Decline: true}, true
+	case PasManual:
+		if m.Occ == CountZero && m.Cmd[Entry] == CmdOpen {
+			return Screen{Name: "enter"}, true
+		}
+		return Screen{Name: "see_officer", Decline: true}, true
 	case PasLeave:
 		if m.PReason == verdict.TwoPersons || m.PReason == verdict.TwoFaces {
 			return Screen{Name: "one_at_a_time"}, true
@@ -109,7 +114,7 @@ func Lights(m Model) Lamps {
 		return Lamps{EntryGreen: true, ExitGreen: true, Beacon: true}
 	}
 	l := Lamps{
-		EntryGreen: m.Cmd[Entry] == CmdOpen && (m.Passage == PasAdmit || m.Passage == PasLeave) || m.Topology == OneStep && m.Reception == RecNotice,
+		EntryGreen: m.Cmd[Entry] == CmdOpen && (m.Passage == PasAdmit || m.Passage == PasLeave || m.Passage == PasManual) || m.Topology == OneStep && m.Reception == RecNotice,
 		ExitGreen:  m.Passage == PasRelease && m.exitOpened(),
 		Beacon:     m.Passage == PasRefer,
 		Light:      m.Passage == PasSecure || m.Passage == PasCapture || m.Passage == PasRelease,

@@ -138,7 +138,7 @@ func next(n node, turn int) (Event, bool) {
 		return Event{Kind: EvCounted, Count: CountOne}, true
 	case m.Occ != CountZero && (!m.has(Entry) || m.Pos[Entry] == PosOpen || m.Pos[Exit] == PosOpen):
 		return Event{Kind: EvCounted, Count: CountZero}, true
-	case !m.Open:
+	case !m.Open && (m.Passage == PasEmpty || m.Mode != ModeService && m.Mode != ModeManual):
 		return Event{Kind: EvOrder, Order: OrderOpenGate}, true
 	}
 	for _, sl := range []Slot{Slot1, Slot2} {

@@ -12,6 +12,8 @@ var worlds = []world{
 	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeysOrForced(Exit))},
 	{name: "luggage", more: documents(), keep: all(orderly, staffed, noFire, obeys(Entry), obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack, OrderReset)))},
 	{name: "emergency", more: documents(), keep: all(orderly, staffed, noObject, obeysOrForced(Entry), obeysOrForced(Exit), only(EvOrder, orders(OrderReset, OrderRelease, OrderEndEmergency)), without(EvHeads, EvTrackLost, EvSilent, EvBroken))},
+	{name: "modes", shut: true, more: documents(), keep: all(orderly, modes, obeysOrForced(Entry), obeysOrForced(Exit))},
+	{name: "one-step: modes", topology: OneStep, shut: true, more: documents(), keep: all(orderly, modes, obeysOrForced(Exit))},
 	{name: "one-step: door", topology: OneStep, more: documents(), keep: all(orderly, staffed, noFire, noObject)},
 	{name: "one-step: luggage and emergency", topology: OneStep, more: documents(), keep: all(orderly, staffed, obeysOrForced(Exit))},
 	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
@@ -31,9 +33,28 @@ func nobody(_ node, e Event) bool { return e.Kind != EvCounted || e.Count == Cou
 // behind leaves who goes across while somebody stays behind to the worlds of people and of the exit door.
 func behind(_ node, e Event) bool { return e.Kind != EvCounted || e.Door == Entry }
 
-// staffed leaves lease, faults and closing to the world of documents.
+// modes are the orders of officers and technicians, with little else that goes wrong.
+func modes(n node, e Event) bool {
+	switch e.Kind {
+	case EvOrder:
+		switch e.Order {
+		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset:
+			return e.Mine
+		}
+		return false
+	case EvFault, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvMore, EvDeclined:
+		return false
+	case EvLease:
+		return e.On
+	case EvCounted:
+		return e.Count != CountUnknown && (e.Door == Entry || e.Count == CountZero)
+	}
+	return noFire(n, e) && noObject(n, e)
+}
+
+// staffed leaves lease, faults and closing to the world of documents, and the other modes to that of modes.
 func staffed(_ node, e Event) bool {
-	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate))
+	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order >= OrderSelfTest))
 }
 
 type filter = func(n node, e Event) bool

@@ -21,6 +21,7 @@ const (
 	DoorBlocked           Code = "door_blocked"
 	DoorForced            Code = "door_forced"
 	DoorRefused           Code = "door_command_refused"
+	DoorTestFailed        Code = "door_test_failed"
 	DisplaySilent         Code = "display_silent"
 	InspectorCrash        Code = "inspector_crash"
 	InspectorStart        Code = "inspector_start"
@@ -154,6 +155,9 @@ var catalogue = []Entry{
 	{DoorRefused, Warning, false, Itself, 0, "the interlock refused a command of the controller",
 		"the command had no effect", "contacts and model disagree: a contact changed between decision and command",
 		"the journal tells the command; test both contacts", "replace the contact if it repeats"},
+	{DoorTestFailed, Error, true, Maintenance, 0, "the self-test did not bring both doors through their way in time, or something spoke against it",
+		"no new traveller until a self-test has passed", "a drive, lock or end contact that does not follow; somebody in the mantrap",
+		"repeat the self-test in service mode and watch the door that stops", "replace drive, lock or contact of that door"},
 	{DisplaySilent, Error, true, Itself, 5 * time.Second, "the traveller screen has not painted for 3 s",
 		"no new traveller; lamps and sound still guide who is inside", "browser crashed, display off", "look at the screen",
 		"the kiosk restarts by itself; power-cycle the display"},

@@ -128,6 +128,7 @@ const (
 	GateClosed
 	Emergency
 	Tamper
+	SelfTestFailed
 	// Officer decisions.
 	OfficerAccepted
 	OfficerSentBack
@@ -162,7 +163,7 @@ var reasonNames = [...]string{
 	MantrapNotEmpty: "mantrap_not_empty",
 	InspectorFault:  "inspector_fault", DeviceFault: "device_fault", EvidenceFault: "evidence_fault",
 	LeaseLost: "lease_lost", GateRestarted: "gate_restarted", GateClosed: "gate_closed", Emergency: "emergency",
-	Tamper:          "tamper",
+	Tamper: "tamper", SelfTestFailed: "self_test_failed",
 	OfficerAccepted: "officer_accepted", OfficerSentBack: "officer_sent_back",
 	OfficerNoDecision: "officer_no_decision", OfficerHeld: "officer_held",
 }

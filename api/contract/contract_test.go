@@ -37,6 +37,7 @@ var types = map[string]struct {
 	"Command": {api.Command{}, "cmd"}, "Response": {api.Response{}, "rsp"}, "Envelope": {api.Envelope{}, "envelope"}, "Lease": {api.Lease{}, "lease"},
 	"RecipientKey": {api.RecipientKey{}, "lease#/properties/keys/items"}, "Ack": {api.Ack{}, "ack"},
 	"Health": {api.Health{}, "health"}, "Part": {api.Part{}, "health#/properties/parts/items"}, "Fault": {api.Fault{}, "health#/properties/faults/items"},
+	"SelfTest":       {api.SelfTest{}, "health#/properties/self_test"},
 	"LookupQuestion": {api.LookupQuestion{}, "sealed-lookup"}, "LookupAnswer": {api.LookupAnswer{}, "sealed-answer"}, "Dossier": {api.Dossier{}, "sealed-dossier"},
 }
 
@@ -136,6 +137,9 @@ func equal(t *testing.T, all map[string]schema, file, path string, typ reflect.T
 	t.Helper()
 	if r, ok := s["$ref"].(string); ok {
 		s, file = at(t, all, file, r)
+	}
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
 	}
 	switch {
 	case typ == reflect.TypeFor[json.RawMessage]():
@@ -312,10 +316,10 @@ func TestE01Enumerations(t *testing.T) {
 		"event#/properties/type":                             events,
 		"common#/$defs/outcome":                              names(4, func(i int) string { return verdict.Outcome(i).String() }),
 		"common#/$defs/check/properties/result":              names(5, func(i int) string { return verdict.Result(i).String() }),
-		"common#/$defs/mode":                                 names(4, func(i int) string { return gate.Mode(i).String() }),
+		"common#/$defs/mode":                                 names(7, func(i int) string { return gate.Mode(i).String() }),
 		"common#/$defs/reception":                            names(8, func(i int) string { return gate.Reception(i).String() }),
-		"common#/$defs/passageState":                         names(8, func(i int) string { return gate.Passage(i).String() }),
-		"common#/$defs/position":                             names(4, func(i int) string { return gate.Position(i).String() }),
+		"common#/$defs/passageState":                         names(10, func(i int) string { return gate.Passage(i).String() }),
+		"common#/$defs/position":                             append(names(4, func(i int) string { return gate.Position(i).String() }), "none"),
 		"common#/$defs/occupancy":                            names(4, func(i int) string { return gate.Count(i).String() }),
 		"common#/$defs/door":                                 names(2, func(i int) string { return gate.Door(i).String() }),
 		"common#/$defs/severity":                             names(4, func(i int) string { return health.Severity(i).String() }),

@@ -232,6 +232,7 @@ func limits(c configs.Gate) control.Limits {
 		gate.LimitRetry:   3 * time.Second,        // D-08
 		gate.LimitGuard:   500 * time.Millisecond, // D-05
 		gate.LimitRecover: l.Recover, gate.LimitWarm: l.Warm, gate.LimitExit: 4 * time.Second,
+		gate.LimitTest: 4*c.Doors.Travel + 10*time.Second, // both doors, there and back, with one retry (M-02: 60 s at most)
 	}
 }
 

@@ -178,6 +178,7 @@ var orders = map[string]bool{
 	api.CmdTake: true, api.CmdReturn: true, api.CmdAccept: true, api.CmdSendBack: true, api.CmdHold: true,
 	api.CmdOpenGate: false, api.CmdCloseGate: false, api.CmdReset: false, api.CmdOpenEntry: false,
 	api.CmdOpenExit: false, api.CmdRelease: false, api.CmdEndEmergency: false, api.CmdSelfTest: false,
+	api.CmdStandby: false, api.CmdService: false, api.CmdManual: false,
 }
 
 type order struct {

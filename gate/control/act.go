@@ -180,6 +180,9 @@ func (l *Loop) stages(now time.Time) {
 	if t := l.trips[gate.LaneReception]; t != nil {
 		t.enter(l.m.Reception.String(), now)
 	}
+	if l.m.Passage == gate.PasManual {
+		l.trip(gate.LanePassage) // no document brought it here
+	}
 	if t := l.trips[gate.LanePassage]; t != nil {
 		t.enter(l.m.Passage.String(), now)
 	}
@@ -243,6 +246,10 @@ func (l *Loop) tell(a gate.Action) {
 			what = "forced"
 		}
 		l.emit(api.EventDoor, api.DoorEvent{Door: a.Door.String(), What: what})
+	case gate.WhatTest:
+		l.tested = &api.SelfTest{At: time.Now().UTC(), Passed: a.On, Reason: a.Reason}
+		l.fault(health.DoorTestFailed, health.PartMantrap, !a.On)
+		l.publishHealth()
 	case gate.WhatPassage:
 		l.ended(a)
 	}

@@ -16,7 +16,8 @@ var orderNames = map[string]gate.Order{
 	api.CmdTake: gate.OrderTake, api.CmdReturn: gate.OrderReturn, api.CmdAccept: gate.OrderAccept, api.CmdSendBack: gate.OrderSendBack,
 	api.CmdHold: gate.OrderHold, api.CmdOpenGate: gate.OrderOpenGate, api.CmdCloseGate: gate.OrderCloseGate, api.CmdReset: gate.OrderReset,
 	api.CmdOpenEntry: gate.OrderOpenEntry, api.CmdOpenExit: gate.OrderOpenExit, api.CmdRelease: gate.OrderRelease,
-	api.CmdEndEmergency: gate.OrderEndEmergency,
+	api.CmdEndEmergency: gate.OrderEndEmergency, api.CmdSelfTest: gate.OrderSelfTest,
+	api.CmdStandby: gate.OrderStandby, api.CmdService: gate.OrderService, api.CmdManual: gate.OrderManual,
 }
 
 // needsReason are the overrides (O-07).
@@ -221,6 +222,9 @@ func (l *Loop) publish(always bool) {
 		Mode: m.Mode.String(), Reception: m.Reception.String(), Passage: m.Passage.String(), Entry: m.Pos[gate.Entry].String(), Exit: m.Pos[gate.Exit].String(),
 		Occupancy: m.Occ.String(), Current: l.trips[gate.LanePassage].id(), Next: l.trips[gate.LaneReception].id(), Lease: m.Lease, Simulated: l.cfg.Simulated,
 	}
+	if l.cfg.Topology == gate.OneStep {
+		s.Entry = "none"
+	}
 	ref, t := m.PRef, l.trips[gate.LanePassage]
 	s.Reason = m.PReason
 	if ref == gate.RefNone {
@@ -266,7 +270,7 @@ func (l *Loop) publishHealth() {
 	snap := l.p.Health.Snapshot()
 	h := api.Health{At: snap.At.UTC(), Overall: snap.Overall, Parts: []api.Part{}, Faults: []api.Fault{}, Simulated: l.cfg.Simulated,
 		DemoModel: l.p.Health.Has(health.DemoModels, health.PartInspector), Versions: map[string]string{"egated": l.cfg.Version},
-		Counters: map[string]int64{"steps": int64(l.step)}}
+		Counters: map[string]int64{"steps": int64(l.step)}, SelfTest: l.tested}
 	for k, v := range l.cfg.Versions {
 		h.Versions[k] = v
 	}

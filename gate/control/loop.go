@@ -64,8 +64,9 @@ type Loop struct {
 	state    api.State
 	seq      uint64
 	healthAt time.Time
-	faults   bool // blocked by a fault, as last told to the model
-	broken   bool // the journal does not take records any more
+	tested   *api.SelfTest // nil: not since boot
+	faults   bool          // blocked by a fault, as last told to the model
+	broken   bool          // the journal does not take records any more
 }
 
 // running is a timer of the machine.

@@ -461,6 +461,12 @@ func (s *stage) when(ctx context.Context, p scenario.Phrase) error {
 	case scenario.WhenReferral:
 		_, err := s.h.Desk.Wait(ctx, s.l.Gate.Name, func(g console.GateView) bool { return g.Referral != nil })
 		return err
+	case scenario.WhenMode:
+		_, err := s.h.Desk.Wait(ctx, s.l.Gate.Name, func(g console.GateView) bool { return g.State.Mode == p.Arg && g.State.Passage == "empty" })
+		return err
+	case scenario.WhenTested:
+		_, err := s.h.Desk.Wait(ctx, s.l.Gate.Name, func(g console.GateView) bool { return g.Health.SelfTest != nil && g.Health.SelfTest.Passed })
+		return err
 	}
 	return fmt.Errorf("run: condition %q is not played", p.Kind)
 }
@@ -554,6 +560,14 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 	case scenario.DoOfficerEnd:
 		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdEndEmergency, "", nil, "")
 		return err
+	case scenario.DoMode:
+		return s.order(ctx, map[string]string{"open": api.CmdOpenGate, "closed": api.CmdCloseGate, "standby": api.CmdStandby, "service": api.CmdService, "manual": api.CmdManual}[p.Arg], "")
+	case scenario.DoSelfTest:
+		return s.order(ctx, api.CmdSelfTest, "")
+	case scenario.DoOpenEntry:
+		return s.order(ctx, api.CmdOpenEntry, "")
+	case scenario.DoOpenExit:
+		return s.order(ctx, api.CmdOpenExit, "document_examined")
 	case scenario.DoNextTraveller:
 		return s.next(ctx)
 	case scenario.DoLeave:
@@ -584,6 +598,18 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		return fmt.Errorf("run: %q is not played", p.Kind)
 	}
 	return nil
+}
+
+// order gives one order of the desk that names no referral.
+func (s *stage) order(ctx context.Context, name, reason string) error {
+	if name == "" {
+		return errors.New("run: no such mode: open, closed, standby, service and manual exist")
+	}
+	r, err := s.h.Desk.Order(ctx, s.l.Gate.Name, name, "", nil, reason)
+	if err == nil && r.Result == "rejected" {
+		err = fmt.Errorf("run: the gate refused: %s", r.Reason)
+	}
+	return err
 }
 
 func (s *stage) extra(w *people.Walker) {

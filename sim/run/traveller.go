@@ -91,7 +91,7 @@ func (t *traveller) react(ctx context.Context, sc display.Screen) {
 	inside := t.who.X(t.pl) > 0 && !zone
 	switch sc.Name {
 	case display.ScreenNotice:
-		if inside || t.done == nil || t.isLifted() {
+		if inside || t.done == nil || t.isLifted() || t.sc.Traveller.Notice == "waits" {
 			return
 		}
 		if zone {

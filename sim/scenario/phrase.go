@@ -25,6 +25,8 @@ const (
 	WhenBack         = "back"
 	WhenReferral     = "referral"
 	WhenNext         = "next"
+	WhenMode         = "mode"
+	WhenTested       = "self-test passed"
 	DoTakeAway       = "take away"
 	DoFollow         = "follow"
 	DoForceEntry     = "force entry"
@@ -52,6 +54,10 @@ const (
 	DoStickLow       = "stick low"
 	DoUnstick        = "unstick"
 	DoSlowDoor       = "slow door"
+	DoMode           = "mode"
+	DoSelfTest       = "self-test"
+	DoOpenEntry      = "open entry"
+	DoOpenExit       = "open exit"
 )
 
 type form struct {
@@ -83,6 +89,8 @@ var whens = []form{
 	f(WhenCrossed, "the traveller has crossed the border"),
 	f(WhenBack, "the traveller is back outside"),
 	f(WhenReferral, "the officers' console shows the referral"),
+	f(WhenMode, "the gate is in NAME mode"),
+	f(WhenTested, "the self-test has passed"),
 }
 
 // dos are the doings.
@@ -114,6 +122,10 @@ var dos = []form{
 	f(DoStickLow, "the line NAME sticks low"),
 	f(DoUnstick, "the line NAME works again"),
 	f(DoSlowDoor, "the NAME door runs at N % of its speed"),
+	f(DoMode, "the officer sets the gate to NAME mode"),
+	f(DoSelfTest, "the technician starts the self-test"),
+	f(DoOpenEntry, "the officer opens the entry door"),
+	f(DoOpenExit, "the officer opens the exit door"),
 }
 
 var later = regexp.MustCompile(`^(.*), ([0-9]+(?:\.[0-9]+)?) s later$`)

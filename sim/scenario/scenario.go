@@ -75,7 +75,7 @@ type Traveller struct {
 	Sheet   *Sheet  `yaml:"sheet"`   // of the print
 	Luggage string  `yaml:"luggage"` // none, suitcase
 	Speed   float64 `yaml:"speed"`   // m/s
-	Notice  string  `yaml:"notice"`  // accepts, declines
+	Notice  string  `yaml:"notice"`  // accepts, declines, waits
 	Enters  string  `yaml:"enters"`  // usual, never
 	Leaves  string  `yaml:"leaves"`  // usual, without the suitcase, stands in the door
 	Turns   string  `yaml:"turns"`   // follows the dot, no
@@ -303,7 +303,7 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	one("traveller.face", s.Traveller.Face, "holder", "other")
 	one("traveller.shows", s.Traveller.Shows, "face", "print")
 	one("traveller.luggage", s.Traveller.Luggage, "none", "suitcase")
-	one("traveller.notice", s.Traveller.Notice, "accepts", "declines")
+	one("traveller.notice", s.Traveller.Notice, "accepts", "declines", "waits")
 	one("traveller.enters", s.Traveller.Enters, "usual", "never")
 	one("traveller.leaves", s.Traveller.Leaves, "usual", "without the suitcase", "never")
 	one("traveller.turns", s.Traveller.Turns, "follows the dot", "no")

@@ -41,6 +41,7 @@ export class GateTile extends LitElement {
     .wall { stroke: var(--edge); stroke-width: 2; }
     .trap { fill: #20262f; }
     .door { stroke: var(--ink); stroke-width: 5; stroke-linecap: round; }
+    .edge { stroke: var(--ink); stroke-width: 2; stroke-dasharray: 2 5; opacity: .6; }
     .door.open { stroke: var(--ok); }
     .door.moving { stroke: var(--info); stroke-dasharray: 4 7; }
     .door.bad { stroke: var(--bad); stroke-dasharray: 2 7; }
@@ -117,14 +118,15 @@ export class GateTile extends LitElement {
     };
     const man = (x: number, cls: string) => svg`<g class="who ${cls}" transform="translate(${x} 30)"><circle cy="-12" r="6"/><path d="M-9 16V4a9 9 0 0 1 18 0v12z"/></g>`;
     const inside = away ? [] : s.occupancy === "1" ? [man(150, "")] : s.occupancy === "many" ? [man(136, "odd"), man(164, "odd")] : s.occupancy === "0" ? [] : [svg`<text x="150" y="38" class="ask">?</text>`];
-    const label = `${t("gate.entry")} ${word("door", s.entry)}, ${t("gate.inside")} ${word("occupancy", s.occupancy)}, ${t("gate.exit")} ${word("door", s.exit)}`;
+    const zone = s.entry === "none"; // one-step: the side of origin has no door
+    const label = `${zone ? "" : `${t("gate.entry")} ${word("door", s.entry)}, `}${t("gate.inside")} ${word("occupancy", s.occupancy)}, ${t("gate.exit")} ${word("door", s.exit)}`;
     return html`<svg viewBox="0 0 300 74" preserveAspectRatio="xMidYMid meet" role="img" aria-label=${label}>
       <rect class="trap" x="96" y="4" width="108" height="52" rx="3"/>
       <path class="wall" d="M82 4h136M82 56h136"/>
-      ${door(96, s.entry)}${door(204, s.exit)}
+      ${zone ? svg`<path class="edge" d="M96 8v44"/>` : door(96, s.entry)}${door(204, s.exit)}
       ${s.next && !away ? man(52, "next") : nothing}${inside}
       <path class="wall" d="M76 40v16M70 40h12"/>
-      <text x="96" y="71">${word("door", s.entry)}</text><text x="150" y="71">${word("occupancy", s.occupancy)}</text><text x="204" y="71">${word("door", s.exit)}</text>
+      <text x="96" y="71">${zone ? nothing : word("door", s.entry)}</text><text x="150" y="71">${word("occupancy", s.occupancy)}</text><text x="204" y="71">${word("door", s.exit)}</text>
       <path class="way" d="M262 30h22M277 23l7 7-7 7"/>
     </svg>`;
   }
