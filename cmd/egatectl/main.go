@@ -22,7 +22,7 @@ type command struct {
 
 // commands in the order of a gate's life.
 func commands() []command {
-	return []command{
+	return append([]command{
 		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
 		{"config check", "FILE…", "check the configuration of a gate; every mistake with file, line and cure", configCheck},
 		{"config example", "gate|sim", "print a profile to start from", configExample},
@@ -32,7 +32,7 @@ func commands() []command {
 		{"audit verify", "--site S --gate G --key FILE STATE_DIR [CHECKPOINT…]", "find any change of the evidence below its signed checkpoints", auditVerify},
 		{"face compare", "[--models DIR] A.jpg B.jpg", "compare two portraits with the model pack, for commissioning", faceCompare},
 		{"version", "", "print version and toolchain", version},
-	}
+	}, trustCommands()...)
 }
 
 // errUsage asks for the help text.

@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"slices"
@@ -75,6 +76,14 @@ func (c *Certificate) SHA256() [32]byte { return sha256.Sum256(c.Raw) }
 
 // SelfIssued tells whether subject and issuer are the same name.
 func (c *Certificate) SelfIssued() bool { return c.Issuer.Canonical == c.Subject.Canonical }
+
+// ParseCertificatePEM reads one certificate in DER, BER or PEM.
+func ParseCertificatePEM(b []byte) (*Certificate, error) {
+	if block, _ := pem.Decode(b); block != nil {
+		b = block.Bytes
+	}
+	return ParseCertificate(b)
+}
 
 // ParseCertificate reads one DER or BER certificate.
 func ParseCertificate(b []byte) (*Certificate, error) {

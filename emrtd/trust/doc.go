@@ -62,4 +62,5 @@ const (
 	DevCSCANotCA    = "trust.csca_without_ca_flag"
 	DevCSCAKeyUsage = "trust.csca_key_usage"
 	DevCRLAge       = "trust.crl_age_over_warning"
+	DevListUndated  = "trust.master_list_without_signing_time"
 )

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"time"
-
-	"egate/emrtd/cms"
 )
 
 // LDIF is what an export of the ICAO PKD (RFC 2849) holds, by kind and in order.
@@ -82,31 +79,4 @@ func ParseLDIF(data []byte) (*LDIF, error) {
 		line = append(line[:0], next...)
 	}
 	return out, take(line)
-}
-
-// ImportLDIF adds the revocation lists of an export. CSCA certificates are added as AddAnchor does only
-// where trustCSCAs says that the source of the export vouches for them.
-func (b *Bundle) ImportLDIF(l *LDIF, source string, fetched time.Time, trustCSCAs bool) (refused int, err error) {
-	for _, c := range l.CRLs {
-		if _, err := cms.ParseCRL(c); err != nil {
-			refused++
-			continue
-		}
-		if err := b.AddCRL(c, source, fetched); err != nil {
-			return refused, err
-		}
-	}
-	if !trustCSCAs {
-		return refused, nil
-	}
-	for _, c := range l.CSCAs {
-		if _, err := cms.ParseCertificate(c); err != nil {
-			refused++
-			continue
-		}
-		if _, err := b.AddAnchor(c, source); err != nil {
-			return refused, err
-		}
-	}
-	return refused, nil
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"egate/emrtd/cms"
 	"egate/emrtd/trust"
 )
 
@@ -42,11 +44,25 @@ func TestC07LDIF(t *testing.T) {
 	if len(l.CRLs) != 1 || len(l.MasterLists) != 1 || len(l.Certificates) != 1 || len(l.CSCAs) != 1 || l.Ignored != 1 || string(l.CRLs[0]) != string(crl) {
 		t.Errorf("%d %d %d %d %d", len(l.CRLs), len(l.MasterLists), len(l.Certificates), len(l.CSCAs), l.Ignored)
 	}
+	root := must(cms.ParseCertificate(a.CSCA()))
 	for _, vouched := range []bool{false, true} {
-		var b trust.Bundle
-		refused, err := b.ImportLDIF(l, "pkd", now, vouched)
-		if err != nil || refused != 0 || len(b.CRLs) != 1 || (len(b.Anchors) == 1) != vouched {
-			t.Errorf("%d %d %d %v", refused, len(b.CRLs), len(b.Anchors), err)
+		// Without a pinned root the master list of the export is refused, and nothing verifies the CRL.
+		b := &trust.Bundle{Type: trust.BundleType, Site: "x", Version: 1, Created: now, Expires: now.Add(time.Hour)}
+		i := trust.Importer{Bundle: b, TrustCSCAs: vouched, Now: now}
+		got, err := i.Add("pkd", []byte(text), now)
+		if err != nil || i.Finish() != nil {
+			t.Fatal(err)
+		}
+		if n := len(b.Anchors); (n == 1) != vouched || got.CRLs != n || len(b.CRLs) != n || got.Refused != 2-n || got.Left != 2-n {
+			t.Errorf("vouched %v: %+v, %d anchors", vouched, got, n)
+		}
+	}
+	b := &trust.Bundle{Type: trust.BundleType, Site: "x", Version: 1, Created: now, Expires: now.Add(time.Hour)}
+	for range 2 {
+		i := trust.Importer{Bundle: b, Roots: []*cms.Certificate{root}, Now: now}
+		got, err := i.Add("pkd", []byte(text), now)
+		if err != nil || i.Finish() != nil || got.Refused != 0 || len(b.Anchors) != 1 || len(b.CRLs) != 1 {
+			t.Errorf("%+v, %d anchors, %d lists: %v", got, len(b.Anchors), len(b.CRLs), err)
 		}
 	}
 	if _, err := trust.ParseLDIF([]byte("cACertificate:: %%%\n")); !errors.Is(err, trust.ErrFormat) {
@@ -73,8 +89,9 @@ func FuzzC10LDIF(f *testing.F) {
 	f.Add([]byte(" a\n::\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if l, err := trust.ParseLDIF(b); err == nil {
-			var x trust.Bundle
-			_, _ = x.ImportLDIF(l, "fuzz", now, true)
+			if len(l.Certificates)+len(l.CSCAs)+len(l.CRLs)+len(l.MasterLists) > trust.MaxLDIFEntries {
+				t.Error("too many")
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"egate/emrtd/ber"
 	"egate/emrtd/cms"
@@ -13,6 +14,7 @@ import (
 // MasterList is a verified CSCA master list (ICAO Doc 9303-12 §9).
 type MasterList struct {
 	Signer       *cms.Certificate
+	Signed       time.Time // zero where the list names no time
 	Certificates []*cms.Certificate
 	Refused      []error // one per certificate that did not parse
 	Deviations   []string
@@ -23,12 +25,15 @@ var (
 	ErrMasterList = errors.New("trust: master list refused")
 )
 
-// ParseMasterList verifies a master list up to a pinned root: the CMS signature, the signer's extended
-// key usage, its path to root, and that all held when the list was signed. A list that fails is refused
-// as a whole.
-func ParseMasterList(data []byte, root *cms.Certificate) (*MasterList, error) {
+// ParseMasterList verifies a master list up to one of the pinned roots: the CMS signatures, the signers'
+// extended key usage, their paths to a root, directly or over link certificates that the list itself
+// carries, and that all held when the list was signed. A list that fails is refused as a whole.
+func ParseMasterList(data []byte, roots ...*cms.Certificate) (*MasterList, error) {
 	if len(data) > MaxBundle {
 		return nil, fmt.Errorf("%w: master list of %d bytes", ErrLimit, len(data))
+	}
+	if len(roots) == 0 {
+		return nil, fmt.Errorf("%w: no pinned root", ErrMasterList)
 	}
 	sd, err := cms.Parse(data)
 	if err != nil {
@@ -37,35 +42,86 @@ func ParseMasterList(data []byte, root *cms.Certificate) (*MasterList, error) {
 	if sd.ContentType != lds.OIDMasterList {
 		return nil, fmt.Errorf("%w: content is no master list", ErrMasterList)
 	}
-	if len(sd.Signers) != 1 {
-		return nil, fmt.Errorf("%w: %d signers", ErrMasterList, len(sd.Signers))
-	}
-	signer, dev, err := sd.SignerCertificate(0)
+	m, err := content(sd)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
+		return nil, err
 	}
-	d, err := sd.VerifySigner(0, signer)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
-	}
-	dev = append(dev, d...)
-	if !slices.Contains(signer.EKU, cms.EKUMasterList) || len(signer.UnknownCritical) > 0 {
-		return nil, fmt.Errorf("%w: signer may not sign master lists", ErrMasterList)
-	}
-	if at := sd.Signers[0].SigningTime; !at.IsZero() {
-		for _, c := range []*cms.Certificate{signer, root} {
-			if at.Before(c.NotBefore) || at.After(c.NotAfter) {
-				return nil, fmt.Errorf("%w: signed outside the validity of its certificates", ErrMasterList)
-			}
+	pool := slices.Concat(sd.Certificates, m.Certificates)
+	var dev []string
+	// Every signer must hold: one that does not would be a signature that nobody looked at.
+	for i := range sd.Signers {
+		signer, d, err := sd.SignerCertificate(i)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
+		}
+		dev = append(dev, d...)
+		d, err = sd.VerifySigner(i, signer)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
+		}
+		dev = append(dev, d...)
+		if !slices.Contains(signer.EKU, cms.EKUMasterList) || len(signer.UnknownCritical) > 0 {
+			return nil, fmt.Errorf("%w: signer may not sign master lists", ErrMasterList)
+		}
+		at := sd.Signers[i].SigningTime
+		if at.IsZero() {
+			dev = append(dev, DevListUndated)
+		}
+		d, err = pinned(signer, pool, roots, at, 0, map[string]bool{})
+		if err != nil {
+			return nil, err
+		}
+		dev = append(dev, d...)
+		if i == 0 {
+			m.Signer, m.Signed = signer, at
 		}
 	}
-	if !mayIssue(root) {
-		return nil, fmt.Errorf("%w: root may not issue certificates", ErrMasterList)
+	m.Deviations = cms.MergeDeviations(dev)
+	return m, nil
+}
+
+// pinned finds a path from c to a pinned root over certificates of the pool. at is the signing time, zero
+// where there is none.
+func pinned(c *cms.Certificate, pool, roots []*cms.Certificate, at time.Time, depth int, tried map[string]bool) ([]string, error) {
+	if !at.IsZero() && (at.Before(c.NotBefore) || at.After(c.NotAfter)) {
+		return nil, fmt.Errorf("%w: signed outside the validity of its certificates", ErrMasterList)
 	}
-	if _, err := signer.CheckSignatureFrom(root); err != nil {
-		return nil, fmt.Errorf("%w: signer was not issued by the pinned root: %w", ErrMasterList, err)
+	refused := fmt.Errorf("%w: signer was not issued by a pinned root", ErrMasterList)
+	for _, r := range roots {
+		if _, err := c.CheckSignatureFrom(r); err != nil {
+			continue
+		}
+		switch {
+		case !mayIssue(r):
+			refused = fmt.Errorf("%w: root may not issue certificates", ErrMasterList)
+		case !at.IsZero() && (at.Before(r.NotBefore) || at.After(r.NotAfter)):
+			refused = fmt.Errorf("%w: signed outside the validity of its certificates", ErrMasterList)
+		default:
+			return nil, nil
+		}
 	}
-	m := &MasterList{Signer: signer}
+	if depth >= MaxPath {
+		return nil, refused
+	}
+	for _, p := range pool {
+		if tried[string(p.Raw)] || !c.IssuedBy(p) || !mayIssue(p) {
+			continue
+		}
+		if _, err := c.CheckSignatureFrom(p); err != nil {
+			continue
+		}
+		tried[string(p.Raw)] = true
+		d, err := pinned(p, pool, roots, at, depth+1, tried)
+		if err == nil {
+			return append(d, DevLinkPath), nil
+		}
+	}
+	return nil, refused
+}
+
+// content reads the certificates of a list whose signature is still to be judged.
+func content(sd *cms.SignedData) (*MasterList, error) {
+	m := &MasterList{}
 	e, err := ber.ParseExact(sd.Content)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
@@ -92,7 +148,6 @@ func ParseMasterList(data []byte, root *cms.Certificate) (*MasterList, error) {
 		}
 		m.Certificates = append(m.Certificates, c)
 	}
-	m.Deviations = cms.MergeDeviations(dev)
 	return m, nil
 }
 

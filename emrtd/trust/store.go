@@ -244,15 +244,29 @@ type RevocationPolicy struct {
 	Warn, Stop time.Duration // zero takes DefaultCRLWarn and DefaultCRLStop
 }
 
+func (p RevocationPolicy) withDefaults() RevocationPolicy {
+	if p.Warn == 0 {
+		p.Warn = DefaultCRLWarn
+	}
+	if p.Stop == 0 {
+		p.Stop = DefaultCRLStop
+	}
+	return p
+}
+
+// state judges the age of a list: since it was fetched, and by its own dates.
+func (l crl) state(now time.Time, pol RevocationPolicy) (state Revocation, warn bool) {
+	age := now.Sub(l.fetched)
+	if age > pol.Stop || now.Before(l.list.ThisUpdate.Add(-maxSkew)) || !l.list.NextUpdate.IsZero() && now.After(l.list.NextUpdate) {
+		return RevocationStale, false
+	}
+	return RevocationGood, age > pol.Warn
+}
+
 // Check looks a certificate up in the verified lists of its issuer. A listed serial counts however old
 // the list is: revocation is not taken back.
 func (s *Store) Check(c *cms.Certificate, p *Path, now time.Time, pol RevocationPolicy) (Revocation, []string) {
-	if pol.Warn == 0 {
-		pol.Warn = DefaultCRLWarn
-	}
-	if pol.Stop == 0 {
-		pol.Stop = DefaultCRLStop
-	}
+	pol = pol.withDefaults()
 	names := []string{c.Issuer.Canonical}
 	if p != nil && p.Issuer().Subject.Canonical != names[0] {
 		names = append(names, p.Issuer().Subject.Canonical)
@@ -267,15 +281,14 @@ func (s *Store) Check(c *cms.Certificate, p *Path, now time.Time, pol Revocation
 			if at, yes := l.list.Revoked(c.Serial); yes && !at.After(now) {
 				return Revoked, nil
 			}
-			age := now.Sub(l.fetched)
-			if age > pol.Stop || now.Before(l.list.ThisUpdate.Add(-maxSkew)) ||
-				!l.list.NextUpdate.IsZero() && now.After(l.list.NextUpdate) {
-				result = max(result, RevocationStale)
+			state, warn := l.state(now, pol)
+			if state != RevocationGood {
+				result = max(result, state)
 				continue
 			}
 			if result != RevocationGood {
 				dev = nil
-				if age > pol.Warn {
+				if warn {
 					dev = []string{DevCRLAge}
 				}
 			}
