@@ -34,9 +34,11 @@ const (
 type Name struct {
 	Raw       []byte
 	Canonical string // for comparison: RFC 5280 §7.1 in the part that issuers need
-	Country   string // upper case, as written
-	Common    string
-	Serial    string
+	Country   string // in capitals
+	// CountryCase says that the country is not written in capitals, as ISO 3166-1 has it.
+	CountryCase bool
+	Common      string
+	Serial      string
 }
 
 // Certificate is a parsed X.509 certificate. Slices alias the input.
@@ -368,6 +370,7 @@ func parseName(e ber.Element) (Name, error) {
 			switch oid {
 			case "2.5.4.6":
 				n.Country = strings.ToUpper(strings.TrimSpace(v))
+				n.CountryCase = n.Country != v
 			case "2.5.4.3":
 				n.Common = v
 			case "2.5.4.5":

@@ -331,6 +331,12 @@ func (sd *SignedData) VerifySigner(i int, cert *Certificate) ([]string, error) {
 	}
 	alg, d := s.Algorithm.settle(s.Digest)
 	dev = append(dev, d...)
+	if k := cert.Key.pss; k != nil && alg.keyOnly && alg.Scheme == SchemePKCS1 {
+		// The signer info names no more than a key algorithm, the certified key allows PSS alone: its own
+		// parameters hold, and nothing is guessed.
+		alg.Scheme, alg.Hash, alg.MGFHash, alg.Salt = SchemePSS, k.Hash, k.MGFHash, k.Salt
+		dev = append(dev, DevSigAlgIsKeyAlg)
+	}
 	if s.attrs == nil {
 		// RFC 5652 §5.3 demands attributes for any content type but id-data.
 		dev = append(dev, DevNoSignedAttrs)

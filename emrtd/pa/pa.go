@@ -29,6 +29,7 @@ const (
 	DevDSKeyUsage     = "x509.ds_key_usage_absent"
 	DevCOMDiffers     = "lds.com_differs_from_sod"
 	DevCountryAlpha3  = "x509.ds_country_alpha3"
+	DevCountryCase    = "x509.ds_country_not_in_capitals"
 	DevDSDocType      = "x509.document_type_not_in_ds_list"
 	// DevKnown prefixes the id of an entry of the signed list of known deviations.
 	DevKnown = "known:"
@@ -460,6 +461,9 @@ func (v *Verifier) checkCountry(g Groups) verdict.Check {
 			have = two
 			dev = append(dev, DevCountryAlpha3)
 		}
+	}
+	if v.ds.Subject.CountryCase {
+		dev = append(dev, DevCountryCase)
 	}
 	if len(v.ds.DocTypes) > 0 && !slices.ContainsFunc(v.ds.DocTypes, func(t string) bool {
 		t = strings.TrimRight(t, "<")

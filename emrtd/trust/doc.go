@@ -62,5 +62,8 @@ const (
 	DevCSCANotCA    = "trust.csca_without_ca_flag"
 	DevCSCAKeyUsage = "trust.csca_key_usage"
 	DevCRLAge       = "trust.crl_age_over_warning"
-	DevListUndated  = "trust.master_list_without_signing_time"
+	// DevAuthorityKey: the certificate names another key than the one that signed it.
+	DevAuthorityKey   = "trust.authority_key_identifier_differs"
+	DevNoAuthorityKey = "trust.authority_key_identifier_absent"
+	DevListUndated    = "trust.master_list_without_signing_time"
 )

@@ -171,6 +171,12 @@ func (s *Store) find(c *cms.Certificate, now time.Time, depth int) (*Path, error
 		if c.Issuer.Canonical != a.Cert.Subject.Canonical {
 			dev = append(dev, DevNameSpelling)
 		}
+		switch {
+		case len(c.AKI) == 0 && c.Version >= 3:
+			dev = append(dev, DevNoAuthorityKey) // Doc 9303-12 §7.1 demands it of document signers and links
+		case len(c.AKI) > 0 && len(a.Cert.SKI) > 0 && !bytes.Equal(c.AKI, a.Cert.SKI):
+			dev = append(dev, DevAuthorityKey)
+		}
 		if !a.Cert.HasKeyUsage {
 			dev = append(dev, DevCSCAKeyUsage)
 		}
