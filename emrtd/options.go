@@ -41,6 +41,8 @@ type Options struct {
 	Clock func() time.Duration
 	// Log receives stages, status words and sizes, nothing else. May be nil.
 	Log *slog.Logger
+
+	verified func() // for tests: signature and chain have been judged
 }
 
 // MaxRecoveries bounds how often a lost tag or a broken channel is repaired in one read. A hand that

@@ -163,7 +163,12 @@ func (r *reader) run(ctx context.Context) error {
 	}
 	r.verifier = pa.New(r.files[lds.FIDSOD].buf, r.opt.Trust, r.opt.Now, r.opt.Policy)
 	// Public-key work runs while the large file comes in; judge waits for it.
-	go r.verifier.Authenticate()
+	go func(v *pa.Verifier) {
+		v.Authenticate()
+		if r.opt.verified != nil {
+			r.opt.verified()
+		}
+	}(r.verifier)
 
 	if r.verifier.Lists(14) {
 		r.stage(StageDG14)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"math/big"
 	"os"
@@ -308,5 +309,43 @@ func FuzzC10Certificate(f *testing.F) {
 			l.Revoked(big.NewInt(1))
 		}
 		_, _ = ParsePublicKey(b)
+	})
+}
+
+// crlSeed is a list with one entry, its reason and the extensions of Doc 9303-12, made by OpenSSL.
+const crlSeed = "MIH/MIGlAgEBMAoGCCqGSM49BAMCMBsxCzAJBgNVBAYTAlVUMQwwCgYDVQQDDANTSU0XDTI2MTEyMzE5MjkyOFoXDTI2MTIyMzE5MjkyOFowJz" +
+	"AlAgYBQv1c+ScXDTI2MDEwMTAwMDAwMFowDDAKBgNVHRUEAwoBAaAwMC4wHwYDVR0jBBgwFoAUw/Hfg0udxJ5LGuMTyVbjM+YrzzwwCwYDVR0U" +
+	"BAQCAhAAMAoGCCqGSM49BAMCA0kAMEYCIQCQQwlV1KkQo+sM7HMwvcu/VK8aRyi+NeHmct+GUn413wIhAJmgbbEzwuaBkcwoVwcFJyaKlsvAPd" +
+	"kuSLoTeDXfpzIR"
+
+// C-10: whatever a list of revocations holds, reading it ends; one that reads keeps its entries.
+func FuzzC10CRL(f *testing.F) {
+	seed, err := base64.StdEncoding.DecodeString(crlSeed)
+	if err != nil {
+		f.Fatal(err)
+	}
+	l, err := ParseCRL(seed)
+	if err != nil || l.Len() != 1 || len(l.AKI) != 20 {
+		f.Fatal(l, err)
+	}
+	f.Add(seed)
+	f.Add(seed[:len(seed)-1])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := ParseCRL(b)
+		if err != nil {
+			return
+		}
+		for serial := range l.revoked {
+			n, ok := new(big.Int).SetString(serial, 16)
+			if !ok {
+				t.Fatal(serial)
+			}
+			if _, listed := l.Revoked(n); !listed {
+				t.Fatal("an entry is not found")
+			}
+		}
+		if l.Len() > len(b) {
+			t.Fatal("more entries than bytes")
+		}
 	})
 }

@@ -89,26 +89,45 @@ const explicitExponentBits = 320
 
 // GenerateKey draws a private exponent and returns it with base^priv.
 func (g *Group) GenerateKey(rand io.Reader, base []byte) (priv, pub []byte, err error) {
-	order := g.Q
-	if order == nil {
-		order = new(big.Int).Lsh(big.NewInt(1), explicitExponentBits)
+	order, width := make([]byte, (explicitExponentBits+8)/8), explicitExponentBits+1
+	order[0] = 1 // 2^explicitExponentBits
+	if g.Q != nil {
+		width = g.Q.BitLen()
+		order = g.Q.FillBytes(make([]byte, (width+7)/8))
 	}
-	n := (order.BitLen() + 7) / 8
+	n := len(order)
 	priv = make([]byte, n)
 	for range 128 {
 		if _, err := io.ReadFull(rand, priv); err != nil {
 			return nil, nil, fmt.Errorf("dh: random source: %w", err)
 		}
-		priv[0] &= 0xff >> uint(8*n-order.BitLen())
-		v := new(big.Int).SetBytes(priv)
-		ok := v.Sign() > 0 && v.Cmp(order) < 0
-		clear(v.Bits())
-		if ok {
+		priv[0] &= 0xff >> uint(8*n-width)
+		// The comparison takes the same time for every exponent; that one was refused says nothing of the
+		// one that is taken.
+		if below(priv, order)&^zero(priv) == 1 {
 			pub, err = g.Exp(base, priv)
 			return priv, pub, err
 		}
 	}
 	return nil, nil, fmt.Errorf("dh: random source is constant")
+}
+
+// below is 1 where a < b, for numbers of the same length, in constant time.
+func below(a, b []byte) int {
+	var borrow uint
+	for i := len(a) - 1; i >= 0; i-- {
+		borrow = (uint(a[i]) - uint(b[i]) - borrow) >> (bits.UintSize - 1)
+	}
+	return int(borrow)
+}
+
+// zero is 1 where every byte is zero, in constant time.
+func zero(a []byte) int {
+	var d byte
+	for _, c := range a {
+		d |= c
+	}
+	return int((uint(d) - 1) >> (bits.UintSize - 1))
 }
 
 // Validate checks that y is an element of the subgroup other than its neutral one.
@@ -125,11 +144,21 @@ func (g *Group) Validate(y []byte) error {
 
 // Exp returns base^e in Size bytes.
 func (g *Group) Exp(base, e []byte) ([]byte, error) {
-	b := new(big.Int).SetBytes(base)
-	if b.Sign() == 0 || b.Cmp(g.P) >= 0 {
+	// The base is secret where it is a mapped generator.
+	n := g.Size()
+	for len(base) > n && base[0] == 0 {
+		base = base[1:]
+	}
+	if len(base) > n {
 		return nil, ErrKey
 	}
-	return g.m.exp(b.FillBytes(make([]byte, g.Size())), e), nil
+	b := make([]byte, n)
+	copy(b[n-len(base):], base)
+	defer clear(b)
+	if below(b, g.P.FillBytes(make([]byte, n)))&^zero(b) == 0 {
+		return nil, ErrKey
+	}
+	return g.m.exp(b, e), nil
 }
 
 // Agree returns y^priv after validation of y.

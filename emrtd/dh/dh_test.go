@@ -57,6 +57,39 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// The comparisons of secret exponents agree with plain ones.
+func TestConstantTimeCompare(t *testing.T) {
+	for range 2000 {
+		a, b := make([]byte, 3), make([]byte, 3)
+		rand.Read(a)
+		rand.Read(b)
+		a[0], b[0] = a[0]&1, b[0]&1
+		if a[2]&3 == 0 {
+			copy(b, a)
+		}
+		if got, want := below(a, b), bytes.Compare(a, b) < 0; (got == 1) != want || got>>1 != 0 {
+			t.Fatalf("%x < %x: %d", a, b, got)
+		}
+		if got, want := zero(a), bytes.Equal(a, make([]byte, 3)); (got == 1) != want || got>>1 != 0 {
+			t.Fatalf("%x = 0: %d", a, got)
+		}
+	}
+	if zero(make([]byte, 40)) != 1 || below(nil, nil) != 0 {
+		t.Error("edges")
+	}
+	g, err := ByStandardID(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A source whose first draws are not below the order is drawn from again.
+	q := g.Q.FillBytes(make([]byte, 32))
+	src := bytes.NewReader(append(append(bytes.Repeat([]byte{0xff}, 32), q...), append(make([]byte, 32), bytes.Repeat([]byte{1}, 32)...)...))
+	priv, _, err := g.GenerateKey(src, g.Generator())
+	if err != nil || priv[0] != 1 || src.Len() != 0 {
+		t.Errorf("%v, %d bytes left", err, src.Len())
+	}
+}
+
 func BenchmarkExp(b *testing.B) {
 	g, _ := ByStandardID(2)
 	e := make([]byte, 32)
