@@ -1,9 +1,12 @@
 package emrtd
 
 import (
+	"bytes"
 	"errors"
+	"maps"
 	"testing"
 
+	"egate/emrtd/cms"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
@@ -91,6 +94,80 @@ func TestWeakSpotsOfPeers(t *testing.T) {
 		})
 		if err != nil || r.Recoveries != 1 || !r.Authenticated {
 			t.Fatal(err)
+		}
+	})
+	t.Run("card access refused aborts the read", func(t *testing.T) {
+		for _, status := range []string{"cardaccess-sw=6982", "cardaccess-sw=6986"} {
+			b := setup(t, passport(t, func(p *issue.Profile) { p.Access = issue.AccessBAC }), status)
+			if r, err := b.read(); err != nil || r.Access != "bac" || !r.Authenticated {
+				t.Errorf("%s: %v", status, err)
+			}
+		}
+	})
+	t.Run("a file of no use is mandatory", func(t *testing.T) {
+		// Neither EF.DIR nor EF.COM is ever asked for, so neither can be missing.
+		p := passport(t, nil)
+		delete(p.App, lds.FIDCOM)
+		b := setup(t, p, "bare-error")
+		if r, err := b.read(); err != nil || !r.Authenticated {
+			t.Fatal(err)
+		}
+		for _, s := range b.chip.Log() {
+			if s.FID == lds.FIDDir || s.FID == lds.FIDCOM {
+				t.Errorf("file %04X was asked for", s.FID)
+			}
+		}
+	})
+	t.Run("9000 without data aborts the read", func(t *testing.T) {
+		for _, at := range []string{"empty@100", "empty@32"} {
+			b := setup(t, passport(t, func(p *issue.Profile) { p.ExtendedLength = false }), at)
+			if r, err := b.read(); err != nil || !r.Authenticated {
+				t.Errorf("%s: %v", at, err)
+			}
+		}
+		// Where not even that comes, the read ends; it does not go on for ever.
+		b := setup(t, passport(t, nil), "empty@1")
+		r, err := b.read()
+		reason(t, err, verdict.ChipReadFailed)
+		if r.APDUs > 200 {
+			t.Errorf("%d APDUs for nothing", r.APDUs)
+		}
+	})
+	t.Run("a signature with values out of range is tried on other curves", func(t *testing.T) {
+		// The signature over the security object verifies on its own curve or not at all.
+		p := passport(t, nil)
+		in, err := lds.ParseSOD(p.App[lds.FIDSOD])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sd, err := cms.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig := sd.Signers[0].Signature // SEQUENCE, INTEGER r: made larger than the order of any such curve
+		q := *p
+		q.App = maps.Clone(p.App)
+		sod := bytes.Clone(p.App[lds.FIDSOD])
+		at := bytes.Index(sod, sig)
+		off := 4
+		if sig[3] == 33 {
+			off = 5
+		} else if sig[4] >= 0x80 {
+			t.Fatal("negative r")
+		}
+		for i := range 31 {
+			sod[at+off+i] = 0xFF
+		}
+		if off == 4 {
+			sod[at+off] = 0x7F
+		}
+		q.App[lds.FIDSOD] = sod
+		r, err := setup(t, &q).read()
+		if err != nil || r.Authenticated {
+			t.Fatal(err)
+		}
+		if c := r.Check(verdict.CheckSODSignature); c.Result != verdict.Fail || len(c.Deviations) > 0 {
+			t.Errorf("%s %v", c.Result, c.Deviations)
 		}
 	})
 	t.Run("endless waiting time extension", func(t *testing.T) {

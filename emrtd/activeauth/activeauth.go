@@ -66,15 +66,20 @@ func ParseKey(spki []byte, infos []lds.SecurityInfo) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	k := &Key{pub: p}
+	return &Key{pub: p, hash: AnnouncedHash(infos)}, nil
+}
+
+// AnnouncedHash is the hash that ActiveAuthenticationInfo names for ECDSA, zero where it names none.
+func AnnouncedHash(infos []lds.SecurityInfo) crypto.Hash {
+	var h crypto.Hash
 	for _, s := range infos {
 		if s.OID == lds.OIDAA && s.Optional != nil {
 			if oid, err := s.Optional.OIDString(); err == nil {
-				k.hash = hashes[oid]
+				h = hashes[oid]
 			}
 		}
 	}
-	return k, nil
+	return h
 }
 
 // Kind names the key for a report: "RSA" or a curve.

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"errors"
 	"math/big"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"egate/emrtd/chipauth"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
+	"egate/emrtd/lds"
 	"egate/emrtd/mrz"
 	"egate/emrtd/sm"
 	"egate/emrtd/tlv"
@@ -183,13 +183,24 @@ func (c *Chip) internalAuth(cmd iso7816.Command, limit int) iso7816.Response {
 			}
 		}
 		c.crypto += c.timing.ECDH
-		h := sha256.Sum256(cmd.Data)
-		r, s, err := ecdsa.Sign(cryptoRand, k, h[:])
+		r, s, err := ecdsa.Sign(cryptoRand, k, c.activeDigest(cmd.Data))
 		if err != nil {
 			return status(iso7816.SWUnknown)
 		}
 		n := (k.Params().BitSize + 7) / 8
 		sig = append(r.FillBytes(make([]byte, n)), s.FillBytes(make([]byte, n))...)
+	case *issue.CurveKey:
+		if c.has(Clone) {
+			d, q, err := k.Curve.GenerateKey(cryptoRand)
+			if err != nil {
+				return status(iso7816.SWUnknown)
+			}
+			k = &issue.CurveKey{Curve: k.Curve, D: d, Q: q}
+		}
+		c.crypto += c.timing.ECDH
+		if sig, err = k.Sign(cryptoRand, c.activeDigest(cmd.Data), nil); err != nil {
+			return status(iso7816.SWUnknown)
+		}
 	case *rsa.PrivateKey:
 		if c.has(Clone) {
 			if k, err = rsa.GenerateKey(cryptoRand, k.N.BitLen()); err != nil {
@@ -208,6 +219,19 @@ func (c *Chip) internalAuth(cmd iso7816.Command, limit int) iso7816.Response {
 		return status(iso7816.SWWrongLength)
 	}
 	return iso7816.Response{Data: sig, SW: iso7816.SWOK}
+}
+
+// activeDigest hashes a challenge as DG14 announces it, by SHA-256 where it announces nothing.
+func (c *Chip) activeDigest(challenge []byte) []byte {
+	h := crypto.SHA256
+	if infos, err := lds.ParseDG14(c.p.App[lds.FID(14)]); err == nil {
+		if a := activeauth.AnnouncedHash(infos); a != 0 {
+			h = a
+		}
+	}
+	w := h.New()
+	w.Write(challenge)
+	return w.Sum(nil)
 }
 
 func (c *Chip) rsa(bits int) time.Duration {

@@ -247,11 +247,14 @@ func Run(ctx context.Context, tx iso7816.Transmitter, k Key, p *Prepared, maxDat
 		}
 		return chained(ctx, tx, ga, min(maxChain, max(maxData, 0)))
 	}
-	order := []func() error{at, kat}
+	order := []func() error{at} // SET KAT cannot name a cipher
 	if k.Suite == sm.TDES {
 		order = []func() error{kat, at}
-	} else {
-		order = order[:1] // SET KAT cannot name a cipher
+		if maxData > 0 && len(p.pub)+katOverhead > maxData {
+			// SET KAT does not chain: a key of a prime group that neither link nor chip takes in one command
+			// goes by SET AT and a chain.
+			order = order[1:]
+		}
 	}
 	for _, f := range order {
 		if err = f(); err == nil {
@@ -267,6 +270,9 @@ func Run(ctx context.Context, tx iso7816.Transmitter, k Key, p *Prepared, maxDat
 	}
 	return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 }
+
+// katOverhead is what SET KAT has besides the key: tag and length of it, and a private key reference.
+const katOverhead = 4 + 10
 
 // maxChain is the data of one link of a command chain: it fits a short protected command.
 const maxChain = 200

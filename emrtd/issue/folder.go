@@ -1,10 +1,14 @@
 package issue
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +16,8 @@ import (
 
 	"egate/emrtd/ber"
 	"egate/emrtd/chipauth"
+	"egate/emrtd/cms"
+	"egate/emrtd/ec"
 	"egate/emrtd/lds"
 	"egate/emrtd/pace"
 )
@@ -37,8 +43,9 @@ var masterNames = map[string]uint16{
 
 // LoadFolder makes a passport of files as they were read from a chip: EF.COM, EF.SOD and data groups by
 // name (EF_COM.bin, EF_SOD.bin, DG1.bin or Datagroup1.bin …), and where there are any the private keys of
-// chip authentication (DG14_sk.pkcs8) and active authentication (DG15_sk.pkcs8). Without EF.CardAccess the
-// chip offers BAC only. Other files are left alone.
+// chip authentication (DG14_sk.pkcs8), active authentication (DG15_sk.pkcs8) and chip authentication mapping
+// (CardSecurity_sk.pkcs8). Without EF.CardAccess the chip offers BAC only; variants whose key is not there
+// are not played. Other files are left alone.
 func LoadFolder(dir string) (*Passport, error) {
 	p := &Passport{Access: AccessBAC, Master: map[uint16][]byte{}, App: map[uint16][]byte{}}
 	names := folderNames()
@@ -69,6 +76,9 @@ func LoadFolder(dir string) (*Passport, error) {
 	}
 	if l := lds.Lines(mrz); len(l) == 2 {
 		p.Lines = [2]string{string(l[0]), string(l[1])}
+	}
+	if err := p.camKey(filepath.Join(dir, "CardSecurity_sk.pkcs8")); err != nil {
+		return nil, err
 	}
 	if b, ok := p.Master[lds.FIDCardAccess]; ok {
 		if err := p.announced(b); err != nil {
@@ -107,8 +117,7 @@ func (p *Passport) announced(cardAccess []byte) error {
 		return fmt.Errorf("issue: EF.CardAccess: %w", err)
 	}
 	for _, i := range infos {
-		// The private key of chip authentication mapping is in no folder.
-		if i.Usable() && !i.Explicit && i.Mapping != pace.CAM {
+		if i.Usable() && !i.Explicit && (i.Mapping != pace.CAM || p.CAM != nil) {
 			p.PACE = append(p.PACE, PACEOption{i.OID, i.ParameterID})
 		}
 	}
@@ -121,11 +130,8 @@ func (p *Passport) announced(cardAccess []byte) error {
 // caKey reads the private key to DG14. The standard library refuses PKCS #8 keys with explicit or
 // Brainpool parameters, which are the usual ones here.
 func (p *Passport) caKey(path string) error {
-	b, err := readCapped(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	priv, err := readKey(path)
+	if err != nil || priv == nil {
 		return err
 	}
 	infos, err := lds.ParseDG14(p.App[lds.FID(14)])
@@ -135,10 +141,6 @@ func (p *Passport) caKey(path string) error {
 	keys, err := chipauth.ParseKeys(infos)
 	if err != nil {
 		return fmt.Errorf("issue: DG14: %w", err)
-	}
-	priv, err := pkcs8EC(b)
-	if err != nil {
-		return err
 	}
 	for _, k := range keys {
 		pub, err := k.Group.Public(k.Group.Base(), priv)
@@ -150,43 +152,144 @@ func (p *Passport) caKey(path string) error {
 	return fmt.Errorf("%w: chip authentication key fits no key of DG14", ErrProfile)
 }
 
-func pkcs8EC(b []byte) ([]byte, error) {
-	bad := fmt.Errorf("%w: chip authentication key is no PKCS #8 key on a curve", ErrProfile)
-	e, err := ber.ParseExact(b)
+// camKey reads the private key to EF.CardSecurity.
+func (p *Passport) camKey(path string) error {
+	priv, err := readKey(path)
+	if err != nil || priv == nil {
+		return err
+	}
+	sd, err := cms.Parse(p.Master[lds.FIDCardSecurity])
 	if err != nil {
-		return nil, bad
+		return fmt.Errorf("issue: mapping key without EF.CardSecurity: %w", err)
 	}
-	k, err := e.Children()
-	if err != nil || len(k) < 3 || !k[2].Is(ber.OctetString) {
-		return nil, bad
-	}
-	in, err := ber.ParseExact(k[2].Content)
+	infos, err := lds.ParseSecurityInfos(sd.Content)
 	if err != nil {
-		return nil, bad
+		return fmt.Errorf("issue: EF.CardSecurity: %w", err)
 	}
-	// ECPrivateKey (RFC 5915): version, scalar.
-	f, err := in.Children()
-	if err != nil || len(f) < 2 || !f[1].Is(ber.OctetString) {
-		return nil, bad
+	for _, s := range infos {
+		k, err := s.Required.Children()
+		if s.OID != lds.OIDPKECDH || err != nil || len(k) != 2 {
+			continue
+		}
+		g, err := pace.ParseGroup(k[0])
+		if err != nil {
+			continue
+		}
+		want, err := k[1].Bits()
+		if err != nil {
+			continue
+		}
+		if pub, err := g.Public(g.Base(), priv); err == nil && string(pub) == string(want) {
+			p.CAM = &ChipKey{Group: g, Private: priv, Public: pub}
+			return nil
+		}
 	}
-	return f[1].Content, nil
+	return fmt.Errorf("%w: mapping key fits no key of EF.CardSecurity", ErrProfile)
+}
+
+// readKey returns the private scalar or exponent of a file; nil where there is no such file.
+func readKey(path string) ([]byte, error) {
+	b, err := readKeyFile(path)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	return scalar(filepath.Base(path), b)
+}
+
+// readKeyFile reads a private key in DER or PEM; nil where there is no such file.
+func readKeyFile(path string) ([]byte, error) {
+	b, err := readCapped(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if block, _ := pem.Decode(b); block != nil {
+		b = block.Bytes
+	}
+	return b, err
+}
+
+// scalar takes the private number out of PKCS #8 (RFC 5208) or ECPrivateKey (RFC 5915).
+func scalar(name string, b []byte) ([]byte, error) {
+	bad := fmt.Errorf("%w: %s is no private key on a curve or of a prime group", ErrProfile, name)
+	fields := func(b []byte) []ber.Element {
+		e, err := ber.ParseExact(b)
+		if err != nil || !e.Is(ber.Sequence) {
+			return nil
+		}
+		k, err := e.Children()
+		if err != nil {
+			return nil
+		}
+		return k
+	}
+	k := fields(b)
+	if len(k) > 2 && k[1].Is(ber.Sequence) && k[2].Is(ber.OctetString) {
+		if in, err := ber.ParseExact(k[2].Content); err == nil && in.Is(ber.Integer) {
+			return bytes.TrimLeft(in.Content, "\x00"), nil // a Diffie-Hellman exponent
+		}
+		k = fields(k[2].Content)
+	}
+	if len(k) > 1 && k[0].Is(ber.Integer) && k[1].Is(ber.OctetString) {
+		return k[1].Content, nil
+	}
+	return nil, bad
+}
+
+// CurveKey is a private key of active authentication on a curve that the standard library does not know, or
+// with explicit parameters.
+type CurveKey struct {
+	Curve *ec.Curve
+	D     []byte
+	Q     ec.Point
+}
+
+// Public implements crypto.Signer.
+func (k *CurveKey) Public() crypto.PublicKey { return k.Q }
+
+// Sign implements crypto.Signer. The signature is r‖s (BSI TR-03111 §5.2.1).
+func (k *CurveKey) Sign(rnd io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
+	r, s, err := ec.SignECDSA(rnd, k.Curve, k.D, digest)
+	if err != nil {
+		return nil, err
+	}
+	n := k.Curve.OrderSize()
+	return append(r.FillBytes(make([]byte, n)), s.FillBytes(make([]byte, n))...), nil
 }
 
 func (p *Passport) aaKey(path string) error {
-	b, err := readCapped(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	b, err := readKeyFile(path)
+	if err != nil || b == nil {
 		return err
+	}
+	spki, err := lds.ParseDG15(p.App[lds.FID(15)])
+	if err != nil {
+		return fmt.Errorf("issue: active authentication key without DG15: %w", err)
+	}
+	pub, err := cms.ParsePublicKey(spki)
+	if err != nil {
+		return fmt.Errorf("issue: DG15: %w", err)
+	}
+	if c, q, ok := pub.EC(); ok {
+		d, err := scalar(filepath.Base(path), b)
+		if err != nil {
+			return err
+		}
+		if mine, err := c.ScalarBaseMult(d); err != nil || !mine.Equal(q) {
+			return fmt.Errorf("%w: active authentication key is not that of DG15", ErrProfile)
+		}
+		p.AA = &CurveKey{c, d, q}
+		return nil
 	}
 	k, err := x509.ParsePKCS8PrivateKey(b)
 	if err != nil {
-		return fmt.Errorf("issue: active authentication key: %w", err)
+		if k, err = x509.ParsePKCS1PrivateKey(b); err != nil {
+			return fmt.Errorf("%w: active authentication key cannot be read", ErrProfile)
+		}
 	}
-	var ok bool
-	if p.AA, ok = k.(crypto.Signer); !ok {
-		return fmt.Errorf("%w: active authentication key cannot sign", ErrProfile)
+	r, ok := k.(*rsa.PrivateKey)
+	if n, _, isRSA := pub.RSA(); !ok || !isRSA || n.Cmp(r.N) != 0 {
+		return fmt.Errorf("%w: active authentication key is not that of DG15", ErrProfile)
 	}
+	p.AA = r
 	return nil
 }

@@ -105,6 +105,7 @@ func TestProfileErrors(t *testing.T) {
 		"active_auth": func(p *Profile) { p.ActiveAuth = "dsa" },
 		"sex":         func(p *Profile) { p.Sex = "W" },
 		"can":         func(p *Profile) { p.CAN = "12345" },
+		"face_record": func(p *Profile) { p.FaceRecord = "19794" },
 	} {
 		p := genuine()
 		edit(&p)

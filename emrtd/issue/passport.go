@@ -86,6 +86,10 @@ func (a *Authority) Personalise(profile Profile) (*Passport, error) {
 	p.Lines[0], p.Lines[1] = pr.lines(a.Country)
 	groups := map[int][]byte{1: lds.BuildDG1(p.MRZ()), 2: lds.BuildDG2(pr.Portrait, pr.PortraitWidth, pr.PortraitHeight)}
 
+	if pr.FaceRecord == "39794-5" {
+		groups[2] = lds.BuildDG2As39794(pr.Portrait)
+	}
+
 	var infos, paceInfos [][]byte
 	if pr.Access != AccessBAC {
 		p.PACE = pr.PACE
@@ -253,12 +257,17 @@ func (p *Passport) cardSecurity(a *Authority, paceInfos [][]byte) error {
 	spki := ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID("0.4.0.127.0.7.1.2"), ber.EncodeInt(int64(p.PACE[i].Param))),
 		ber.EncodeBits(k.Public))
 	infos := append(slices.Clone(paceInfos), ber.Encode(ber.Sequence, ber.EncodeOID(lds.OIDPKECDH), spki))
-	sd, err := signedData(lds.OIDCardSecure, ber.EncodeSet(infos...), a.ds, [][]byte{a.dsCert}, a.dsCert, a.Now.Add(-signedAgo))
+	sd, err := a.CardSecurity(ber.EncodeSet(infos...), a.Now.Add(-signedAgo))
 	if err != nil {
 		return err
 	}
 	p.Master[lds.FIDCardSecurity] = sd
 	return nil
+}
+
+// CardSecurity signs EF.CardSecurity over encoded security infos.
+func (a *Authority) CardSecurity(infos []byte, at time.Time) ([]byte, error) {
+	return signedData(lds.OIDCardSecure, infos, a.ds, [][]byte{a.dsCert}, a.dsCert, at)
 }
 
 // ExplicitSPKI writes a SubjectPublicKeyInfo with explicit curve parameters, as most issuers do

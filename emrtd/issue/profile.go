@@ -44,6 +44,8 @@ type Profile struct {
 	PortraitWidth  int    `yaml:"portrait_width"`
 	PortraitHeight int    `yaml:"portrait_height"`
 	Portrait       []byte `yaml:"-"`
+	// FaceRecord is the standard of the face record in DG2: 19794-5 (default) or 39794-5.
+	FaceRecord string `yaml:"face_record"`
 
 	Access Access `yaml:"access"`
 	// PACE selects object identifier suffix and parameters; empty is ECDH-GM-AES-128 on P-256.
@@ -145,6 +147,8 @@ func (p Profile) normal() (Profile, error) {
 		return fail("active_auth", "none, rsa or ecdsa")
 	case p.CAN != "" && (len(p.CAN) != 6 || strings.Trim(p.CAN, "0123456789") != ""):
 		return fail("can", "six digits")
+	case p.FaceRecord != "" && p.FaceRecord != "19794-5" && p.FaceRecord != "39794-5":
+		return fail("face_record", "19794-5 or 39794-5")
 	case len(p.Portrait) == 0:
 		return fail("portrait", "a JPEG or JPEG 2000 file")
 	case len(p.Portrait) > maxPortrait || lds.SniffImage(p.Portrait) == lds.ImageUnknown:

@@ -264,7 +264,24 @@ func BuildDG2(image []byte, width, height int) []byte {
 	binary.BigEndian.PutUint16(inf[4:], uint16(height))
 	inf[6] = 1 // sRGB
 	rec = append(append(rec, block...), image...)
-	header := ber.Encode(0xA1, ber.Encode(0x81, []byte{2}), ber.Encode(0x87, []byte{1, 1}), ber.Encode(0x88, []byte{0, 8}))
-	return ber.Encode(uint16(Tag(2)), ber.Encode(0x7F61, ber.Encode(0x02, []byte{1}),
-		ber.Encode(0x7F60, header, ber.Encode(0x5F2E, rec))))
+	return template(8, ber.Encode(0x5F2E, rec))
+}
+
+// template wraps a data block of the given format type as the one face of DG2.
+func template(format byte, block []byte) []byte {
+	header := ber.Encode(0xA1, ber.Encode(0x81, []byte{2}), ber.Encode(0x87, []byte{1, 1}), ber.Encode(0x88, []byte{0, format}))
+	return ber.Encode(uint16(Tag(2)), ber.Encode(0x7F61, ber.Encode(0x02, []byte{1}), ber.Encode(0x7F60, header, block)))
+}
+
+// BuildDG2As39794 writes DG2 with one ISO/IEC 39794-5 block with its mandatory fields around an image as it
+// is.
+func BuildDG2As39794(image []byte) []byte {
+	format := byte(2) // JPEG; 3 is lossy JPEG 2000
+	if SniffImage(image) != ImageJPEG {
+		format = 3
+	}
+	d2 := ber.Encode(0xA0, ber.Encode(0x80, image), ber.Encode(0xA1, ber.Encode(0xA0, ber.Encode(0x80, []byte{format}))))
+	rep := ber.Encode(ber.Sequence, ber.Encode(0x80, []byte{0}), ber.Encode(0xA1, ber.Encode(0xA0, d2)))
+	version := ber.Encode(0xA0, ber.Encode(0x80, []byte{3}), ber.Encode(0x81, []byte{0x07, 0xE3}))
+	return template(42, ber.Encode(0x7F2E, ber.Encode(0xA1, ber.Encode(0x65, version, ber.Encode(0xA1, rep)))))
 }
