@@ -513,3 +513,37 @@ func TestC10OpenChecksSayWhyTheReadEnded(t *testing.T) {
 		}
 	}
 }
+
+// C-03: a chip that never had a proof passes as such, unless the policy says that its issuer gave one to every
+// document of that year.
+func TestC03NoProofByIssuerAndYear(t *testing.T) {
+	none := func(p *issue.Profile) { p.Access, p.ChipAuth, p.SignedAt = issue.AccessBAC, "none", "2026-10-01" }
+	policy := verdict.DefaultPolicy()
+	for _, x := range []struct {
+		rules []verdict.CloneRule
+		want  verdict.Result
+	}{
+		{nil, verdict.NotApplicable},
+		{[]verdict.CloneRule{{Issuer: "UT", From: 2020}}, verdict.NotPossible},
+		{[]verdict.CloneRule{{Issuer: "UT", From: 2027}}, verdict.NotApplicable},
+		{[]verdict.CloneRule{{Issuer: "UT", From: 2010, To: 2025}}, verdict.NotApplicable},
+		{[]verdict.CloneRule{{Issuer: "DE", From: 2010}}, verdict.NotApplicable},
+		{[]verdict.CloneRule{{Issuer: "*", From: 2026, To: 2026}}, verdict.NotPossible},
+	} {
+		b := setup(t, passport(t, none))
+		policy.CloneProof = x.rules
+		b.opt.CloneProofDue = policy.CloneProofDue
+		r, err := b.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.expect(r, checks{verdict.CheckClone: {Result: x.want, Reason: verdict.CloneUnproven}})
+	}
+	// What announces a proof is judged by it, whatever the policy says of others.
+	b := setup(t, passport(t, nil))
+	policy.CloneProof = []verdict.CloneRule{{Issuer: "*", From: 2010}}
+	b.opt.CloneProofDue = policy.CloneProofDue
+	if r, err := b.read(); err != nil || r.Check(verdict.CheckClone).Result != verdict.Pass {
+		t.Error(err)
+	}
+}

@@ -20,6 +20,10 @@ type Options struct {
 	Trust *trust.Store
 	// Policy of passive authentication.
 	Policy pa.Policy
+	// CloneProofDue says whether a chip of this issuer (two letters of the document signer) and year of issue
+	// (zero where unknown) must prove that it is no copy. One that announces no proof and must have one is "not
+	// possible" in place of "not applicable" (C-03). Nil asks it of nobody.
+	CloneProofDue func(issuer string, year int) bool
 	// AllowBAC permits Basic Access Control where the chip announces no PACE.
 	AllowBAC bool
 	// CAN opens the chip in place of the MRZ where it is set; PACE only.

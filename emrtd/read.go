@@ -589,6 +589,9 @@ func (r *reader) checkClone(failure *ReadError) verdict.Check {
 		r.report.Clone = r.clone.proven
 		return set(verdict.Pass, verdict.OK)
 	case v.Groups() != nil && !v.Lists(14) && !v.Lists(15) && v.Authentic():
+		if due := r.opt.CloneProofDue; due != nil && due(r.report.Country, v.IssuedYear()) {
+			return set(verdict.NotPossible, verdict.CloneUnproven)
+		}
 		return set(verdict.NotApplicable, verdict.CloneUnproven)
 	}
 	return set(verdict.NotPossible, verdict.CloneUnproven)

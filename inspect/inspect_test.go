@@ -149,6 +149,11 @@ type house struct {
 
 func newHouse(t *testing.T, holder, shown string, edit func(*issue.Profile), lookup time.Duration) *house {
 	t.Helper()
+	return newHouseUnder(t, verdict.DefaultPolicy(), holder, shown, edit, lookup)
+}
+
+func newHouseUnder(t *testing.T, policy verdict.Policy, holder, shown string, edit func(*issue.Profile), lookup time.Duration) *house {
+	t.Helper()
 	now := time.Now()
 	a, err := issue.NewAuthority("UTO", rand.Reader, now)
 	if err != nil {
@@ -196,7 +201,7 @@ func newHouse(t *testing.T, holder, shown string, edit func(*issue.Profile), loo
 	near, far := net.Pipe()
 	h.conn = protocol.NewController(near)
 	i := inspect.New(inspect.Config{Link: protocol.NewInspector(far), Devices: h.bench, Images: pictures{}, Engine: engine(t), Trust: store,
-		Policy: verdict.DefaultPolicy(), AllowBAC: true, Lookup: lookup, Connect: time.Second, Ready: protocol.Ready{ModelPack: "test", Policy: "p"}})
+		Policy: policy, AllowBAC: true, Lookup: lookup, Connect: time.Second, Ready: protocol.Ready{ModelPack: "test", Policy: "p"}})
 	go func() {
 		h.ended <- i.Run(context.Background())
 		far.Close()
@@ -460,6 +465,28 @@ func TestReferredAtTheReader(t *testing.T) {
 				t.Errorf("dossier: %d bytes of a live picture, %s", len(d.Live), d.Reason)
 			}
 			h.end()
+		})
+	}
+}
+
+// C-03: what a chip without a proof against copying is worth, the policy decides by issuer and year.
+func TestC03NoProofUnderThePolicy(t *testing.T) {
+	for due, want := range map[bool]verdict.Outcome{false: verdict.Allow, true: verdict.Refer} {
+		policy := verdict.DefaultPolicy()
+		if due {
+			policy.CloneProof = []verdict.CloneRule{{Issuer: "UT", From: 2010}}
+		}
+		h := newHouseUnder(t, policy, "astronaut", "astronaut", nil, 300*time.Millisecond)
+		h.begin()
+		h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+		h.until("checked", func(m protocol.FromInspector) bool {
+			if m.Lookup != nil {
+				h.answer(m, "clear")
+			}
+			if m.Checked != nil && (m.Checked.Outcome != want || due && m.Checked.Reason != verdict.CloneUnproven) {
+				t.Errorf("due %v: %s %s", due, m.Checked.Outcome, m.Checked.Reason)
+			}
+			return m.Checked != nil
 		})
 	}
 }

@@ -3,6 +3,7 @@ package verdict
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Requirement is what a policy asks of one check.
@@ -24,6 +25,9 @@ type Policy struct {
 	Version int    `yaml:"version" json:"version"` // only rises
 	// Checks lists the requirement of every check that decides; one that is not listed is advisory.
 	Checks map[CheckID]Requirement `yaml:"checks" json:"checks"`
+	// CloneProof lists the issuers whose chips must prove that they are no copy, by year of issue: a chip of
+	// theirs without any such proof is not taken for one that never had it (C-03).
+	CloneProof []CloneRule `yaml:"clone_proof" json:"clone_proof,omitempty"`
 	// Match is the cosine score from which two faces are one person (F-05).
 	Match float64 `yaml:"match_threshold" json:"match_threshold"`
 	// Rules are the eligibility rules (P-10).
@@ -34,6 +38,21 @@ type Policy struct {
 	// CounterOnly lists the reasons that an officer may not turn into an acceptance at the desk, but
 	// only at the manual counter.
 	CounterOnly []Reason `yaml:"counter_only" json:"counter_only"`
+}
+
+// CloneRule names one issuer and the years in which its documents have a proof against copying.
+type CloneRule struct {
+	Issuer string `yaml:"issuer" json:"issuer"` // two letters, as in the document signer's name; "*" for every issuer
+	From   int    `yaml:"from" json:"from"`     // first year of issue
+	To     int    `yaml:"to" json:"to"`         // last year of issue; zero is open
+}
+
+// CloneProofDue tells whether a document of this issuer and year of issue must have a proof against copying.
+// Where the year is not known, zero, it is due as soon as the issuer is named.
+func (p Policy) CloneProofDue(issuer string, year int) bool {
+	return slices.ContainsFunc(p.CloneProof, func(r CloneRule) bool {
+		return (r.Issuer == "*" || r.Issuer == issuer) && (year == 0 || year >= r.From && (r.To == 0 || year <= r.To))
+	})
 }
 
 // Rules say who may use the gate (P-10).
@@ -93,6 +112,14 @@ func (p Policy) Validate() error {
 		}
 		if r == RequiredIfAnnounced && c != CheckClone {
 			return fmt.Errorf("verdict: policy: %s: required_if_announced is for %s", c, CheckClone)
+		}
+	}
+	for _, r := range p.CloneProof {
+		if r.Issuer != "*" && (len(r.Issuer) != 2 || r.Issuer != strings.ToUpper(r.Issuer)) {
+			return fmt.Errorf("verdict: policy: clone_proof: issuer %q is neither two capital letters nor *", r.Issuer)
+		}
+		if r.From < 2004 || r.From > 2100 || r.To != 0 && r.To < r.From {
+			return fmt.Errorf("verdict: policy: clone_proof: %s: from must be a year since 2004, and to no earlier one", r.Issuer)
 		}
 	}
 	if p.Match < 0.3 || p.Match >= 1 {

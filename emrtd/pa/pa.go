@@ -133,6 +133,18 @@ func (v *Verifier) Groups() []int {
 	return v.object.Numbers()
 }
 
+// IssuedYear is the year in which the document was signed or, where the SOD does not say, in which its signer's
+// certificate began: the personalisation follows it by months. Zero where neither is known.
+func (v *Verifier) IssuedYear() int {
+	switch {
+	case v.ds == nil:
+		return 0
+	case !v.sd.Signers[0].SigningTime.IsZero():
+		return v.sd.Signers[0].SigningTime.Year()
+	}
+	return v.ds.NotBefore.Year()
+}
+
 // Hasher returns a hash to stream a group's raw file through; its sum goes into Groups.Sums. It is
 // nil where the SOD does not parse.
 func (v *Verifier) Hasher() hash.Hash {
