@@ -254,3 +254,30 @@ func TestC08VerifiedBeforeTheLastByte(t *testing.T) {
 		}
 	}
 }
+
+// Files, portrait and zone are overwritten when the report is wiped, in whatever state the read ended.
+func TestWipedAtTheEnd(t *testing.T) {
+	for _, m := range [][]string{nil, {"bitflip-dg2"}, {"tag-loss@4000"}, {"truncate=2@500"}, {"clone"}} {
+		b := setup(t, passport(t, nil), m...)
+		r, _ := b.read()
+		var held [][]byte
+		for fid, f := range r.files {
+			if len(f.buf) == 0 {
+				t.Errorf("%v: file %04X empty", m, fid)
+			}
+			held = append(held, f.buf[:cap(f.buf)])
+		}
+		if len(held) < 4 {
+			t.Fatalf("%v: %d files", m, len(held))
+		}
+		r.Wipe()
+		for i, h := range held {
+			if !bytes.Equal(h, make([]byte, len(h))) {
+				t.Errorf("%v: file %d is still there", m, i)
+			}
+		}
+		if !r.DG1.Zero() || r.Face.Image != nil || r.File(lds.FIDSOD) != nil {
+			t.Errorf("%v: something is still there", m)
+		}
+	}
+}

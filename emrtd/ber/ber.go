@@ -180,17 +180,27 @@ func (e Element) Children() ([]Element, error) {
 
 // List reads a run of elements.
 func List(b []byte) ([]Element, error) {
-	var out []Element
-	for len(b) > 0 {
-		c, rest, err := parse(b, 0)
-		if err != nil {
-			return nil, err
-		}
-		if len(out) == MaxChildren {
+	// They are counted first: growing a list of many small elements costs several times its memory, and a list
+	// that is refused costs none.
+	n := 0
+	for rest := b; len(rest) > 0; n++ {
+		if n == MaxChildren {
 			return nil, fmt.Errorf("%w: elements", ErrLimit)
 		}
-		out = append(out, c)
-		b = rest
+		var err error
+		if _, rest, err = parse(rest, 0); err != nil {
+			return nil, err
+		}
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	out := make([]Element, n)
+	for i := range out {
+		var err error
+		if out[i], b, err = parse(b, 0); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

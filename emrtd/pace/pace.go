@@ -301,10 +301,21 @@ func ParseCurve(e ber.Element) (*ec.Curve, error) {
 	p.A, p.B = new(big.Int).SetBytes(ab[0].Content), new(big.Int).SetBytes(ab[1].Content)
 	n := (p.P.BitLen() + 7) / 8
 	g := k[3].Content
-	if len(g) != 1+2*n || g[0] != 4 {
+	switch {
+	case len(g) == 1+2*n && g[0] == 4:
+		p.Gx, p.Gy = new(big.Int).SetBytes(g[1:1+n]), new(big.Int).SetBytes(g[1+n:])
+	case len(g) == 1+n && (g[0] == 2 || g[0] == 3):
+		// A compressed base point (SEC 1 §2.3.3): only that of a known curve can be meant.
+		p.Gx = new(big.Int).SetBytes(g[1:])
+		for _, c := range ec.All() {
+			if c.P.Cmp(p.P) == 0 && c.Gx.Cmp(p.Gx) == 0 && c.Gy.Bit(0) == uint(g[0]&1) {
+				p.Gy = c.Gy
+			}
+		}
+	}
+	if p.Gy == nil {
 		return nil, ec.ErrUnknown
 	}
-	p.Gx, p.Gy = new(big.Int).SetBytes(g[1:1+n]), new(big.Int).SetBytes(g[1+n:])
 	if p.N, err = k[4].BigInt(); err != nil {
 		return nil, ec.ErrUnknown
 	}

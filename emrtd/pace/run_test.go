@@ -245,6 +245,16 @@ func TestExplicitParameters(t *testing.T) {
 	if len(i) != 1 || !i[0].Usable() || i[0].Group.Name() != "brainpoolP320r1" || !i[0].Explicit {
 		t.Fatalf("%+v", i)
 	}
+	// The base point in compressed form is the same point, with the other sign it is another one.
+	for sign, want := range map[byte]bool{2 + byte(c.Gy.Bit(0)): true, 3 - byte(c.Gy.Bit(0)): false} {
+		full := append([]byte{4}, append(c.Gx.FillBytes(make([]byte, c.Size())), c.Gy.FillBytes(make([]byte, c.Size()))...)...)
+		k, _ := ber.ParseExact(curve(c.Gx))
+		f, _ := k.Children()
+		alg := ber.Encode(ber.Sequence, ber.EncodeOID("1.2.840.10045.2.1"), ber.Encode(ber.Sequence, f[0].Raw, f[1].Raw, f[2].Raw, oct(append([]byte{sign}, full[1:1+c.Size()]...)), f[4].Raw, f[5].Raw))
+		if i = infosOf(t, domain(lds.OIDPACE+".2", alg, 40), paceInfo(lds.OIDPACE+".2.2", 40)); len(i) != 1 || i[0].Usable() != want {
+			t.Fatalf("compressed %d: %+v", sign, i)
+		}
+	}
 	// Another base point is no known curve: announced, not usable.
 	i = infosOf(t, domain(lds.OIDPACE+".2", ecAlg(new(big.Int).Add(c.Gx, big.NewInt(1))), 40), paceInfo(lds.OIDPACE+".2.2", 40))
 	if len(i) != 1 || i[0].Usable() {
