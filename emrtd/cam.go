@@ -34,30 +34,40 @@ func (c *cardSecurity) parse() error {
 	return err
 }
 
-// verify checks the signature and its chain to an anchor. country is the signer's country.
-func (c *cardSecurity) verify(opt *Options) (country string, ok bool) {
+// verify checks the signature, its chain to an anchor, and that its signer is valid today and not revoked.
+// country is the signer's country, dev what had to be tolerated.
+func (c *cardSecurity) verify(opt *Options) (country string, dev []string, ok bool) {
 	if c == nil || c.sd == nil || opt.Trust == nil {
-		return "", false
+		return "", nil, false
 	}
-	ds, _, err := c.sd.SignerCertificate(0)
+	ds, dev, err := c.sd.SignerCertificate(0)
 	if err != nil {
-		return "", false
+		return "", nil, false
 	}
-	if _, err := c.sd.VerifySigner(0, ds); err != nil {
-		return "", false
+	d, err := c.sd.VerifySigner(0, ds)
+	if err != nil {
+		return "", nil, false
 	}
+	dev = slices.Concat(dev, d, ds.Deviations)
 	// A document signer signs and issues nothing (ICAO Doc 9303-12 §7.1).
 	if ds.IsCA || len(ds.UnknownCritical) > 0 || len(ds.EKU) > 0 || ds.HasKeyUsage && ds.KeyUsage&cms.KeyUsageDigitalSignature == 0 {
-		return "", false
+		return "", nil, false
+	}
+	if opt.Now.Before(ds.NotBefore) || opt.Now.After(ds.NotAfter) {
+		return "", nil, false
 	}
 	path, err := opt.Trust.Find(ds, opt.Now)
 	if err != nil {
-		return "", false
+		return "", nil, false
 	}
 	if rev, _ := opt.Trust.Check(ds, path, opt.Now, opt.Policy.Revocation); rev == trust.Revoked {
-		return "", false
+		return "", nil, false
 	}
-	return ds.Subject.Country, true
+	dev = slices.Concat(dev, path.Deviations)
+	if opt.Policy.ForbidSHA1 && slices.Contains(dev, cms.DevSHA1) {
+		return "", nil, false
+	}
+	return ds.Subject.Country, dev, true
 }
 
 // camProof completes PACE with chip authentication mapping: it reads the static key and checks the
@@ -130,7 +140,8 @@ func (r *reader) authenticKey() bool {
 		f := r.files[lds.FID(r.clone.group)]
 		return f != nil && f.complete() && v.Matches(r.clone.group, f.buf)
 	}
-	country, ok := r.cardSec.verify(&r.opt)
+	country, dev, ok := r.cardSec.verify(&r.opt)
+	r.clone.deviations = cms.MergeDeviations(r.clone.deviations, dev)
 	return ok && strings.EqualFold(country, r.report.Country)
 }
 

@@ -1,6 +1,7 @@
 package emrtd
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"egate/emrtd/chip"
+	"egate/emrtd/cms"
 	"egate/emrtd/internal/vectors"
 	"egate/emrtd/iso7816"
 	"egate/emrtd/issue"
@@ -545,5 +547,80 @@ func TestC03NoProofByIssuerAndYear(t *testing.T) {
 	b.opt.CloneProofDue = policy.CloneProofDue
 	if r, err := b.read(); err != nil || r.Check(verdict.CheckClone).Result != verdict.Pass {
 		t.Error(err)
+	}
+}
+
+// C-03: the proof of PACE with chip authentication mapping is worth what the signature over EF.CardSecurity is:
+// a signer that is unknown, of another country, expired, not yet valid or revoked proves nothing.
+func TestC03CardSecurityIsVerified(t *testing.T) {
+	issuer := func(t *testing.T, country string) *issue.Authority {
+		a, err := issue.NewAuthority(country, rand.Reader, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	year := 365 * 24 * time.Hour
+	for name, x := range map[string]struct {
+		by   string
+		sign func(a *issue.Authority) error // changes the authority before EF.CardSecurity is signed
+		cut  bool
+		want verdict.Result
+	}{
+		"genuine":               {by: "UTO", want: verdict.Pass},
+		"unknown signer":        {by: "", want: verdict.NotPossible},
+		"of another country":    {by: "D", want: verdict.NotPossible},
+		"signer expired":        {by: "UTO", sign: func(a *issue.Authority) error { return a.ReissueDS(now.Add(-year), now.Add(-time.Hour)) }, want: verdict.NotPossible},
+		"signer not yet valid":  {by: "UTO", sign: func(a *issue.Authority) error { return a.ReissueDS(now.Add(time.Hour), now.Add(year)) }, want: verdict.NotPossible},
+		"signer revoked":        {by: "UTO", sign: func(a *issue.Authority) error { return a.Revoke() }, want: verdict.NotPossible},
+		"signature bit flipped": {by: "UTO", cut: true, want: verdict.NotPossible},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := issuer(t, "UTO")
+			p, err := home.Personalise(issue.Profile{Number: "X0000001", Surname: "MUSTERFRAU", GivenNames: "ANNA", Nationality: "UTO", BirthDate: "1990-02-03", Sex: "F", Expiry: "2031-05-06",
+				Portrait: append([]byte{0xFF, 0xD8, 0xFF, 0xE0}, make([]byte, 900)...), Access: issue.AccessPACE, ExtendedLength: true,
+				PACE: []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.4", Param: 12}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			known := []*issue.Authority{home}
+			signer := home
+			if x.by != "UTO" {
+				if signer = issuer(t, map[string]string{"": "UTO", "D": "D"}[x.by]); x.by != "" {
+					known = append(known, signer)
+				}
+			}
+			if x.sign != nil {
+				if err := x.sign(signer); err != nil {
+					t.Fatal(err)
+				}
+			}
+			sd, err := cms.Parse(p.Master[lds.FIDCardSecurity])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Master[lds.FIDCardSecurity], err = signer.CardSecurity(bytes.Clone(sd.Content), now.Add(-time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if x.cut {
+				b := p.Master[lds.FIDCardSecurity]
+				b[len(b)-1] ^= 1
+			}
+			bundle, err := issue.Bundle("test", 1, now, known...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := setup(t, p)
+			if b.opt.Trust, err = bundle.Store(); err != nil {
+				t.Fatal(err)
+			}
+			r, err := b.read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c := r.Check(verdict.CheckClone); c.Result != x.want || (r.Clone == "cam") != (x.want == verdict.Pass) {
+				t.Errorf("%s %s by %q", c.Result, c.Reason, r.Clone)
+			}
+		})
 	}
 }

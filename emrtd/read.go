@@ -586,6 +586,7 @@ func (r *reader) checkClone(failure *ReadError) verdict.Check {
 		if !r.authenticKey() {
 			return set(verdict.NotPossible, verdict.CloneUnproven)
 		}
+		c.Deviations = r.clone.deviations
 		r.report.Clone = r.clone.proven
 		return set(verdict.Pass, verdict.OK)
 	case v.Groups() != nil && !v.Lists(14) && !v.Lists(15) && v.Authentic():

@@ -171,6 +171,69 @@ func TestRepairNeverInvents(t *testing.T) {
 	})
 }
 
+// A search over every confusion of the number says how many readings satisfy all digits: with one, it is the
+// repair; with several, none is made; where what was read satisfies them, it stands.
+func TestRepairAgainstSearch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.StringMatching(`[A-Z0-9]{9}`).Draw(t, "number")
+		body := "UTO7408122F3504152" // nationality, birth, sex, expiry
+		opt := rapid.StringMatching(`[0-9]{0,4}`).Draw(t, "optional")
+		opt += strings.Repeat("<", 14-len(opt))
+		l2 := number + string(CheckDigit([]byte(number))) + body + opt + string(CheckDigit([]byte(opt)))
+		l2 += string(CheckDigit([]byte(l2[:10]), []byte(l2[13:20]), []byte(l2[21:43])))
+		zone := "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<" + l2
+		if _, err := ParseStrict(split(zone), ref); err != nil {
+			t.Fatal(err)
+		}
+		// One or two confusions in the number.
+		read := zone
+		for range rapid.IntRange(1, 2).Draw(t, "errors") {
+			i := 44 + rapid.IntRange(0, 8).Draw(t, "at")
+			if c, ok := swap[read[i]]; ok {
+				read = set(read, i, c)
+			}
+		}
+		if read == zone {
+			t.Skip()
+		}
+		l := layoutOf(zone)
+		var at []int
+		for i := 44; i < 53; i++ {
+			if _, ok := swap[read[i]]; ok {
+				at = append(at, i)
+			}
+		}
+		all := map[string]bool{}
+		for mask := range 1 << len(at) {
+			try := read
+			for j, i := range at {
+				if mask>>j&1 == 1 {
+					try = set(try, i, swap[try[i]])
+				}
+			}
+			if len(l.failing([]byte(try))) == 0 {
+				all[try] = true
+			}
+		}
+		d, err := Parse(split(read), ref)
+		switch {
+		case all[read]:
+			// The digits cannot tell: nothing was wrong as far as they go.
+			if err != nil || len(d.Repaired) > 0 {
+				t.Fatal(err, d.Repaired)
+			}
+		case len(all) == 1:
+			if err != nil || string(d.raw) != zone || len(d.Repaired) != 1 || d.Repaired[0] != FieldNumber {
+				t.Fatalf("one repair, not found: %v", err)
+			}
+		default:
+			if err == nil {
+				t.Fatalf("%d repairs, one was chosen", len(all))
+			}
+		}
+	})
+}
+
 func TestRefused(t *testing.T) {
 	mrva := "V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L8988901C4XXX4009078F96121096ZE184226B<<<<<<"
 	mrvb := "V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<L8988901C4XXX4009078F9612109<<<<<<<<"

@@ -254,6 +254,38 @@ func TestC02OpenSSLDefects(t *testing.T) {
 			o.key("other")
 			o.issue("csca", "other", "/C=UT/O=State/CN=DS 2", dsExt, clock.Add(-time.Hour), clock.Add(time.Hour))
 		}},
+		{name: "the same serial revoked by another issuer", before: func(o *ossl) {
+			o.key("alien")
+			o.root("alien", "/C=UT/O=Alien/CN=CSCA", clock.Add(-time.Hour), clock.Add(time.Hour))
+		}, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			o.run("ca", "-config", "alien.cnf", "-revoke", "ds.pem")
+			if _, err := b.AddAnchor(o.der("alien"), "alien"); err != nil {
+				o.t.Fatal(err)
+			}
+			b.CRLs = append(b.CRLs, trust.CRLEntry{Source: "alien", Fetched: clock, DER: o.crl("alien")})
+			return sod
+		}},
+		{name: "list of changes only", after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			o.write("csca.cnf", strings.Replace(string(o.read("csca.cnf")), "[crl]\n", "[crl]\n2.5.29.27=critical,DER:02:01:01\n", 1))
+			b.CRLs[0].DER = o.crl("csca")
+			return sod
+		}, change: map[verdict.CheckID]outcome{verdict.CheckDSRevocation: impossible(verdict.CRLStale)}},
+		{name: "list of revocations past its next update", after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			o.run("ca", "-gencrl", "-config", "csca.cnf", "-crl_lastupdate", clock.Add(-50*time.Hour).Format(stamp), "-crl_nextupdate", clock.Add(-2*time.Hour).Format(stamp), "-out", "crl.pem")
+			o.run("crl", "-in", "crl.pem", "-outform", "DER", "-out", "crl.der")
+			b.CRLs[0].DER = o.read("crl.der")
+			return sod
+		}, change: map[verdict.CheckID]outcome{verdict.CheckDSRevocation: impossible(verdict.CRLStale)}},
+		{name: "CSCA of another country", issuer: "abroad", before: func(o *ossl) {
+			o.key("abroad")
+			o.root("abroad", "/C=DE/O=State/CN=CSCA", clock.Add(-48*time.Hour), clock.Add(9*365*24*time.Hour))
+		}, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			if _, err := b.AddAnchor(o.der("abroad"), "abroad"); err != nil {
+				o.t.Fatal(err)
+			}
+			b.CRLs = append(b.CRLs, trust.CRLEntry{Source: "abroad", Fetched: clock, DER: o.crl("abroad")})
+			return sod
+		}, change: map[verdict.CheckID]outcome{verdict.CheckDG1Country: fail(verdict.CountryMismatch)}},
 		{name: "list of revocations by another key of the same name", after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
 			o.key("twin")
 			o.root("twin", cscaDN, clock.Add(-time.Hour), clock.Add(time.Hour))
