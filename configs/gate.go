@@ -174,7 +174,7 @@ func Defaults() Gate {
 		Limits: Limits{
 			Document: 30 * time.Second, Chip: 25 * time.Second, Lookup: 5 * time.Second, Lift: 10 * time.Second,
 			NoShow: 10 * time.Second, Secure: 8 * time.Second, Capture: 20 * time.Second, Decide: 5 * time.Second,
-			Release: 15 * time.Second, Clear: 8 * time.Second, LeaveBack: 20 * time.Second, Referral: 5 * time.Minute,
+			Release: 15 * time.Second, Clear: 8 * time.Second, LeaveBack: 20 * time.Second, Referral: 2 * time.Minute,
 			Commit: 2 * time.Second, LeaseGrace: 15 * time.Second, Warm: 20 * time.Second, Beat: 5 * time.Second,
 			Recover: 10 * time.Second,
 		},

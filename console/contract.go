@@ -39,6 +39,9 @@ type ReferralView struct {
 	State   string    `json:"state"` // open, taken
 	Owner   string    `json:"owner,omitempty"`
 	Dossier bool      `json:"dossier"` // a sealed dossier has arrived for this session
+	// Overturn says who may accept at a distance, Questions which of them the officer must have answered.
+	Overturn  string   `json:"overturn,omitempty"` // one_officer, two_officers, staffed_lane
+	Questions []string `json:"questions,omitempty"`
 }
 
 // AlertView is one alert, deduplicated (O-05).

@@ -62,10 +62,11 @@ const (
 	RefEvAccepted
 	RefEvSentBack
 	RefEvClosed
+	RefEvConfirmed // by a second officer
 )
 
 func (r RefEvent) String() string {
-	return [...]string{"", "open", "taken", "returned", "decided", "decided", "closed", ""}[r&7]
+	return [...]string{"", "open", "taken", "returned", "decided", "decided", "closed", "confirmed"}[r&7]
 }
 
 // Action is one action.

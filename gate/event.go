@@ -36,8 +36,9 @@ const (
 	EvSilent     // its heartbeat stopped, or it spoke out of order
 	EvBroken     // it reports a device fault
 	// The centre and the desk.
-	EvLease // On
-	EvOrder // Order, Lane, Mine, Ref
+	EvLease     // On
+	EvOrder     // Order, Lane, Mine, Second, Ref
+	EvOwnerLost // Lane: the console of the officer who owns a referral has gone
 	// Time and evidence.
 	EvTimer     // Timer
 	EvCommitted // N: number of the grant
@@ -47,7 +48,7 @@ const (
 
 var kindNames = [...]string{"none", "started", "door_moved", "beamed", "counted", "object", "fire", "exit_button", "fault", "accepted", "declined", "more",
 	"ready", "laid", "lifted", "prompt", "checked", "heads", "track_lost", "verdict", "reader_free", "camera_free", "exited", "silent", "broken",
-	"lease", "order", "timer", "committed", "commit_failed"}
+	"lease", "order", "owner_lost", "timer", "committed", "commit_failed"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -116,7 +117,8 @@ const (
 	LimitClear
 	LimitLeave
 	LimitReferral
-	LimitNote // how long a closing word stays on the screen
+	LimitPrompt // a quarter of it: until the desk is told again that somebody waits
+	LimitNote   // how long a closing word stays on the screen
 	LimitCommit
 	LimitTravel
 	LimitRetry // pause before a blocked door is tried again
@@ -143,6 +145,7 @@ type Event struct {
 	Order   Order
 	Lane    Lane  // whose referral an order is about
 	Mine    bool  // the officer owns that referral, and the dossier is the one that was shown
+	Second  bool  // another officer than its owner, who was shown the same dossier
 	Ref     uint8 // echoed by the answer to an order
 	N       uint8
 }

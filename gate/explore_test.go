@@ -20,7 +20,7 @@ type node struct {
 // are only told, how often a thing was tried where that only decides when the officer is told (the world
 // "tries" keeps it), an unknown beam and a broken one, a door that is between and one whose place nobody
 // knows, an unhealthy and an unknown fire input once it has been read.
-func normal(n node, tries bool) node {
+func (w *world) normal(n node) node {
 	m := &n.M
 	kept := n.M
 	if m.Grant == GrantNone {
@@ -30,16 +30,22 @@ func normal(n node, tries bool) node {
 	}
 	switch m.PReason {
 	case verdict.ReasonNone, verdict.TwoPersons, verdict.IntruderDuringRelease:
-	default:
+	default: // one for all that the same officers may overturn, where that matters
 		m.PReason = verdict.StageTimeout
+		if who, _ := kept.PReason.Overturn(); w.desk && m.Passage == PasRefer && who != verdict.OneOfficer {
+			m.PReason = map[verdict.Authority]verdict.Reason{verdict.TwoOfficers: verdict.OccupancyChanged, verdict.StaffedLane: verdict.PADFailed}[who]
+		}
 	}
 	if m.RReason != verdict.ReasonNone {
 		m.RReason = verdict.StageTimeout
 	}
 	if m.POutcome = verdict.OutcomeNone; m.PReason != verdict.ReasonNone {
 		m.POutcome = verdict.Refer
+		if m.Passage == PasRefer && kept.POutcome == verdict.RefuseAndHold {
+			m.POutcome = verdict.RefuseAndHold
+		}
 	}
-	if m.Tries = [2]uint8{}; m.Passage != PasAdmit {
+	if m.Tries = [2]uint8{}; m.Passage != PasAdmit && m.Passage != PasRefer {
 		m.PTries = 0
 	}
 	for d := range m.Beam {
@@ -53,15 +59,15 @@ func normal(n node, tries bool) node {
 	if m.Mode != ModeRecovering && m.Fire == Unknown {
 		m.Fire = Low
 	}
-	if tries {
+	if w.tries {
 		m.Tries, m.PTries = kept.Tries, kept.PTries
 	}
 	return n
 }
 
 // canonical is normal, and one of two for nodes that differ in nothing but which place an inspector has.
-func canonical(n node, tries bool) node {
-	n = normal(n, tries)
+func (w *world) canonical(n node) node {
+	n = w.normal(n)
 	if places(n.M.Slots[1], n.M.Slots[0], n.M.Reader.other(), n.M.Camera.other(), n.M.RSlot.other(), n.M.PSlot.other()) <
 		places(n.M.Slots[0], n.M.Slots[1], n.M.Reader, n.M.Camera, n.M.RSlot, n.M.PSlot) {
 		return swapped(n)
@@ -172,6 +178,7 @@ func (b *bits) node(n *node) {
 	put(b, 2, &m.POutcome)
 	put(b, 7, &m.PReason)
 	put(b, 2, &m.PRef)
+	putBool(b, &m.PSecond)
 	put(b, 2, &m.PMore)
 	put(b, 2, &m.PTries)
 	putBool(b, &m.Allowed)
@@ -246,7 +253,7 @@ func events() []Event {
 		out = append(out, Event{Kind: EvPrompt, Slot: sl, Reason: verdict.MRZUnreadable}, Event{Kind: EvHeads, Slot: sl, N: 2})
 		for _, k := range []Kind{EvChecked, EvVerdict} {
 			out = append(out, Event{Kind: k, Slot: sl, Outcome: verdict.Allow, Reason: verdict.OK},
-				Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.FaceMismatch})
+				Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.FaceMismatch}, Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.PADFailed})
 		}
 	}
 	for o := OrderTake; o < orderEnd; o++ {
@@ -256,6 +263,8 @@ func events() []Event {
 			}
 		}
 	}
+	out = append(out, Event{Kind: EvOrder, Order: OrderAccept, Lane: LanePassage, Second: true},
+		Event{Kind: EvOwnerLost, Lane: LaneReception}, Event{Kind: EvOwnerLost, Lane: LanePassage})
 	for t := TimerReception; t < timerEnd; t++ {
 		out = append(out, Event{Kind: EvTimer, Timer: t})
 	}
@@ -274,6 +283,8 @@ func possible(n node, e Event) bool {
 		return n.Armed&(1<<e.Timer) != 0
 	case EvCommitted, EvCommitFailed:
 		return n.M.Grant != GrantNone
+	case EvOwnerLost:
+		return e.Lane == LaneReception && n.M.RRef == RefTaken || e.Lane == LanePassage && n.M.PRef == RefTaken
 	case EvOrder:
 		switch e.Order {
 		case OrderTake, OrderReturn, OrderAccept, OrderSendBack, OrderHold, OrderOpenExit:
@@ -312,6 +323,8 @@ func fair(n node, e Event) bool {
 		return e.On
 	case EvFire:
 		return e.Tri == High
+	case EvOwnerLost:
+		return true // an officer who does nothing signs out in the end
 	case EvReady, EvExited, EvReaderFree, EvCameraFree, EvTimer, EvCommitted, EvLifted:
 		return e.Kind != EvExited || m.Slots[e.Slot.Index()] == SlotEnding
 	case EvOrder:
@@ -350,6 +363,7 @@ type world struct {
 	more     []move // besides the alphabet
 	keep     func(n node, e Event) bool
 	shut     bool // begin with a gate that is to be closed, too
+	desk     bool // officers may accept: who may overturn a referral matters
 	tries    bool // keep how often things were tried
 }
 
@@ -382,7 +396,7 @@ func (w world) explore(bound int) *walk {
 	var states []key
 	var came []from
 	for _, n := range starts {
-		k := pack(canonical(n, w.tries))
+		k := pack(w.canonical(n))
 		if _, seen := index[k]; !seen {
 			index[k] = int32(len(states))
 			states, came = append(states, k), append(came, from{-1, 0})
@@ -408,7 +422,7 @@ func (w world) explore(bound int) *walk {
 					lines = append(lines, e.text())
 					x, _ = apply(x, e, nil)
 				}
-				if want == nil && mirror == (normal(n, w.tries) != unpack(states[end])) || want != nil && pack(canonical(x, w.tries)) == *want {
+				if want == nil && mirror == (w.normal(n) != unpack(states[end])) || want != nil && pack(w.canonical(x)) == *want {
 					n, out = x, append(out, lines...)
 					return
 				}
@@ -428,6 +442,9 @@ func (w world) explore(bound int) *walk {
 		start := unpack(states[i])
 		for k := range moves {
 			mv := &moves[k]
+			if e := mv.events[0]; !w.desk && e.Kind == EvVerdict && e.Reason == verdict.PADFailed {
+				continue // the same as any other refusal where nobody may accept
+			}
 			if !mv.when(start) || len(mv.events) == 1 && w.keep != nil && !w.keep(start, mv.events[0]) {
 				continue
 			}
@@ -440,7 +457,7 @@ func (w world) explore(bound int) *walk {
 				out.transitions++
 				isFair = isFair && fair(n, e)
 				if at, seen = int32(i), after == start; !seen {
-					packed = pack(canonical(after, w.tries))
+					packed = pack(w.canonical(after))
 					at, seen = index[packed]
 				}
 				for j := range invariants {
@@ -466,7 +483,7 @@ func (w world) explore(bound int) *walk {
 					out.whole = false
 					continue
 				}
-				if unpack(packed) != canonical(n, w.tries) {
+				if unpack(packed) != w.canonical(n) {
 					panic("the explorer does not pack all of Model")
 				}
 				at = int32(len(states))
@@ -521,7 +538,7 @@ func (w world) explore(bound int) *walk {
 // from every state a fair world leads back to rest: P-01, P-03 to P-06, P-08, P-09, P-11, P-13, P-15,
 // D-02, D-05, D-08, D-11, S-01, S-02, S-09, O-01, O-03, DP-05, DP-06. What it saw is docs/states.md.
 func TestExplorer(t *testing.T) {
-	bound := 2_500_000 // a world that is larger is told as not whole
+	bound := 3_500_000 // a world that is larger is told as not whole
 	brief := raceEnabled || testing.Short()
 	if brief {
 		bound = 20_000 // breadth first: the shortest traces

@@ -478,6 +478,8 @@ var invariants = []invariant{
 				case RefEvReturned:
 					ok = x == RefTaken
 					x = RefOpen
+				case RefEvConfirmed:
+					ok = x == RefTaken && e.Kind == EvOrder && e.Second && !e.Mine
 				case RefEvAccepted, RefEvSentBack:
 					ok = x == RefTaken && e.Kind == EvOrder && e.Mine
 					x = RefNone
@@ -600,6 +602,27 @@ var invariants = []invariant{
 		}
 		if a.M.Crossed && !b.M.Crossed {
 			return true, "crossed by turning back"
+		}
+		return true, ""
+	}, false},
+	{"O-07 nobody overturns at a distance what only the staffed lane can settle, and no officer alone what needs two", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+		if a.M.Grant != GrantOrder || b.M.Grant == GrantOrder || b.M.Passage != PasRefer {
+			return false, ""
+		}
+		switch who, _ := b.M.PReason.Overturn(); {
+		case who == verdict.StaffedLane:
+			return true, "overturned " + b.M.PReason.String()
+		case who == verdict.TwoOfficers && !b.M.PSecond:
+			return true, "overturned alone: " + b.M.PReason.String()
+		}
+		return true, ""
+	}, false},
+	{"O-01 a referral whose officer has gone is back in the queue", func(_ *node, e Event, a *node, _ []Action) (bool, string) {
+		if e.Kind != EvOwnerLost || a.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		if e.Lane == LanePassage && a.M.PRef == RefTaken || e.Lane == LaneReception && a.M.RRef == RefTaken {
+			return true, "still taken"
 		}
 		return true, ""
 	}, false},

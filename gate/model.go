@@ -258,6 +258,7 @@ type Model struct {
 	POutcome verdict.Outcome
 	PReason  verdict.Reason
 	PRef     Referral
+	PSecond  bool // a second officer has confirmed
 	PMore    uint8
 	PTries   uint8
 	Allowed  bool // the verdict allows and nothing has voided it

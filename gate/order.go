@@ -27,13 +27,14 @@ func (s *step) order(e Event) {
 	if e.Lane == LaneReception {
 		reason = m.RReason
 	}
+	authority, _ := reason.Overturn()
 	switch e.Order {
 	case OrderRelease:
 		// Followed in the life-safety layer.
 	case OrderTake:
 		switch {
 		case !referred:
-			no(verdict.OfficerNoDecision)
+			no(s.undecided(referred))
 		case ref == RefTaken && !e.Mine:
 			no(verdict.OfficerHeld)
 		default:
@@ -45,11 +46,10 @@ func (s *step) order(e Event) {
 		}
 	case OrderReturn:
 		if !mine {
-			no(verdict.OfficerNoDecision)
+			no(s.undecided(referred))
 			return
 		}
-		set(RefOpen)
-		s.referral(e.Lane, RefEvReturned, reason)
+		s.returned(e.Lane)
 		s.answer(e, true, verdict.OK)
 	case OrderAccept, OrderOpenExit:
 		// The exit opens for one person who stands there alone, behind a closed entry door.
@@ -61,8 +61,18 @@ func (s *step) order(e Event) {
 			s.answer(e, true, verdict.OK)
 			m.POutcome, m.PReason, m.Passage = verdict.Allow, verdict.OfficerAccepted, PasRelease
 			s.grant(GrantOrder)
-		case !mine || e.Lane != LanePassage:
+		case !referred && e.Lane != LaneNone:
+			no(verdict.AlreadyDecided)
+		case e.Lane != LanePassage || authority == verdict.StaffedLane:
+			no(verdict.NotAtADistance)
+		case authority == verdict.TwoOfficers && ref == RefTaken && e.Second && e.Order == OrderAccept:
+			m.PSecond = true
+			s.answer(e, true, verdict.OK)
+			s.referral(LanePassage, RefEvConfirmed, m.PReason)
+		case !mine:
 			no(verdict.OfficerNoDecision)
+		case authority == verdict.TwoOfficers && !m.PSecond:
+			no(verdict.SecondOfficerNeeded)
 		case !m.closed() || m.Occ != CountOne || m.Fire != High:
 			no(verdict.OccupancyChanged)
 		default:
@@ -73,7 +83,7 @@ func (s *step) order(e Event) {
 		}
 	case OrderSendBack:
 		if !mine {
-			no(verdict.OfficerNoDecision)
+			no(s.undecided(referred))
 			return
 		}
 		s.answer(e, true, verdict.OK)
@@ -91,9 +101,10 @@ func (s *step) order(e Event) {
 			return
 		}
 		// Holding is an officer's presence, not a locked door: the exit button still works (P-08, P-09).
-		m.POutcome = verdict.RefuseAndHold
+		// It lasts while its officer says so again and again.
+		m.POutcome, m.PTries = verdict.RefuseAndHold, 1
 		s.answer(e, true, verdict.OK)
-		s.start(TimerPassage, LimitReferral, 1)
+		s.start(TimerPassage, LimitPrompt, 1)
 	case OrderOpenGate, OrderCloseGate:
 		if (m.Mode == ModeManual || m.Mode == ModeService) && m.Passage != PasEmpty {
 			no(verdict.MantrapNotEmpty)
@@ -166,6 +177,26 @@ func (s *step) order(e Event) {
 	default:
 		no(verdict.OfficerNoDecision)
 	}
+}
+
+// undecided says why an order about a referral has no effect: it was decided before, or is another's.
+func (s *step) undecided(referred bool) verdict.Reason {
+	if referred {
+		return verdict.OfficerNoDecision
+	}
+	return verdict.AlreadyDecided
+}
+
+// returned puts a referral back into the queue.
+func (s *step) returned(l Lane) {
+	m := &s.m
+	if l == LaneReception {
+		m.RRef = RefOpen
+		s.referral(l, RefEvReturned, m.RReason)
+		return
+	}
+	m.PRef, m.PSecond = RefOpen, false
+	s.referral(l, RefEvReturned, m.PReason)
 }
 
 // served tells whether somebody at the reader is being served.

@@ -29,6 +29,10 @@ func StepInto(buf []Action, m Model, e Event) (Model, []Action) {
 			s.noEvidence()
 		case EvOrder:
 			s.order(e)
+		case EvOwnerLost:
+			if e.Lane == LaneReception && s.m.RRef == RefTaken || e.Lane == LanePassage && s.m.PRef == RefTaken {
+				s.returned(e.Lane)
+			}
 		case EvAccepted, EvDeclined, EvMore, EvExitButton:
 			s.touch(e.Kind)
 		}
@@ -282,7 +286,7 @@ func (m *Model) resetDoors() {
 
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
-	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested = 0, 0, false, false, false
+	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.PSecond = 0, 0, false, false, false, false
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.
@@ -368,12 +372,12 @@ func (s *step) refer(r verdict.Reason) {
 		s.leave()
 		return
 	}
-	m.Passage, m.PRef, m.PMore = PasRefer, RefOpen, 0
+	m.Passage, m.PRef, m.PSecond, m.PMore, m.PTries = PasRefer, RefOpen, false, 0, 0
 	if m.live(m.PSlot) {
 		s.do(Action{Kind: ActHalt, Slot: m.PSlot, Reason: r})
 	}
 	s.referral(LanePassage, RefEvOpen, r)
-	s.start(TimerPassage, LimitReferral, 1)
+	s.start(TimerPassage, LimitPrompt, 1)
 }
 
 // leave opens the way back to the side of origin (P-08): no grant, it acts as soon as the exit is closed.
@@ -891,9 +895,9 @@ func (s *step) passageTimer() {
 		// Nobody went. The exit closes and an officer looks.
 		s.stays()
 		m.Allowed = false
-		m.Passage, m.POutcome, m.PReason, m.PRef = PasRefer, verdict.Refer, verdict.StageTimeout, RefOpen
+		m.Passage, m.POutcome, m.PReason, m.PRef, m.PSecond, m.PTries = PasRefer, verdict.Refer, verdict.StageTimeout, RefOpen, false, 0
 		s.referral(LanePassage, RefEvOpen, verdict.StageTimeout)
-		s.start(TimerPassage, LimitReferral, 1)
+		s.start(TimerPassage, LimitPrompt, 1)
 	case PasManual:
 		if m.Occ == CountZero {
 			m.PReason = verdict.NoShow
@@ -909,9 +913,18 @@ func (s *step) passageTimer() {
 		}
 		s.start(TimerPassage, LimitClear, 1)
 	case PasRefer:
-		s.referral(LanePassage, RefEvClosed, verdict.OfficerNoDecision)
-		m.PRef = RefNone
-		s.leave()
+		switch {
+		case m.PRef == RefTaken && m.Lease && m.POutcome != verdict.RefuseAndHold:
+			s.start(TimerPassage, LimitPrompt, 1) // a live officer looks at it: the cap waits
+		case m.PTries == 0: // nobody has come yet
+			m.PTries = 1
+			s.alarm(verdict.OfficerNoDecision, true, LanePassage)
+			s.start(TimerPassage, LimitPrompt, 3)
+		default:
+			s.referral(LanePassage, RefEvClosed, verdict.OfficerNoDecision)
+			m.PRef = RefNone
+			s.leave()
+		}
 	case PasLeave:
 		if m.PTries++; m.PTries == maxTries {
 			s.stays()

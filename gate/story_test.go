@@ -186,7 +186,7 @@ timer timer=passage
 counted count=0
 exited slot=1
 expect open notice empty
-`, outcome: verdict.Refer, reason: verdict.IntruderDuringRelease, lane: LanePassage, crossed: true, exit: 1, alarms: []verdict.Reason{verdict.IntruderDuringRelease}},
+`, outcome: verdict.Refer, reason: verdict.IntruderDuringRelease, lane: LanePassage, crossed: true, exit: 1, alarms: []verdict.Reason{verdict.OfficerNoDecision, verdict.IntruderDuringRelease}},
 	{name: "one-step: turned round at the open door", topology: OneStep, trace: upOneStep + insideOneStep + `
 verdict slot=1 outcome=allow reason=ok
 committed
@@ -274,12 +274,14 @@ expect open idle admitting
 verdict slot=1 outcome=refer reason=face_mismatch
 expect open idle referred
 timer timer=passage
+expect open idle referred
+timer timer=passage
 expect open idle leaving_back
 door_moved pos=open
 counted count=0
 door_moved pos=closed
 exited slot=1
-`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage},
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage, alarms: []verdict.Reason{verdict.OfficerNoDecision}},
 	{name: "05 another face: the officer accepts (O-03)", trace: up + document + inside + `
 verdict slot=1 outcome=refer reason=face_mismatch
 order order=take lane=passage mine=yes
@@ -301,6 +303,50 @@ expect open idle referred
 order order=send_back lane=passage mine=yes
 expect open idle leaving_back
 order order=accept lane=passage mine=yes
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LanePassage},
+	{name: "a print is not accepted from the desk (O-07, F-09)", trace: up + document + inside + `
+verdict slot=1 outcome=refer reason=pad_failed
+order order=take lane=passage mine=yes
+order order=accept lane=passage mine=yes
+expect open idle referred
+order order=send_back lane=passage mine=yes
+order order=send_back lane=passage mine=yes
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.PADFailed, lane: LanePassage},
+	{name: "a changed occupancy needs two officers (O-07)", trace: up + document + inside + `
+counted count=unknown
+expect open idle referred
+counted count=1
+order order=take lane=passage mine=yes
+order order=accept lane=passage mine=yes
+expect open idle referred
+order order=accept lane=passage second=yes
+expect open idle referred
+order order=accept lane=passage mine=yes
+expect open idle releasing
+committed
+door_moved door=exit pos=open
+counted count=0
+door_moved door=exit pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.OccupancyChanged, lane: LanePassage, crossed: true, exit: 1},
+	{name: "the officer's console dies: the referral is back in the queue, another takes it (O-01)", trace: up + document + inside + `
+verdict slot=1 outcome=refer reason=face_mismatch
+order order=take lane=passage mine=yes
+owner_lost lane=passage
+order order=accept lane=passage mine=yes
+expect open idle referred
+order order=take lane=passage
+order order=send_back lane=passage mine=yes
 expect open idle leaving_back
 door_moved pos=open
 counted count=0
@@ -337,11 +383,12 @@ committed
 counted count=many
 door_moved pos=closed
 timer timer=passage
+timer timer=passage
 door_moved pos=open
 counted count=0
 door_moved pos=closed
 exited slot=1
-`, outcome: verdict.Refer, reason: verdict.DoorForced, lane: LanePassage, alarms: []verdict.Reason{verdict.DoorForced}},
+`, outcome: verdict.Refer, reason: verdict.DoorForced, lane: LanePassage, alarms: []verdict.Reason{verdict.OfficerNoDecision, verdict.DoorForced}},
 	{name: "20 a suitcase stays behind (S-05)", trace: up + document + inside + `
 verdict slot=1 outcome=allow reason=ok
 committed
@@ -446,11 +493,12 @@ expect open idle referred
 committed
 order order=send_back lane=passage mine=yes
 timer timer=passage
+timer timer=passage
 door_moved pos=open
 counted count=0
 door_moved pos=closed
 exited slot=1
-`, outcome: verdict.Refer, reason: verdict.EvidenceFault, lane: LanePassage, alarms: []verdict.Reason{verdict.EvidenceFault}},
+`, outcome: verdict.Refer, reason: verdict.EvidenceFault, lane: LanePassage, alarms: []verdict.Reason{verdict.OfficerNoDecision, verdict.EvidenceFault}},
 	{name: "somebody comes in from the wrong side (S-09)", trace: up + `
 counted count=1
 expect open notice leaving_back

@@ -51,6 +51,7 @@ var fields = []field{
 	enum("order", orderEnd, func(o Order) string { return orderNames[o] }, func(e *Event) *Order { return &e.Order }),
 	enum("lane", 3, func(l Lane) string { return [...]string{"none", "reception", "passage"}[l] }, func(e *Event) *Lane { return &e.Lane }),
 	{"on", func(e *Event) string { return yes(e.On) }, func(e *Event, s string) bool { e.On = s == "yes"; return e.On }},
+	{"second", func(e *Event) string { return yes(e.Second) }, func(e *Event, s string) bool { e.Second = s == "yes"; return e.Second }},
 	{"mine", func(e *Event) string { return yes(e.Mine) }, func(e *Event, s string) bool { e.Mine = s == "yes"; return e.Mine }},
 	{"n", func(e *Event) string {
 		if e.N == 0 {

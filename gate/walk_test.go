@@ -134,6 +134,8 @@ func next(n node, turn int) (Event, bool) {
 		return Event{Kind: EvObject}, true
 	case m.Grant != GrantNone:
 		return Event{Kind: EvCommitted}, true
+	case m.PRef == RefTaken:
+		return Event{Kind: EvOwnerLost, Lane: LanePassage}, true
 	case m.Occ == CountUnknown:
 		return Event{Kind: EvCounted, Count: CountOne}, true
 	case m.Occ != CountZero && (!m.has(Entry) || m.Pos[Entry] == PosOpen || m.Pos[Exit] == PosOpen):

@@ -134,6 +134,9 @@ const (
 	OfficerSentBack
 	OfficerNoDecision
 	OfficerHeld
+	AlreadyDecided
+	NotAtADistance
+	SecondOfficerNeeded
 	reasonEnd
 )
 
@@ -166,6 +169,7 @@ var reasonNames = [...]string{
 	Tamper: "tamper", SelfTestFailed: "self_test_failed",
 	OfficerAccepted: "officer_accepted", OfficerSentBack: "officer_sent_back",
 	OfficerNoDecision: "officer_no_decision", OfficerHeld: "officer_held",
+	AlreadyDecided: "already_decided", NotAtADistance: "not_at_a_distance", SecondOfficerNeeded: "second_officer_needed",
 }
 
 var (

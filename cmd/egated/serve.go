@@ -228,7 +228,7 @@ func limits(c configs.Gate) control.Limits {
 	return control.Limits{
 		gate.LimitDocument: l.Document, gate.LimitChip: l.Chip + l.Lookup, gate.LimitLift: l.Lift, gate.LimitNoShow: l.NoShow, gate.LimitSecure: l.Secure,
 		gate.LimitCapture: l.Capture + l.Decide, gate.LimitRelease: l.Release, gate.LimitClear: l.Clear, gate.LimitLeave: l.LeaveBack,
-		gate.LimitReferral: l.Referral, gate.LimitNote: 3 * time.Second, gate.LimitCommit: l.Commit, gate.LimitTravel: c.Doors.Travel,
+		gate.LimitReferral: l.Referral, gate.LimitPrompt: l.Referral / 4, gate.LimitNote: 3 * time.Second, gate.LimitCommit: l.Commit, gate.LimitTravel: c.Doors.Travel,
 		gate.LimitRetry:   3 * time.Second,        // D-08
 		gate.LimitGuard:   500 * time.Millisecond, // D-05
 		gate.LimitRecover: l.Recover, gate.LimitWarm: l.Warm, gate.LimitExit: 4 * time.Second,

@@ -50,7 +50,9 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 		v := g.referral[r.Passage]
 		switch r.State {
 		case "open":
-			g.referral[r.Passage] = &console.ReferralView{Gate: gate, Passage: r.Passage, Reason: r.Reason.String(), Since: e.Time, State: "open"}
+			who, questions := r.Reason.Overturn()
+			g.referral[r.Passage] = &console.ReferralView{Gate: gate, Passage: r.Passage, Reason: r.Reason.String(), Since: e.Time, State: "open",
+				Overturn: who.String(), Questions: questions}
 		case "taken":
 			if v != nil {
 				v.State, v.Owner = "taken", r.Officer

@@ -50,9 +50,11 @@ function render() {
   drawPicture(name, sc);
   if (Object.keys(texts).length > 0) {
     const key = quiet ? "see_officer" : name;
-    put($("title"), t(key + ".title") || t("waiting.title"));
+    // Before the camera there is one instruction at a time, large; elsewhere the prompt says what to do better.
     const prompt = quiet || !sc.prompt ? "" : t("prompt." + sc.prompt);
-    put($("prompt"), prompt === $("title").textContent ? "" : prompt);
+    const sole = key === "capture" && prompt;
+    put($("title"), sole || t(key + ".title") || t("waiting.title"));
+    put($("prompt"), sole || prompt === $("title").textContent ? "" : prompt);
     put($("body"), $("prompt").hidden ? t(key + ".body") : ""); // one thing at a time
     points(name === "notice");
     const ref = quiet ? "" : sc.reference ?? "";

@@ -227,6 +227,8 @@ func (l *Loop) tell(a gate.Action) {
 			e.Decision = "accept"
 		case gate.RefEvSentBack:
 			e.Decision = "send_back"
+		case gate.RefEvConfirmed:
+			e.Decision = "accept" // by a second officer, not yet the owner's
 		}
 		if a.RefEv != gate.RefEvOpen && a.RefEv != gate.RefEvClosed {
 			e.Officer = l.officer

@@ -78,10 +78,25 @@ func (l *Loop) prune() {
 	if !last.IsZero() {
 		l.startTimer(leaseTimer, last.Sub(now))
 	}
+	for _, lane := range []gate.Lane{gate.LaneReception, gate.LanePassage} {
+		if t := l.trips[lane]; t != nil && t.owner != "" && !l.holds(t.owner) {
+			l.handle(gate.Event{Kind: gate.EvOwnerLost, Lane: lane}) // back into the queue
+		}
+	}
 	if held := !last.IsZero(); held != l.m.Lease {
 		l.fault(health.LeaseLost, health.PartLink, !held)
 		l.handle(gate.Event{Kind: gate.EvLease, On: held})
 	}
+}
+
+// holds tells whether an officer's console still holds a lease.
+func (l *Loop) holds(officer string) bool {
+	for _, le := range l.leases {
+		if le.Officer == officer {
+			return true
+		}
+	}
+	return false
 }
 
 // command follows an officer's order, or answers why not; both are evidence.
@@ -109,6 +124,7 @@ func (l *Loop) command(c *api.Command) {
 			if t := l.trips[lane]; t != nil && t.ID == c.Passage {
 				e.Lane = lane
 				e.Mine = t.owner != "" && t.owner == c.Officer
+				e.Second = t.owner != "" && c.Officer != "" && t.owner != c.Officer
 				// A referral order names the dossier that the officer was shown (design: signed both ways).
 				if len(t.dossier) > 0 && !bytes.Equal(t.dossier, c.Dossier) && (needsReason[order] || len(c.Dossier) > 0) {
 					reject("other_dossier")
@@ -122,6 +138,10 @@ func (l *Loop) command(c *api.Command) {
 		}
 	} else if order <= gate.OrderHold {
 		reject("no_such_passage")
+		return
+	}
+	if _, questions := l.m.PReason.Overturn(); order == gate.OrderAccept && e.Lane == gate.LanePassage && len(questions) > 0 && !slices.Contains(questions, c.Reason) {
+		reject("other_question") // O-07: the reason must answer what this referral asks
 		return
 	}
 	if order == gate.OrderOpenExit && e.Lane == gate.LaneNone {

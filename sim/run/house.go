@@ -30,6 +30,8 @@ type House struct {
 	Console *Process
 	Desk    *Desk
 	Lanes   []*Lane
+	// Ours tells by name which of the processes below this one belong to the gate and are searched; nil for all.
+	Ours func(comm string) bool
 	// Portrait returns a holder's picture.
 	Portrait func(who string) (Portrait, error)
 
@@ -183,6 +185,9 @@ func (h *House) Processes() map[int]string {
 		name := "process"
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
 			name = string(trim(b))
+		}
+		if h.Ours != nil && !h.Ours(name) {
+			continue
 		}
 		out[pid] = fmt.Sprintf("%s (pid %d)", name, pid)
 	}

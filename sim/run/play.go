@@ -13,6 +13,7 @@ import (
 	"egate/api"
 	"egate/console"
 	"egate/display"
+	"egate/sim/memscan"
 	"egate/sim/people"
 	"egate/sim/plant"
 	"egate/sim/scenario"
@@ -44,6 +45,8 @@ type Result struct {
 	Scanned  int64              `json:"bytes_searched"`
 	Markers  int                `json:"markers"`
 	Faults   []string           `json:"failures,omitempty"`
+	// Marks are the markers of this traveller: whoever had to do with the passage may search more places.
+	Marks *memscan.Markers `json:"-"`
 }
 
 // Pass tells whether everything was as expected.
@@ -111,14 +114,14 @@ func (h *House) Play(ctx context.Context, l *Lane, sc *scenario.Scenario) *Resul
 		r.Outcome, r.Reason, r.Stages, r.Overhead, r.Steps = p.Outcome.String(), p.Reason.String(), p.Stages, p.OverheadUS, p.Steps
 	}
 	r.Crossed, r.Events, r.Acked = s.seen.Crossed, s.seen.Events, s.seen.Acked
-	hits, st, n, err := s.search()
+	hits, st, err := s.search(r)
 	for _, x := range hits {
 		r.Faults = append(r.Faults, "memory scan: "+x.String())
 	}
 	if err != nil {
 		r.Faults = append(r.Faults, err.Error())
 	}
-	r.Scanned, r.Markers = st.Bytes, n
+	r.Scanned = st.Bytes
 	if r.Seconds == 0 {
 		r.Seconds = time.Since(begin).Seconds()
 	}

@@ -82,6 +82,7 @@ func (s *Screen) watch(ctx context.Context) error {
 			if err := json.Unmarshal([]byte(strings.TrimSpace(line[5:])), &sc); err != nil {
 				return fmt.Errorf("run: screen: %w", err)
 			}
+			s.beat(ctx, id) // before anybody acts on it, as a page beats when it has painted
 			s.mu.Lock()
 			s.cur, s.fresh = sc, true
 			if n := len(s.shown); n == 0 || s.shown[n-1] != sc.Name {
@@ -89,7 +90,6 @@ func (s *Screen) watch(ctx context.Context) error {
 			}
 			s.mu.Unlock()
 			s.tell()
-			s.beat(ctx, id)
 		case line == "":
 			if event == "beat" {
 				s.beat(ctx, id)

@@ -12,18 +12,17 @@ import (
 const erasure = time.Second
 
 // search looks for the traveller in everything that is not the simulator.
-func (s *stage) search() ([]memscan.Hit, memscan.Stats, int, error) {
-	var st memscan.Stats
+func (s *stage) search(r *Result) ([]memscan.Hit, memscan.Stats, error) {
 	if s.pass == nil {
-		return nil, st, 0, errors.New("memory scan: nobody was there to look for")
+		return nil, memscan.Stats{}, errors.New("memory scan: nobody was there to look for")
 	}
 	m, err := s.markers()
 	if err != nil {
-		return nil, st, 0, err
+		return nil, memscan.Stats{}, err
 	}
+	r.Marks, r.Markers = m, m.Len()
 	time.Sleep(erasure) // the requirement's own second, not a synchronisation
-	hits, st, err := s.h.scan(m)
-	return hits, st, m.Len(), err
+	return s.h.scan(m)
 }
 
 // markers are what would betray the traveller.

@@ -19,8 +19,8 @@ import (
 
 const chromium = "/usr/bin/chromium"
 
-// script runs one node script with its parameters as JSON on stdin; what it prints is logged.
-func script(t *testing.T, name string, param any) {
+// needs skips where the browser cannot be driven, and returns the path of node.
+func needs(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -32,6 +32,13 @@ func script(t *testing.T, name string, param any) {
 	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
 		t.Skip("SKIP: playwright-core is not installed: the pages are NOT tested in a browser (npm ci --ignore-scripts in test/browser)")
 	}
+	return node
+}
+
+// script runs one node script with its parameters as JSON on stdin; what it prints is logged.
+func script(t *testing.T, name string, param any) {
+	t.Helper()
+	node := needs(t)
 	in, err := json.Marshal(param)
 	if err != nil {
 		t.Fatal(err)

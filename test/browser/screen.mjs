@@ -50,8 +50,9 @@ for (const lang of setup.languages) {
     for (const { as, ...sc } of passage) {
       const name = as ?? sc.screen;
       await control("show", { ...sc, lang: lang.tag });
+      const prompt = sc.prompt && cat.text["prompt." + sc.prompt], sole = sc.screen === "capture" && prompt; // one instruction before the camera
       await page.waitForFunction(([s, text, lit, n]) => document.body.dataset.screen === s && document.getElementById("title").textContent === text && document.body.classList.contains("lit") === lit && document.getElementById("prompt").hidden === !n,
-        [sc.screen, cat.text[sc.screen + ".title"], Boolean(sc.light), Boolean(sc.prompt && cat.text["prompt." + sc.prompt] && cat.text["prompt." + sc.prompt] !== cat.text[sc.screen + ".title"])], { timeout: 5000 })
+        [sc.screen, sole || cat.text[sc.screen + ".title"], Boolean(sc.light), Boolean(prompt && !sole && prompt !== cat.text[sc.screen + ".title"])], { timeout: 5000 })
         .catch(() => fail(`${lang.tag} ${name}: was not shown`));
       if (sc.light) await page.waitForTimeout(250); // let the light glide to its colour
       check(await page.evaluate(() => document.documentElement.dir) === lang.dir, `${lang.tag} ${name}: direction`);

@@ -16,7 +16,7 @@ export interface GateView {
   alerts: Alert[] | null;
   acked_upto: number;
 }
-export interface Referral { gate: string; passage: string; reason: string; since: string; state: string; owner?: string; dossier: boolean }
+export interface Referral { gate: string; passage: string; reason: string; since: string; state: string; owner?: string; dossier: boolean; overturn?: string; questions?: string[] | null }
 export interface Alert { id: string; gate: string; passage?: string; reason: string; severity: string; since: string; count: number; active: boolean }
 export interface Recent {
   gate: string; at: string;

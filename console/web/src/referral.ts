@@ -77,6 +77,7 @@ export class ReferralDesk extends LitElement {
     fieldset label { display: inline-flex; gap: 8px; align-items: center; min-height: 34px; padding: 0 12px 0 10px; border: 1px solid var(--line); border-radius: 7px; cursor: pointer; }
     fieldset label:has(:checked) { border-color: #2f8a5f; background: var(--ok-deep); }
     fieldset input { min-height: 0; width: 16px; height: 16px; accent-color: #62c893; margin: 0; }
+    .lane { border-inline-start: 3px solid var(--warn); padding: 4px 12px; color: var(--ink); }
     .row { display: flex; gap: 10px; align-items: center; flex-wrap: wrap; position: sticky; inset-block-end: 0; background: var(--panel); padding-block: 8px; margin-block-end: -8px; }
     .row .grow { flex: 1; color: var(--soft); }
     .row egate-act { --tall: 42px; }
@@ -186,16 +187,21 @@ export class ReferralDesk extends LitElement {
 
   private decision() {
     const f = this.facts;
+    const r = this.view.referral;
+    // What a desk cannot settle is settled at the staffed lane; so is whoever stands at the reader still.
+    const remote = r?.overturn !== "staffed_lane" && this.view.state.passage === "referred";
+    const asked = r?.questions?.length ? overrides.filter((o) => r.questions!.includes(o)) : overrides;
     return html`<div class="decide">
+        ${!remote ? html`<p class="lane">${t("ref.staffed_lane")}</p>` : html`${r?.overturn === "two_officers" ? html`<p class="lane">${t("ref.two_officers")}</p>` : nothing}
         <fieldset @change=${(e: Event) => { this.why = (e.target as HTMLInputElement).value; }}>
           <legend>${t("ref.why_accept")}</legend>
-          ${overrides.map((o) => html`<label><input type="radio" name="why" value=${o} .checked=${this.why === o}>${word("override", o)}</label>`)}
-        </fieldset>
+          ${asked.map((o) => html`<label><input type="radio" name="why" value=${o} .checked=${this.why === o}>${word("override", o)}</label>`)}
+        </fieldset>`}
         <div class="row">
-          <span class="grow" role="status">${this.answer || (this.why ? "" : t("ref.choose"))}</span>
+          <span class="grow" role="status">${this.answer || (this.why || !remote ? "" : t("ref.choose"))}</span>
           <egate-act .text=${t("ref.hold")} sure kind="risk" ?disabled=${this.busy || !this.taken} @act=${() => this.decide("referral_hold")}></egate-act>
           <button id="send-back" ?disabled=${this.busy || !this.taken} @click=${() => this.decide("referral_send_back")}>${t("ref.send_back")}</button>
-          <button id="accept" class="good" ?disabled=${this.busy || !this.why || !this.taken || (!f && this.view.referral?.dossier)} @click=${() => this.decide("referral_accept", this.why)}>${t("ref.accept")}</button>
+          ${!remote ? nothing : html`<button id="accept" class="good" ?disabled=${this.busy || !this.why || !this.taken || (!f && this.view.referral?.dossier)} @click=${() => this.decide("referral_accept", this.why)}>${t("ref.accept")}</button>`}
         </div>
       </div>`;
   }

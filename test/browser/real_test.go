@@ -1,0 +1,133 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"egate/sim/memscan"
+	"egate/sim/run"
+	"egate/sim/scenario"
+	"egate/sim/scenarios"
+)
+
+// TestRealGate has both pages of a running gate in the browser: egated, inspectors and console are the
+// programs themselves, the simulator plays the traveller. A passage is watched on the traveller screen from
+// the notice to the open exit, and a referral is decided on the officers' console by hand: DP-05, O-03, O-06,
+// Afterwards nothing of either traveller is found in the browser's profile (O-06, DP-03).
+func TestRealGate(t *testing.T) {
+	bin := os.Getenv("EGATE_BIN")
+	if bin == "" {
+		bin = filepath.Join("..", "..", "bin")
+	}
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(bin, "egated")); err != nil {
+		t.Skip("SKIP: the programs are not built: the pages of a running gate are NOT tested (make build)")
+	}
+	needs(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	site, err := run.NewSite(ctx, bin, filepath.Join(t.TempDir(), "site"), "", scenario.Mantrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := run.Open(ctx, bin, site, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The browser holds the dossier that is open: its memory is not the gate's, its disk is searched below.
+	h.Ours = func(comm string) bool { return strings.HasPrefix(comm, "egate") }
+	defer func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var mu sync.Mutex
+	var marks []*memscan.Markers
+	photos := memscan.New()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /play/{name}", func(w http.ResponseWriter, r *http.Request) {
+		list, err := scenario.Load(scenarios.Files, r.PathValue("name"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		sc := list[0]
+		sc.Officer = "does nothing" // the simulated one: a hand in the browser decides
+		res := h.Play(ctx, h.Lanes[0], sc)
+		t.Log(res.Line())
+		for _, f := range res.Faults {
+			t.Errorf("%s: %s", sc.Name, f)
+		}
+		mu.Lock()
+		if res.Marks != nil {
+			marks = append(marks, res.Marks)
+		}
+		mu.Unlock()
+		_ = json.NewEncoder(w).Encode(res)
+	})
+	mux.HandleFunc("POST /photo", func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<20))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if photos.AddBlocks("photo as served", b) == 0 {
+			http.Error(w, "no photo", http.StatusBadRequest)
+		}
+	})
+	mux.HandleFunc("POST /profile", func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Dir string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(marks) != 2 || photos.Len() == 0 {
+			t.Errorf("%d travellers and %d blocks of photos to look for", len(marks), photos.Len())
+		}
+		var st memscan.Stats
+		for _, m := range append([]*memscan.Markers{photos}, marks...) {
+			hits, err := m.Tree(in.Dir, &st)
+			if err != nil {
+				t.Error(err)
+			}
+			for _, x := range hits {
+				t.Errorf("the browser's profile: %s", x)
+			}
+		}
+		if st.Bytes < 1<<16 {
+			t.Errorf("only %d bytes of the profile were searched", st.Bytes)
+		}
+		t.Logf("browser profile: %d bytes searched, nothing found", st.Bytes)
+	})
+	mux.HandleFunc("POST /planted", func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Dir string }
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		mu.Lock()
+		defer mu.Unlock()
+		var st memscan.Stats
+		if hits, err := photos.Tree(in.Dir, &st); err != nil || len(hits) == 0 {
+			t.Errorf("the search did not find a photo that was planted in the profile (%v)", err)
+		}
+	})
+	control := httptest.NewServer(mux)
+	t.Cleanup(control.Close)
+	script(t, "real.mjs", map[string]string{"screen": h.Lanes[0].Gate.Display, "console": site.Console.URL, "officer": site.Console.Officer.Name,
+		"secret": site.Console.Officer.Secret, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t)})
+}
