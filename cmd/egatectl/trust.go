@@ -21,7 +21,7 @@ import (
 // trustCommands are the commands of a trust desk (C-06, C-07).
 func trustCommands() []command {
 	return []command{
-		{"trust import", "--key FILE [--site S] [--root CER…] BUNDLE FILE…", "take master lists, certificates, revocation lists, LDIF of the ICAO PKD, known deviations", trustImport},
+		{"trust import", "--key FILE [--site S] [--root CER…] BUNDLE FILE…", "take master lists, certificates, revocation lists, LDIF of the ICAO PKD, deviations", trustImport},
 		{"trust list", "--key FILE [--country CC] BUNDLE", "every certificate, revocation list and known deviation of a bundle", trustList},
 		{"trust diff", "--key FILE OLD NEW", "what a new bundle adds and drops", trustDiff},
 		{"trust check", "--key FILE [--site S] [--at DATE] BUNDLE", "would a gate take this bundle, and what can it prove with it", trustCheck},
@@ -49,6 +49,7 @@ func trustImport(_ context.Context, out io.Writer, args []string) error {
 	cscas := f.Bool("trust-cscas", false, "take the CSCA certificates of an LDIF export for anchors")
 	listed := f.Bool("accept-listed", false, "let certificates of a master list that no key verifies be anchors; each use is named in the report")
 	life := f.Duration("valid", defaultBundleLife, "how long gates may use the bundle")
+	published := f.Duration("take-deviations", 0, "take what a state's deviation list can excuse, for so long (default: show it only)")
 	fetched := f.String("fetched", "", "when the files came from their publishers, 2006-01-02 or RFC 3339 (default: the times of the files)")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -98,7 +99,7 @@ func trustImport(_ context.Context, out io.Writer, args []string) error {
 	b.Version++
 	b.Created, b.Expires = now.UTC().Truncate(time.Second), now.Add(*life).UTC().Truncate(time.Second)
 	b.AcceptListed = b.AcceptListed || *listed
-	im := trust.Importer{Bundle: b, TrustCSCAs: *cscas, Now: now}
+	im := trust.Importer{Bundle: b, TrustCSCAs: *cscas, DeviationLife: *published, Now: now}
 	for _, r := range roots {
 		c, err := readCertificate(r)
 		if err != nil {

@@ -341,6 +341,9 @@ func uris(e ber.Element, depth int) []string {
 	return out
 }
 
+// ParseName reads a distinguished name.
+func ParseName(e ber.Element) (Name, error) { return parseName(e) }
+
 func parseName(e ber.Element) (Name, error) {
 	n := Name{Raw: e.Raw}
 	if !e.Is(ber.Sequence) {

@@ -191,20 +191,29 @@ func (a *Authority) SignSOD(groups map[int][]byte, at time.Time) ([]byte, error)
 
 // MasterList signs a CSCA master list (ICAO Doc 9303-12 §9) with a signer of its own under this CSCA.
 func (a *Authority) MasterList(certs [][]byte, at time.Time) ([]byte, error) {
+	return a.list(lds.OIDMasterList, cms.EKUMasterList, "Master List Signer", ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(certs...)), at)
+}
+
+// DeviationList signs a deviation list (ICAO Doc 9303-12 §10) of encoded deviations with a signer of its own
+// under this CSCA.
+func (a *Authority) DeviationList(deviations [][]byte, at time.Time) ([]byte, error) {
+	return a.list(trust.OIDDeviationList, cms.EKUDeviationList, "Deviation List Signer", ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(deviations...)), at)
+}
+
+func (a *Authority) list(contentType, eku, unit string, content []byte, at time.Time) ([]byte, error) {
 	s, err := newSigner(a.csca.kind, nil)
 	if err != nil {
 		return nil, err
 	}
 	t := template{
-		issuer: a.cscaName(), subject: name(a.Country2, "Master List Signer", Mark+" Master List Signer"),
-		from: at.Add(-dsAge), to: at.Add(cscaLife), eku: cms.EKUMasterList,
+		issuer: a.cscaName(), subject: name(a.Country2, unit, Mark+" "+unit),
+		from: at.Add(-dsAge), to: at.Add(cscaLife), eku: eku,
 	}
 	cert, err := certificate(t, s, a.csca)
 	if err != nil {
 		return nil, err
 	}
-	content := ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(certs...))
-	return signedData(lds.OIDMasterList, content, s, [][]byte{cert, a.cscaCert}, cert, at)
+	return signedData(contentType, content, s, [][]byte{cert, a.cscaCert}, cert, at)
 }
 
 // SignSODAsCSCA makes EF.SOD with the CSCA's own key and certificate, which Doc 9303-12 forbids.

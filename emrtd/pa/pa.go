@@ -506,7 +506,7 @@ func (v *Verifier) excuse(r *Result) {
 		if c.Result == verdict.Pass || c.Result == verdict.NotApplicable {
 			continue
 		}
-		if name, ok := v.trust.Excuse(c.ID, c.Reason, v.ds, v.now); ok {
+		if name, ok := v.trust.Excuse(c.ID, c.Reason, v.ds, v.sd.Signers[0].SigningTime, v.now); ok {
 			c.Result, c.Reason = verdict.Pass, verdict.DeviationKnown
 			c.Deviations = cms.MergeDeviations(c.Deviations, []string{DevKnown + name})
 		}

@@ -60,8 +60,15 @@ type Deviation struct {
 	// DSIssuedFrom and DSIssuedTo bound the notBefore of the document signers meant; zero is open.
 	DSIssuedFrom time.Time `json:"ds_issued_from,omitzero"`
 	DSIssuedTo   time.Time `json:"ds_issued_to,omitzero"`
-	Expires      time.Time `json:"expires"`
-	Note         string    `json:"note,omitempty"`
+	// DSIssuer (canonical name) with DSSerial, or DSKeyID, name one document signer; hexadecimal, empty is any.
+	DSIssuer string `json:"ds_issuer,omitempty"`
+	DSSerial string `json:"ds_serial,omitempty"`
+	DSKeyID  string `json:"ds_key_id,omitempty"`
+	// SignedFrom and SignedTo bound the time of signing; a document that names none is not meant then.
+	SignedFrom time.Time `json:"signed_from,omitzero"`
+	SignedTo   time.Time `json:"signed_to,omitzero"`
+	Expires    time.Time `json:"expires"`
+	Note       string    `json:"note,omitempty"`
 }
 
 // Bundle is the content of a trust bundle.

@@ -21,6 +21,7 @@ const (
 	InputCRL         = "revocation list"
 	InputLDIF        = "ldif export"
 	InputDeviations  = "known deviations"
+	InputPublished   = "deviation list"
 )
 
 // Errors of an import.
@@ -45,7 +46,10 @@ type Importer struct {
 	// TrustCSCAs takes the CSCA certificates of an LDIF export for anchors; without it they are counted
 	// and left.
 	TrustCSCAs bool
-	Now        time.Time
+	// DeviationLife takes the entries of a state's deviation list that can excuse a check (see Excuses), for so
+	// long; zero takes none: what a state publishes is for the site to weigh.
+	DeviationLife time.Duration
+	Now           time.Time
 
 	lists []queued
 }
@@ -131,6 +135,9 @@ func (i *Importer) der(out *Imported, data []byte, fetched time.Time, single boo
 		return ErrInput
 	}
 	if _, err := k[0].OIDString(); err == nil {
+		if sd, err := cms.Parse(data); err == nil && sd.ContentType == OIDDeviationList {
+			return i.published(out, data)
+		}
 		return i.masterList(out, data)
 	}
 	if c, err := cms.ParseCertificate(data); err == nil {
@@ -163,6 +170,59 @@ func (i *Importer) masterList(out *Imported, data []byte) error {
 		out.Anchors[k] += v
 	}
 	return err
+}
+
+// published takes a deviation list of a state. Its root may be any root of the bundle: the list says nothing
+// about other states, and its entries count for the signer's own country alone.
+func (i *Importer) published(out *Imported, data []byte) error {
+	out.Kind = InputPublished
+	roots := slices.Clone(i.Roots)
+	for _, a := range i.Bundle.Anchors {
+		if c, err := cms.ParseCertificate(a.DER); err == nil && a.Kind == Root {
+			roots = append(roots, c)
+		}
+	}
+	l, err := ParseDeviationList(data, roots...)
+	if err != nil {
+		return err
+	}
+	if l.Signed.After(i.Now.Add(24 * time.Hour)) {
+		return fmt.Errorf("%w: signed in the future", ErrDeviationList)
+	}
+	country := l.Signer.Subject.Country
+	out.Signer, out.Signed = Describe(l.Signer), l.Signed
+	for _, d := range l.Deviations {
+		out.Notes = append(out.Notes, "tolerated: "+d)
+	}
+	for _, d := range l.Entries {
+		e, ok := d.entry(country, i.Now.Add(i.DeviationLife).UTC().Truncate(time.Second))
+		note := fmt.Sprintf("%s: %s %q", country, d.Name(), d.Text)
+		switch {
+		case !ok:
+			out.Left++
+			note += ": excuses nothing here"
+		case i.DeviationLife <= 0:
+			out.Left++
+			note += fmt.Sprintf(": could excuse %s, not taken", e.Check)
+		case e.valid() != nil:
+			out.Refused++
+		default:
+			note += fmt.Sprintf(": excuses %s until %s", e.Check, e.Expires.Format(time.DateOnly))
+			i.Bundle.setDeviation(e)
+			out.Deviations++
+		}
+		out.Notes = append(out.Notes, note)
+	}
+	return nil
+}
+
+// setDeviation replaces the entry of the same id, or adds it.
+func (b *Bundle) setDeviation(x Deviation) {
+	if at := slices.IndexFunc(b.Deviations, func(d Deviation) bool { return d.ID == x.ID }); at >= 0 {
+		b.Deviations[at] = x
+		return
+	}
+	b.Deviations = append(b.Deviations, x)
 }
 
 func (i *Importer) certificate(out *Imported, c *cms.Certificate) error {
@@ -251,12 +311,7 @@ func (i *Importer) deviations(out *Imported, data []byte) error {
 		if i.Now.After(x.Expires) {
 			return fmt.Errorf("%w: deviation %q has expired", ErrFormat, x.ID)
 		}
-		at := slices.IndexFunc(i.Bundle.Deviations, func(d Deviation) bool { return d.ID == x.ID })
-		if at < 0 {
-			i.Bundle.Deviations = append(i.Bundle.Deviations, x)
-		} else {
-			i.Bundle.Deviations[at] = x
-		}
+		i.Bundle.setDeviation(x)
 		out.Deviations++
 	}
 	return nil

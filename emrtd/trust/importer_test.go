@@ -104,6 +104,7 @@ func FuzzC10Import(f *testing.F) {
 	root := must(cms.ParseCertificate(a.CSCA()))
 	crl := must(a.CRL(now))
 	f.Add(must(a.MasterList([][]byte{a.CSCA()}, now)))
+	f.Add(must(a.DeviationList([][]byte{{0x30, 0x12, 0x30, 0x00, 0x31, 0x0e, 0x30, 0x0c, 0x06, 0x0a, 0x67, 0x81, 0x08, 0x01, 0x01, 0x07, 0x03, 0x01, 0x05, 0x00}}, now)))
 	f.Add(a.CSCA())
 	f.Add(crl)
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: crl}))
@@ -111,7 +112,7 @@ func FuzzC10Import(f *testing.F) {
 	f.Add([]byte(`{"deviations":[{"id":"X","country":"UT","check":"ds_valid_today","reason":"ds_expired","expires":"2035-01-01T00:00:00Z"}]}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b := empty()
-		i := trust.Importer{Bundle: b, Roots: []*cms.Certificate{root}, TrustCSCAs: true, Now: now}
+		i := trust.Importer{Bundle: b, Roots: []*cms.Certificate{root}, TrustCSCAs: true, DeviationLife: time.Hour, Now: now}
 		if _, err := i.Add("f", in, now); err != nil || i.Finish() != nil {
 			return
 		}

@@ -32,9 +32,6 @@ func ParseMasterList(data []byte, roots ...*cms.Certificate) (*MasterList, error
 	if len(data) > MaxBundle {
 		return nil, fmt.Errorf("%w: master list of %d bytes", ErrLimit, len(data))
 	}
-	if len(roots) == 0 {
-		return nil, fmt.Errorf("%w: no pinned root", ErrMasterList)
-	}
 	sd, err := cms.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
@@ -46,22 +43,32 @@ func ParseMasterList(data []byte, roots ...*cms.Certificate) (*MasterList, error
 	if err != nil {
 		return nil, err
 	}
-	pool := slices.Concat(sd.Certificates, m.Certificates)
-	var dev []string
-	// Every signer must hold: one that does not would be a signature that nobody looked at.
+	m.Signer, m.Signed, m.Deviations, err = signers(sd, cms.EKUMasterList, slices.Concat(sd.Certificates, m.Certificates), roots)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
+	}
+	return m, nil
+}
+
+// signers verifies every signer of a published list: one that does not hold would be a signature that nobody
+// looked at. The first one and its time are returned.
+func signers(sd *cms.SignedData, eku string, pool, roots []*cms.Certificate) (first *cms.Certificate, signed time.Time, dev []string, err error) {
+	if len(roots) == 0 {
+		return nil, signed, nil, errors.New("no pinned root")
+	}
 	for i := range sd.Signers {
 		signer, d, err := sd.SignerCertificate(i)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
+			return nil, signed, nil, err
 		}
 		dev = append(dev, d...)
 		d, err = sd.VerifySigner(i, signer)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrMasterList, err)
+			return nil, signed, nil, err
 		}
 		dev = append(dev, d...)
-		if !slices.Contains(signer.EKU, cms.EKUMasterList) || len(signer.UnknownCritical) > 0 {
-			return nil, fmt.Errorf("%w: signer may not sign master lists", ErrMasterList)
+		if !slices.Contains(signer.EKU, eku) || len(signer.UnknownCritical) > 0 {
+			return nil, signed, nil, errors.New("signer may not sign such lists")
 		}
 		at := sd.Signers[i].SigningTime
 		if at.IsZero() {
@@ -69,33 +76,32 @@ func ParseMasterList(data []byte, roots ...*cms.Certificate) (*MasterList, error
 		}
 		d, err = pinned(signer, pool, roots, at, 0, map[string]bool{})
 		if err != nil {
-			return nil, err
+			return nil, signed, nil, err
 		}
 		dev = append(dev, d...)
 		if i == 0 {
-			m.Signer, m.Signed = signer, at
+			first, signed = signer, at
 		}
 	}
-	m.Deviations = cms.MergeDeviations(dev)
-	return m, nil
+	return first, signed, cms.MergeDeviations(dev), nil
 }
 
 // pinned finds a path from c to a pinned root over certificates of the pool. at is the signing time, zero
 // where there is none.
 func pinned(c *cms.Certificate, pool, roots []*cms.Certificate, at time.Time, depth int, tried map[string]bool) ([]string, error) {
 	if !at.IsZero() && (at.Before(c.NotBefore) || at.After(c.NotAfter)) {
-		return nil, fmt.Errorf("%w: signed outside the validity of its certificates", ErrMasterList)
+		return nil, errors.New("signed outside the validity of its certificates")
 	}
-	refused := fmt.Errorf("%w: signer was not issued by a pinned root", ErrMasterList)
+	refused := errors.New("signer was not issued by a pinned root")
 	for _, r := range roots {
 		if _, err := c.CheckSignatureFrom(r); err != nil {
 			continue
 		}
 		switch {
 		case !mayIssue(r):
-			refused = fmt.Errorf("%w: root may not issue certificates", ErrMasterList)
+			refused = errors.New("root may not issue certificates")
 		case !at.IsZero() && (at.Before(r.NotBefore) || at.After(r.NotAfter)):
-			refused = fmt.Errorf("%w: signed outside the validity of its certificates", ErrMasterList)
+			refused = errors.New("signed outside the validity of its certificates")
 		default:
 			return nil, nil
 		}

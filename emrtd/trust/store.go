@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -327,17 +328,33 @@ func (s *Store) signedByAnchor(l *cms.CRL, now time.Time) bool {
 	return false
 }
 
-// Excuse returns the id of a known deviation that covers a failed check of a document signer.
-func (s *Store) Excuse(check verdict.CheckID, reason verdict.Reason, ds *cms.Certificate, now time.Time) (string, bool) {
+// Excuse returns the id of a known deviation that covers a failed check of a document signer. signed is the
+// time of signing, zero where the document names none.
+func (s *Store) Excuse(check verdict.CheckID, reason verdict.Reason, ds *cms.Certificate, signed, now time.Time) (string, bool) {
 	for _, d := range s.deviations {
-		if d.Check != check || d.Reason != reason || d.Country != ds.Subject.Country || now.After(d.Expires) {
-			continue
+		if d.Check == check && d.Reason == reason && !now.After(d.Expires) && d.means(ds, signed) {
+			return d.ID, true
 		}
-		if !d.DSIssuedFrom.IsZero() && ds.NotBefore.Before(d.DSIssuedFrom) ||
-			!d.DSIssuedTo.IsZero() && ds.NotBefore.After(d.DSIssuedTo) {
-			continue
-		}
-		return d.ID, true
 	}
 	return "", false
+}
+
+// means tells whether an entry is about documents of this signer, signed then. Every condition that it names
+// must hold.
+func (d Deviation) means(ds *cms.Certificate, signed time.Time) bool {
+	outside := func(t, from, to time.Time) bool {
+		return !from.IsZero() && t.Before(from) || !to.IsZero() && t.After(to)
+	}
+	bySigned := !d.SignedFrom.IsZero() || !d.SignedTo.IsZero()
+	switch {
+	case d.Country != ds.Subject.Country, outside(ds.NotBefore, d.DSIssuedFrom, d.DSIssuedTo):
+		return false
+	case bySigned && (signed.IsZero() || outside(signed, d.SignedFrom, d.SignedTo)):
+		return false
+	case d.DSSerial != "" && (d.DSSerial != ds.Serial.Text(16) || d.DSIssuer != "" && d.DSIssuer != ds.Issuer.Canonical):
+		return false
+	case d.DSKeyID != "" && d.DSKeyID != hex.EncodeToString(ds.SKI):
+		return false
+	}
+	return true
 }
