@@ -55,9 +55,9 @@ func mosquitto(t *testing.T) string {
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
-// E-03, P-11, X-02: scenarios with the real programs over Mosquitto: a genuine traveller, the centre out
-// of reach, a forged answer.
-func TestScenariosOverMosquitto(t *testing.T) {
+// programs is the folder of the built programs.
+func programs(t *testing.T) string {
+	t.Helper()
 	bin := os.Getenv("EGATE_BIN")
 	if bin == "" {
 		bin = filepath.Join("..", "..", "bin")
@@ -67,8 +67,15 @@ func TestScenariosOverMosquitto(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !exists(filepath.Join(bin, "egate-sim")) {
-		t.Skip("SKIP: the programs are not built: scenarios are NOT played over Mosquitto (make build)")
+		t.Skip("SKIP: the programs are not built: the real programs are NOT tested (make build)")
 	}
+	return bin
+}
+
+// E-03, P-11, X-02: scenarios with the real programs over Mosquitto: a genuine traveller, the centre out
+// of reach, a forged answer.
+func TestScenariosOverMosquitto(t *testing.T) {
+	bin := programs(t)
 	broker := mosquitto(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
