@@ -25,6 +25,9 @@ type MAC struct {
 	suite  Suite
 	a, b   cipher.Block // retail: single DES of both halves; b unused for CMAC
 	k1, k2 [16]byte
+	// h and last are the state of a sum, here so that no exchange allocates them. A MAC sums one message at a
+	// time.
+	h, last [16]byte
 }
 
 // NewMAC prepares a key.
@@ -68,12 +71,13 @@ func (m *MAC) Sum(parts ...[]byte) [macSize]byte {
 }
 
 func (m *MAC) retail(pad bool, parts [][]byte) (out [macSize]byte) {
-	var h [8]byte
+	h := m.h[:8]
+	clear(h)
 	n := 0
 	feed := func(c byte) {
 		h[n] ^= c
 		if n++; n == 8 {
-			m.a.Encrypt(h[:], h[:])
+			m.a.Encrypt(h, h)
 			n = 0
 		}
 	}
@@ -88,13 +92,15 @@ func (m *MAC) retail(pad bool, parts [][]byte) (out [macSize]byte) {
 			feed(0)
 		}
 	}
-	m.b.Decrypt(h[:], h[:])
-	m.a.Encrypt(h[:], h[:])
-	return h
+	m.b.Decrypt(h, h)
+	m.a.Encrypt(h, h)
+	copy(out[:], h)
+	return out
 }
 
 func (m *MAC) cmac(parts [][]byte) (out [macSize]byte) {
-	var h, last [16]byte
+	h, last := &m.h, &m.last
+	clear(h[:])
 	n := 0
 	for _, p := range parts {
 		for len(p) > 0 {

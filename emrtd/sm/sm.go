@@ -42,6 +42,7 @@ type Session struct {
 	enc   cipher.Block
 	mac   *MAC
 	ssc   [16]byte // right-most BlockSize bytes are used for 3DES: index 8 to 15
+	last  [16]byte // chaining block in hand, here so that no exchange allocates it
 	dead  bool
 	odd   bool // instruction of the present exchange is odd
 }
@@ -77,9 +78,12 @@ func (s *Session) Wipe() {
 	}
 	s.dead = true
 	clear(s.ssc[:])
+	clear(s.last[:])
 	if s.mac != nil {
 		clear(s.mac.k1[:])
 		clear(s.mac.k2[:])
+		clear(s.mac.h[:])
+		clear(s.mac.last[:])
 	}
 	s.enc, s.mac = nil, nil
 }
@@ -95,13 +99,42 @@ func (s *Session) step() {
 	}
 }
 
-// iv is zero for 3DES and the encrypted counter for AES.
+// iv is zero for 3DES and the encrypted counter for AES. It lies in s.last.
 func (s *Session) iv() []byte {
-	iv := make([]byte, s.suite.BlockSize())
+	iv := s.last[:s.suite.BlockSize()]
+	clear(iv)
 	if s.suite != TDES {
 		s.enc.Encrypt(iv, s.counter())
 	}
 	return iv
+}
+
+// Cipher block chaining is written out: crypto/cipher copies the whole key schedule for every message, which is
+// more than a short answer has bytes.
+
+// encryptBlocks encrypts b in place.
+func (s *Session) encryptBlocks(b []byte) {
+	bs := s.suite.BlockSize()
+	prev := s.iv()
+	for ; len(b) > 0; b = b[bs:] {
+		subtle.XORBytes(b, b[:bs], prev)
+		s.enc.Encrypt(b[:bs], b[:bs])
+		prev = b[:bs]
+	}
+}
+
+// decryptBlocks decrypts b in place, from its end, so that every block is still there for the next.
+func (s *Session) decryptBlocks(b []byte) {
+	bs := s.suite.BlockSize()
+	iv := s.iv()
+	for i := len(b) - bs; i >= 0; i -= bs {
+		prev := iv
+		if i > 0 {
+			prev = b[i-bs : i]
+		}
+		s.enc.Decrypt(b[i:i+bs], b[i:i+bs])
+		subtle.XORBytes(b[i:i+bs], b[i:i+bs], prev)
+	}
 }
 
 // MaxData is the number of plain bytes that fit a protected answer of nr bytes (status word not
@@ -134,7 +167,7 @@ func (s *Session) encrypt(dst, plain []byte) []byte {
 	for (len(dst)-at)%bs != 0 {
 		dst = append(dst, 0)
 	}
-	cipher.NewCBCEncrypter(s.enc, s.iv()).CryptBlocks(dst[at:], dst[at:])
+	s.encryptBlocks(dst[at:])
 	return dst
 }
 
@@ -143,7 +176,7 @@ func (s *Session) decrypt(b []byte) ([]byte, error) {
 	if len(b) == 0 || len(b)%s.suite.BlockSize() != 0 {
 		return nil, fmt.Errorf("%w: cryptogram", ErrFormat)
 	}
-	cipher.NewCBCDecrypter(s.enc, s.iv()).CryptBlocks(b, b)
+	s.decryptBlocks(b)
 	i := len(b) - 1
 	for i > 0 && b[i] == 0 {
 		i--
@@ -164,18 +197,21 @@ func (s *Session) appendData(dst, data []byte) []byte {
 	return s.encrypt(append(tlv.AppendHeader(dst, doData, n+1), 1), data)
 }
 
+// padding is that of method 2 for the largest block.
+var padding = [16]byte{0x80}
+
 // pad is padding method 2 to the block of the cipher: what follows n bytes.
 func (s *Session) pad(n int) []byte {
-	p := [16]byte{0x80}
 	bs := s.suite.BlockSize()
-	return append([]byte(nil), p[:bs-n%bs]...)
+	return padding[:bs-n%bs]
 }
 
 // sum authenticates the counter, a padded header (commands only) and data objects. The padding here is
 // the one that the standard adds to the message: the retail MAC then needs no further one, and CMAC
 // runs over the padded message.
 func (s *Session) sum(header, objects []byte) [macSize]byte {
-	parts := [][]byte{s.counter()}
+	var list [5][]byte
+	parts := append(list[:0], s.counter())
 	if header != nil {
 		parts = append(parts, header, s.pad(len(header)))
 	}
@@ -244,15 +280,16 @@ func (s *Session) unwrap(r iso7816.Response) (iso7816.Response, error) {
 		return out, ErrUnprotected
 	}
 	s.step()
-	list, err := tlv.List(r.Data)
-	if err != nil {
-		return out, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
 	var data []byte
 	var have, odd bool
 	var status, mac []byte
 	signed := 0
-	for _, o := range list {
+	for rest := r.Data; len(rest) > 0; {
+		o, next, err := tlv.Read(rest)
+		if err != nil {
+			return out, fmt.Errorf("%w: %w", ErrFormat, err)
+		}
+		rest = next
 		if mac != nil {
 			return out, fmt.Errorf("%w: object after the code", ErrFormat)
 		}
@@ -295,6 +332,7 @@ func (s *Session) unwrap(r iso7816.Response) (iso7816.Response, error) {
 			}
 			data = data[1:]
 		}
+		var err error
 		if out.Data, err = s.decrypt(data); err != nil {
 			return iso7816.Response{}, err
 		}
