@@ -3,6 +3,7 @@ package pa_test
 import (
 	"bytes"
 	"crypto"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -117,8 +118,13 @@ const stamp = "20060102150405Z"
 // root makes a self-signed CSCA.
 func (o *ossl) root(name, subject string, from, to time.Time, opts ...string) {
 	o.t.Helper()
+	o.rootWith(caExt, name, subject, from, to, opts...)
+}
+
+func (o *ossl) rootWith(ext, name, subject string, from, to time.Time, opts ...string) {
+	o.t.Helper()
 	o.csr(name, subject)
-	o.write(name+".ext", caExt)
+	o.write(name+".ext", ext)
 	o.ca(name, name, name)
 	o.run(append([]string{"ca", "-batch", "-selfsign", "-config", name + ".cnf", "-in", name + ".csr", "-keyfile", name + ".key", "-extfile", name + ".ext", "-notext",
 		"-startdate", from.Format(stamp), "-enddate", to.Format(stamp), "-out", name + ".pem"}, opts...)...)
@@ -320,6 +326,32 @@ func TestC02OpenSSLDefects(t *testing.T) {
 			}
 			return sod
 		}, dev: []string{trust.DevLinkPath}},
+		{name: "issued by a new CSCA whose link is revoked", issuer: "next", before: func(o *ossl) { nextCSCA(o, clock) }, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			if _, err := b.AddAnchor(o.der("link"), "link"); err != nil {
+				o.t.Fatal(err)
+			}
+			o.run("ca", "-config", "csca.cnf", "-revoke", "link.pem")
+			b.CRLs[0].DER = o.crl("csca")
+			return sod
+		}, change: map[verdict.CheckID]outcome{verdict.CheckDSRevocation: fail(verdict.DSRevoked)}, dev: []string{trust.DevLinkPath}},
+		{name: "CSCA may not sign lists of revocations", issuer: "mute", before: func(o *ossl) {
+			o.key("mute")
+			o.rootWith("basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\n", "mute", "/C=UT/O=State/CN=CSCA mute", clock.Add(-48*time.Hour), clock.Add(9*365*24*time.Hour))
+		}, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			if _, err := b.AddAnchor(o.der("mute"), "mute"); err != nil {
+				o.t.Fatal(err)
+			}
+			b.CRLs = append(b.CRLs, trust.CRLEntry{Source: "mute", Fetched: clock, DER: o.crl("mute")})
+			return sod
+		}, change: map[verdict.CheckID]outcome{verdict.CheckDSRevocation: impossible(verdict.CRLStale)}},
+		{name: "two signers, the second false", after: func(o *ossl, _ *trust.Bundle, _ []byte) []byte {
+			o.key("second")
+			o.issue("csca", "second", "/C=UT/O=State/CN=DS 2", dsExt, clock.Add(-time.Hour), clock.Add(time.Hour))
+			o.run("cms", "-resign", "-binary", "-nodetach", "-inform", "DER", "-in", "sod.der", "-outform", "DER", "-signer", "second.pem", "-inkey", "second.key", "-nosmimecap", "-out", "two.der")
+			two := o.read("two.der")
+			two[len(two)-1] ^= 1
+			return lds.BuildSOD(two)
+		}, change: sod(sodFails), dev: []string{cms.DevManySigners}},
 		{name: "issued by a new CSCA, no link", issuer: "next", before: func(o *ossl) { nextCSCA(o, clock) }, change: chain(impossible(verdict.NoAnchor))},
 		{name: "issued by a new CSCA, its own root at hand", issuer: "next", before: func(o *ossl) { nextCSCA(o, clock) }, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
 			if k, err := b.AddAnchor(o.der("next"), "root"); err != nil || k != trust.Root {
@@ -494,4 +526,69 @@ func hexColons(b []byte) string {
 		s = append(s, fmt.Sprintf("%02x", c))
 	}
 	return strings.Join(s, ":")
+}
+
+// C-07: master lists by OpenSSL as a state: what their signer and everybody above it must be.
+func TestC07OpenSSLMasterLists(t *testing.T) {
+	newOSSL(t)
+	clock := time.Now().UTC().Truncate(time.Second)
+	const mlExt = "keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,2.23.136.1.1.3\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n"
+	for name, x := range map[string]struct {
+		ext      string
+		from, to time.Duration
+		by       string
+		mid      string // extensions of a certificate between
+		sign     []string
+		root     string // extensions of the root
+		ok       bool
+	}{
+		"genuine":                                  {ok: true},
+		"signer by key identifier":                 {sign: []string{"-keyid"}, ok: true},
+		"without signing time":                     {sign: []string{"-noattr"}, ok: true},
+		"signer without the usage":                 {ext: dsExt},
+		"signer of deviation lists":                {ext: strings.Replace(mlExt, "136.1.1.3", "136.1.1.8", 1)},
+		"signed after the signer's end":            {from: -50 * time.Hour, to: -time.Hour},
+		"signed before its beginning":              {from: time.Hour, to: 50 * time.Hour},
+		"unknown critical extension":               {ext: mlExt + "1.2.3.4.5=critical,ASN1:NULL\n"},
+		"below a certificate that is none of a CA": {by: "mid", mid: dsExt},
+		"root without the CA flag":                 {root: "keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"},
+		"root that may not certify":                {root: "basicConstraints=critical,CA:true\nkeyUsage=critical,cRLSign\nsubjectKeyIdentifier=hash\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOSSL(t)
+			o.key("csca")
+			if x.root == "" {
+				x.root = caExt
+			}
+			o.rootWith(x.root, "csca", cscaDN, clock.Add(-3*365*24*time.Hour), clock.Add(10*365*24*time.Hour))
+			if x.by == "" {
+				x.by = "csca"
+			} else {
+				o.key(x.by)
+				o.issue("csca", x.by, "/C=UT/O=State/CN=between", x.mid, clock.Add(-60*time.Hour), clock.Add(60*time.Hour))
+				o.ca(x.by, x.by, x.by)
+				x.sign = append(x.sign, "-certfile", x.by+".pem")
+			}
+			if x.ext == "" {
+				x.ext = mlExt
+			}
+			if x.from == 0 {
+				x.from, x.to = -24*time.Hour, 24*time.Hour
+			}
+			o.key("ml")
+			o.issue(x.by, "ml", "/C=UT/O=State/CN=Master List Signer", x.ext, clock.Add(x.from), clock.Add(x.to))
+			o.write("list.bin", string(ber.Encode(ber.Sequence, ber.EncodeInt(0), ber.EncodeSet(o.der("csca")))))
+			o.run(append([]string{"cms", "-sign", "-binary", "-nodetach", "-in", "list.bin", "-outform", "DER", "-signer", "ml.pem", "-inkey", "ml.key", "-nosmimecap",
+				"-econtent_type", "2.23.136.1.1.2", "-out", "list.der"}, x.sign...)...)
+			root, err := cms.ParseCertificate(o.der("csca"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := trust.ParseMasterList(o.read("list.der"), root)
+			if x.ok && (err != nil || len(m.Certificates) != 1) || !x.ok && !errors.Is(err, trust.ErrMasterList) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"egate/emrtd/cms"
 	"egate/emrtd/issue"
 	"egate/emrtd/trust"
+	"egate/verdict"
 )
 
 func must[T any](v T, err error) T {
@@ -125,4 +127,43 @@ func FuzzC10Import(f *testing.F) {
 			s.Trusted(c, now)
 		}
 	})
+}
+
+// C-06: every condition that an entry names must hold; one that cannot be judged does not.
+func TestC06ConditionsOfAnEntry(t *testing.T) {
+	a := authority(t, "UTO")
+	ds := must(cms.ParseCertificate(a.DS()))
+	signed := now.Add(-time.Hour)
+	for name, x := range map[string]struct {
+		edit   func(*trust.Deviation)
+		signed time.Time
+		want   bool
+	}{
+		"country alone":                 {func(*trust.Deviation) {}, signed, true},
+		"another country":               {func(d *trust.Deviation) { d.Country = "DE" }, signed, false},
+		"expired":                       {func(d *trust.Deviation) { d.Expires = now.Add(-time.Second) }, signed, false},
+		"signed in time":                {func(d *trust.Deviation) { d.SignedTo = now }, signed, true},
+		"signed too late":               {func(d *trust.Deviation) { d.SignedTo = signed.Add(-time.Second) }, signed, false},
+		"signed too early":              {func(d *trust.Deviation) { d.SignedFrom = signed.Add(time.Second) }, signed, false},
+		"signing time unknown, to":      {func(d *trust.Deviation) { d.SignedTo = now }, time.Time{}, false},
+		"signing time unknown, from":    {func(d *trust.Deviation) { d.SignedFrom = now }, time.Time{}, false},
+		"signer issued in time":         {func(d *trust.Deviation) { d.DSIssuedFrom, d.DSIssuedTo = ds.NotBefore, ds.NotBefore }, signed, true},
+		"signer issued too early":       {func(d *trust.Deviation) { d.DSIssuedFrom = ds.NotBefore.Add(time.Second) }, signed, false},
+		"signer issued too late":        {func(d *trust.Deviation) { d.DSIssuedTo = ds.NotBefore.Add(-time.Second) }, signed, false},
+		"serial":                        {func(d *trust.Deviation) { d.DSSerial, d.DSIssuer = ds.Serial.Text(16), ds.Issuer.Canonical }, signed, true},
+		"serial of another issuer":      {func(d *trust.Deviation) { d.DSSerial, d.DSIssuer = ds.Serial.Text(16), "x" }, signed, false},
+		"another serial":                {func(d *trust.Deviation) { d.DSSerial = "77" }, signed, false},
+		"key":                           {func(d *trust.Deviation) { d.DSKeyID = hex.EncodeToString(ds.SKI) }, signed, true},
+		"another key":                   {func(d *trust.Deviation) { d.DSKeyID = "0102" }, signed, false},
+		"another reason":                {func(d *trust.Deviation) { d.Reason = verdict.DSNotYetValid }, signed, false},
+		"a check that admits no excuse": {func(d *trust.Deviation) { d.Check = verdict.CheckDG1MRZ }, signed, false},
+	} {
+		d := trust.Deviation{ID: "X", Country: "UT", Check: verdict.CheckDSToday, Reason: verdict.DSExpired, Expires: now.Add(time.Hour)}
+		x.edit(&d)
+		b := bundle(t, a)
+		b.Deviations = []trust.Deviation{d}
+		if _, got := must(b.Store()).Excuse(verdict.CheckDSToday, verdict.DSExpired, ds, x.signed, now); got != x.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
