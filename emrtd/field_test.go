@@ -20,6 +20,7 @@ import (
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
 	"egate/emrtd/mrz"
+	"egate/emrtd/tlv"
 	"egate/hal"
 	"egate/verdict"
 )
@@ -622,5 +623,81 @@ func TestC03CardSecurityIsVerified(t *testing.T) {
 				t.Errorf("%s %s by %q", c.Result, c.Reason, r.Clone)
 			}
 		})
+	}
+}
+
+// C-03: a chip that runs the mapping of chip authentication and withholds its proof is suspected, not excused.
+func TestC03MappingProofWithheld(t *testing.T) {
+	b := setup(t, passport(t, func(p *issue.Profile) {
+		p.PACE, p.ChipAuth = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.4", Param: 12}}, "none"
+	}))
+	cut := false
+	r, err := b.withAnswers(func(_ int, a []byte) []byte {
+		if len(a) < 4 || a[0] != 0x7C {
+			return a
+		}
+		list, err := tlv.List(a[:len(a)-2])
+		if err != nil || len(list) != 1 {
+			return a
+		}
+		in, err := tlv.List(list[0].Value)
+		if err != nil {
+			return a
+		}
+		var keep []byte
+		for _, o := range in {
+			if o.Tag == 0x8A {
+				cut = true
+				continue
+			}
+			keep = append(keep, o.Raw...)
+		}
+		return append(tlv.Encode(0x7C, keep), 0x90, 0)
+	})
+	if err != nil || !cut {
+		t.Fatal(err, cut)
+	}
+	if c := r.Check(verdict.CheckClone); c.Result != verdict.Fail || c.Reason != verdict.CloneSuspected {
+		t.Errorf("%s %s", c.Result, c.Reason)
+	}
+}
+
+// C-03: a copy that takes the chip's place after a loss has the same files and lacks the key: the proof is asked
+// for again, and what the genuine chip showed before does not count for it.
+func TestC03ACopyComesBack(t *testing.T) {
+	for name, edit := range map[string]func(*issue.Profile){
+		"ca": nil,
+		"cam": func(p *issue.Profile) {
+			p.PACE, p.ChipAuth = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.4", Param: 12}}, "none"
+		},
+		"aa": func(p *issue.Profile) { p.ChipAuth, p.ActiveAuth = "none", "ecdsa" },
+	} {
+		for _, copied := range []string{"clone", "clone-refuse"} {
+			p := passport(t, edit)
+			b := setup(t, p, "tag-loss@6000")
+			c, err := chip.NewChecked(p, chip.Options{Misbehave: []string{copied}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := &chip.Reader{Chip: c}
+			b.opt.Reconnect = func(ctx context.Context) (hal.Card, error) { return other.Connect(ctx) }
+			r, _ := b.read()
+			if r.Recoveries == 0 {
+				t.Fatalf("%s, %s: nothing was lost", name, copied)
+			}
+			if got := r.Check(verdict.CheckClone); got.Result == verdict.Pass || r.Clone != "" {
+				t.Errorf("%s, %s: %s %s by %q", name, copied, got.Result, got.Reason, r.Clone)
+			}
+		}
+	}
+}
+
+// C-10: a changed group of data is not authenticated, whichever it is: no decoder sees the portrait.
+func TestC10NotAuthenticated(t *testing.T) {
+	for _, m := range []string{"bitflip-dg1", "bitflip-dg2"} {
+		r, err := setup(t, passport(t, nil), m).read()
+		if err != nil || r.Authenticated {
+			t.Errorf("%s: authenticated %v, %v", m, r.Authenticated, err)
+		}
 	}
 }

@@ -15,7 +15,8 @@ const (
 	// Clone copies the files and lacks the keys: it answers chip and active authentication with keys
 	// of its own.
 	Clone Kind = "clone"
-	// CloneRefuse lacks the keys and refuses both.
+	// CloneRefuse lacks the keys and refuses both; in PACE with chip authentication mapping it withholds its
+	// proof.
 	CloneRefuse Kind = "clone-refuse"
 	// BitflipDG2 changes one bit near the end of DG2.
 	BitflipDG2 Kind = "bitflip-dg2"

@@ -175,7 +175,7 @@ func (c *Chip) paceToken(dyn []byte) ([]byte, iso7816.SW) {
 		return nil, iso7816.SWUnknown
 	}
 	out := tlv.Encode(0x86, own)
-	if p.alg.Mapping == pace.CAM {
+	if p.alg.Mapping == pace.CAM && !c.has(CloneRefuse) { // a copy without the key can but withhold its proof
 		c.agreement(p.group, 1)
 		data, err := pace.CAMData(pace.Curve(p.group), c.cam.Private, p.mapPriv)
 		if err != nil {

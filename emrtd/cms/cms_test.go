@@ -349,3 +349,105 @@ func FuzzC10CRL(f *testing.F) {
 		}
 	})
 }
+
+// A key whose identifier restricts it to PSS with parameters verifies nothing else (RFC 4055 §3.3).
+func TestRestrictedPSSKey(t *testing.T) {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := func(oid string) []byte { return ber.Encode(ber.Sequence, ber.EncodeOID(oid)) }
+	const sha256OID = "2.16.840.1.101.3.4.2.1"
+	par := ber.Encode(ber.Sequence, ber.Encode(0xA0, hash(sha256OID)), ber.Encode(0xA1, ber.Encode(ber.Sequence, ber.EncodeOID(oidMGF1), hash(sha256OID))),
+		ber.Encode(0xA2, ber.EncodeInt(32)))
+	pub := ber.Encode(ber.Sequence, ber.EncodeBig(k.N), ber.EncodeInt(int64(k.E)))
+	key, err := ParsePublicKey(ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID(oidPSS), par), ber.EncodeBits(pub)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := []byte("m")
+	digest := func(h crypto.Hash) []byte {
+		w := h.New()
+		w.Write(msg)
+		return w.Sum(nil)
+	}
+	for _, x := range []struct {
+		hash crypto.Hash
+		salt int
+		ok   bool
+	}{{crypto.SHA256, 32, true}, {crypto.SHA256, 40, true}, {crypto.SHA256, 20, false}, {crypto.SHA512, 64, false}} {
+		sig, err := rsa.SignPSS(rand.Reader, k, x.hash, digest(x.hash), &rsa.PSSOptions{SaltLength: x.salt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = key.Verify(Algorithm{Scheme: SchemePSS, Hash: x.hash, MGFHash: x.hash, Salt: x.salt}, msg, sig)
+		if x.ok != (err == nil) || !x.ok && !errors.Is(err, ErrSignature) {
+			t.Errorf("%v, salt %d: %v", x.hash, x.salt, err)
+		}
+	}
+	sig, err := rsa.SignPKCS1v15(rand.Reader, k, crypto.SHA256, digest(crypto.SHA256))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := key.Verify(Algorithm{Scheme: SchemePKCS1, Hash: crypto.SHA256}, msg, sig); !errors.Is(err, ErrSignature) {
+		t.Errorf("PKCS #1 under a key of PSS: %v", err)
+	}
+}
+
+// The signed attributes bind content type and content; two of a kind are refused, for one would be checked and
+// the other be meant.
+func TestAttributesBind(t *testing.T) {
+	b, ok := vectorFile(t, "bsi-tr03105-5", "EF_SOD.bin")
+	if !ok {
+		t.Skip("SKIP: shared test vectors are absent: nothing was proven here")
+	}
+	sod := b[4:]
+	oid := ber.EncodeOID("2.23.136.1.1.1")
+	if n := bytes.Count(sod, oid); n != 2 {
+		t.Fatalf("content type %d times", n)
+	}
+	other := bytes.Replace(sod, oid, ber.EncodeOID("2.23.136.1.1.2"), 1)
+	sd, err := Parse(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _, err := sd.SignerCertificate(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sd.VerifySigner(0, cert); !errors.Is(err, ErrDigest) {
+		t.Errorf("another content type: %v", err)
+	}
+	// Each attribute once more, with every length around it mended.
+	kids := func(b []byte) []ber.Element {
+		e, _, err := ber.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := e.Children()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	raw := func(k []ber.Element) (out [][]byte) {
+		for _, e := range k {
+			out = append(out, e.Raw)
+		}
+		return out
+	}
+	ci := kids(sod)
+	data := kids(ci[1].Raw)[0]
+	f := kids(data.Raw)
+	si := kids(kids(f[len(f)-1].Raw)[0].Raw)
+	attrs := kids(si[3].Raw)
+	for i := range attrs {
+		signer := raw(si)
+		signer[3] = ber.Encode(0xA0, append(raw(attrs), attrs[i].Raw)...)
+		fields := raw(f)
+		fields[len(fields)-1] = ber.Encode(ber.Set, ber.Encode(ber.Sequence, signer...))
+		if _, err := Parse(ber.Encode(ber.Sequence, ci[0].Raw, ber.Encode(0xA0, ber.Encode(ber.Sequence, fields...)))); !errors.Is(err, ErrFormat) {
+			t.Errorf("attribute %d twice: %v", i, err)
+		}
+	}
+}

@@ -219,3 +219,61 @@ func FuzzUnwrap(f *testing.F) {
 		}
 	})
 }
+
+// An answer whose code verifies but which lacks its status, or whose padding is longer than a block, is not taken.
+func TestAuthenticButMalformed(t *testing.T) {
+	for _, suite := range []Suite{TDES, AES128, AES256} {
+		pair := func() (reader, card *Session) {
+			enc, mac, ssc := make([]byte, suite.KeySize()), make([]byte, suite.KeySize()), make([]byte, suite.BlockSize())
+			rand.Read(enc)
+			rand.Read(mac)
+			var err error
+			if reader, err = New(suite, enc, mac, ssc); err != nil {
+				t.Fatal(err)
+			}
+			if card, err = New(suite, enc, mac, ssc); err != nil {
+				t.Fatal(err)
+			}
+			return reader, card
+		}
+		sealed := func(card *Session, objects []byte) iso7816.Response {
+			m := card.sum(nil, objects)
+			return iso7816.Response{Data: append(append(bytes.Clone(objects), doMAC, 8), m[:]...), SW: iso7816.SWOK}
+		}
+		status := []byte{doStatus, 2, 0x90, 0}
+		bs := suite.BlockSize()
+		for name, objects := range map[string]func(card *Session) []byte{
+			"no status": func(card *Session) []byte { return card.appendData(nil, []byte("data")) },
+			"padding of two blocks": func(card *Session) []byte {
+				plain := append([]byte("data"), append([]byte{0x80}, make([]byte, 2*bs-5)...)...)
+				card.encryptBlocks(plain)
+				return append(append([]byte{doData, byte(len(plain) + 1), 1}, plain...), status...)
+			},
+			"no padding": func(card *Session) []byte {
+				plain := bytes.Repeat([]byte{7}, bs)
+				card.encryptBlocks(plain)
+				return append(append([]byte{doData, byte(len(plain) + 1), 1}, plain...), status...)
+			},
+			"nothing but zeros": func(card *Session) []byte {
+				plain := make([]byte, bs)
+				card.encryptBlocks(plain)
+				return append(append([]byte{doData, byte(len(plain) + 1), 1}, plain...), status...)
+			},
+		} {
+			reader, card := pair()
+			reader.step()
+			card.step()
+			card.step()
+			if _, err := reader.Unwrap(sealed(card, objects(card))); !errors.Is(err, ErrFormat) || !reader.Dead() {
+				t.Errorf("%v, %s: %v", suite, name, err)
+			}
+		}
+		reader, card := pair()
+		reader.step()
+		card.step()
+		card.step()
+		if r, err := reader.Unwrap(sealed(card, append(card.appendData(nil, []byte("data")), status...))); err != nil || string(r.Data) != "data" {
+			t.Errorf("%v: %v", suite, err)
+		}
+	}
+}
