@@ -191,7 +191,7 @@ func (l *Loop) expired(f fired) {
 		l.prune()
 	case silence(0), silence(1):
 		i := int(f.timer - silence(0))
-		if s := &l.slots[i]; s.alive && s.begun && !s.ending && uint64(s.gen) == f.gen {
+		if s := &l.slots[i]; s.alive && s.begun && !s.ending {
 			l.fault(health.InspectorSilent, health.PartInspector, true)
 			l.fault(health.InspectorSilent, health.PartInspector, false)
 			l.misbehaved(i, "silence")

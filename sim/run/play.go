@@ -529,10 +529,13 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 				s.trouble("thaw egated: %v", err)
 			}
 		}()
-	case scenario.DoKillInspector:
+	case scenario.DoKillInspector, scenario.DoHangInspector:
 		pid, err := Holder(Descendants(s.l.Gated().PID()), s.h.Site.Path(s.l.Gate.NFC))
 		if err != nil {
 			return err
+		}
+		if p.Kind == scenario.DoHangInspector {
+			return syscall.Kill(pid, syscall.SIGSTOP) // it lives, and says nothing
 		}
 		return syscall.Kill(pid, syscall.SIGKILL)
 	case scenario.DoCut:

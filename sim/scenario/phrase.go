@@ -37,6 +37,7 @@ const (
 	DoStartGate      = "start gate"
 	DoFreezeGate     = "freeze gate"
 	DoKillInspector  = "kill inspector"
+	DoHangInspector  = "hang inspector"
 	DoCut            = "cut"
 	DoMend           = "mend"
 	DoForge          = "forge"
@@ -105,6 +106,7 @@ var dos = []form{
 	f(DoStartGate, "start egated again"),
 	f(DoFreezeGate, "freeze egated for N s"),
 	f(DoKillInspector, "kill the inspector"),
+	f(DoHangInspector, "the inspector hangs"),
 	f(DoCut, "cut the network to the centre"),
 	f(DoMend, "mend the network to the centre"),
 	f(DoForge, "the broker forges the centre's answer"),
