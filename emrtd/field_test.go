@@ -258,6 +258,32 @@ func TestLostForGood(t *testing.T) {
 	}
 }
 
+// A chip that proved itself and then left for good has proven nothing of what lies on the reader now.
+func TestC03LostAfterTheProof(t *testing.T) {
+	for name, edit := range map[string]func(*issue.Profile){"ca": nil, "cam": func(p *issue.Profile) {
+		p.PACE, p.ChipAuth = []issue.PACEOption{{OID: "0.4.0.127.0.7.2.2.4.6.4", Param: 12}}, "none"
+	}, "aa": func(p *issue.Profile) { p.ChipAuth, p.ActiveAuth = "none", "ecdsa" }} {
+		p := passport(t, edit)
+		whole, err := setup(t, p).read()
+		if err != nil || whole.Clone != name {
+			t.Fatal(err)
+		}
+		b := setup(t, p)
+		b.opt.Reconnect = func(context.Context) (hal.Card, error) { return nil, hal.ErrNoCard }
+		card, _ := b.reader.Connect(context.Background())
+		r, err := Read(context.Background(), &tap{Card: card, do: func(n int, _ iso7816.Command, _ []byte) ([]byte, error, bool) {
+			return nil, hal.ErrCardLost, n >= whole.APDUs
+		}}, b.doc(), b.opt)
+		var re *ReadError
+		if !errors.As(err, &re) || re.Reason != verdict.ChipLost {
+			t.Fatal(err)
+		}
+		if c := r.Check(verdict.CheckClone); c.Result != verdict.NotPossible || r.Clone != "" {
+			t.Errorf("%s: %s %s by %q", name, c.Result, c.Reason, r.Clone)
+		}
+	}
+}
+
 // Another chip that comes back after a loss is noticed by its SOD.
 func TestAnotherChipComesBack(t *testing.T) {
 	p := passport(t, nil)

@@ -46,6 +46,7 @@ type reader struct {
 
 	caKey     *chipauth.Key
 	caPlanned bool // chip authentication is part of every access from now on
+	aaDone    bool // so is active authentication
 	clone     cloneState
 	aaKey     *activeauth.Key
 	cardSec   *cardSecurity
@@ -394,9 +395,8 @@ func (r *reader) do(ctx context.Context, step func() error) error {
 // recover activates the card again where that is possible, and opens it as before.
 func (r *reader) recover(ctx context.Context) error {
 	r.link.use(nil, false)
-	if r.caPlanned || r.clone.proven == "cam" {
-		r.clone.proven = "" // to be repeated over the new channel
-	}
+	r.aaDone = r.aaDone || r.clone.proven == "aa"
+	r.clone.proven = "" // to be repeated over the new channel
 	if r.opt.Reconnect != nil {
 		card, err := r.opt.Reconnect(ctx)
 		if err != nil {
@@ -437,7 +437,7 @@ func (r *reader) reopen(ctx context.Context) error {
 	if r.caPlanned && !r.clone.failed {
 		return r.chipAuth(ctx)
 	}
-	if r.clone.proven == "aa" {
+	if r.aaDone && !r.clone.failed {
 		return r.runActive(ctx)
 	}
 	return nil
