@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"egate/api"
+	"egate/console/takeover"
 )
 
 // Names of the embedded broker's listeners: the one that gates reach, and the pipe of the centre itself.
@@ -44,6 +45,9 @@ func startBroker(cfg Config) (*embedded, error) {
 		gates[g] = true
 	}
 	if err := s.AddHook(&access{site: cfg.Site, gates: gates, named: cfg.ListenTLS != nil}, nil); err != nil {
+		return nil, fmt.Errorf("centre: broker: %w", err)
+	}
+	if err := s.AddHook(takeover.New(s), nil); err != nil {
 		return nil, fmt.Errorf("centre: broker: %w", err)
 	}
 	conf := listeners.Config{ID: listenerGates, Address: cfg.Listen}

@@ -10,6 +10,8 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"egate/console/takeover"
 )
 
 // Embedded is the broker that egate-console embeds.
@@ -42,6 +44,9 @@ func (b *Embedded) Start() {
 	b.t.Helper()
 	s := mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err := s.AddHook(new(auth.AllowHook), nil); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := s.AddHook(takeover.New(s), nil); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := s.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: b.Addr})); err != nil {
