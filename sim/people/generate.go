@@ -119,8 +119,7 @@ func Generate(c Class, seed uint64, o TraceOptions) (*Trace, error) {
 		b2.Speed = b.Speed // who follows keeps the pace
 		second = NewWalker("second", b2, from-b.Torso/2-b2.Torso/2-tr.Gap, nil, seed+1)
 		p.Add(second)
-		second.Follow(p, tr.Gap)
-		second.Push(p)
+		second.Follow(p, w, tr.Gap)
 		second.WalkTo(p, to-b.Torso/2-b2.Torso/2-tr.Gap)
 	case UTurn:
 		w.WalkTo(p, middle)

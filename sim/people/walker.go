@@ -73,7 +73,7 @@ type Walker struct {
 	caseX          float64
 	rnd            *rand.Rand
 	drift          float64
-	pushes         bool // squeezes past and does not keep distance
+	leader         *Walker // whom the person keeps close to
 	gap            float64
 }
 
@@ -86,6 +86,8 @@ const (
 	personalGap = 250.0
 	// doorGap is how near a person steps to a closed door.
 	doorGap = 150.0
+	// yield is how much slower per mm a person walks who is nearer to the leader than he means to, 1/s.
+	yield = 10.0
 	// slack is the clear width a body wants beside its own.
 	slack = 40.0
 )
@@ -150,7 +152,7 @@ func (w *Walker) Step(dt time.Duration, world plant.World) {
 	if w.Build.Noise > 0 && w.rnd.IntN(100) == 0 {
 		w.drift = 0.9*w.drift + w.Build.Noise*w.rnd.NormFloat64()
 	}
-	limit := min(speed, math.Sqrt(2*accel*max(room, 0)))
+	limit := min(speed, math.Sqrt(2*accel*max(room, 0)), w.behind(dir))
 	v := w.vel*dir + accel*s
 	v = max(0, min(v, limit))
 	w.vel = v * dir
@@ -165,10 +167,8 @@ func (w *Walker) Step(dt time.Duration, world plant.World) {
 // free is the way ahead until a door that is not open wide enough, or somebody.
 func (w *Walker) free(dir float64, world plant.World) float64 {
 	room := 1e9
-	if !w.pushes {
-		if a := world.Ahead(w, dir) - w.gap; a < room {
-			room = a
-		}
+	if _, led := w.way(dir); !led {
+		room = min(room, world.Ahead(w, dir)-w.gap)
 	}
 	for _, d := range []struct {
 		name string
@@ -187,6 +187,28 @@ func (w *Walker) free(dir float64, world plant.World) float64 {
 		// Who stands in the plane already may go on: the leaf rests on him.
 	}
 	return room
+}
+
+// way is the clear way between the trunks of the person and of the leader, and whether the leader is ahead.
+func (w *Walker) way(dir float64) (mm float64, led bool) {
+	if w.leader == nil || (w.leader.x-w.x)*dir <= 0 {
+		return 0, false
+	}
+	return (w.leader.x-w.x)*dir - (w.leader.Build.Torso+w.Build.Torso)/2, true
+}
+
+// behind is the speed that keeps the gap to the leader: who follows sees the one ahead slow down and slows
+// down as well; nobody walks into or through somebody.
+func (w *Walker) behind(dir float64) float64 {
+	way, led := w.way(dir)
+	if !led {
+		return 1e9
+	}
+	ahead := max(0, w.leader.vel*dir)
+	if way >= w.gap {
+		return math.Sqrt(ahead*ahead + 2*accel*(way-w.gap))
+	}
+	return max(0, ahead-yield*(w.gap-way))
 }
 
 // pull lets the case follow.
@@ -216,11 +238,11 @@ func (w *Walker) WalkTo(p *plant.Plant, x float64) { p.Do(func(plant.World) { w.
 // Stop lets the person stand where he is.
 func (w *Walker) Stop(p *plant.Plant) { p.Do(func(plant.World) { w.target = w.x }) }
 
-// Follow makes the person keep only gap mm to who is ahead, as somebody who tailgates.
-func (w *Walker) Follow(p *plant.Plant, gap float64) { p.Do(func(plant.World) { w.gap = gap }) }
-
-// Push makes the person disregard others, as somebody who forces a way.
-func (w *Walker) Push(p *plant.Plant) { p.Do(func(plant.World) { w.pushes = true }) }
+// Follow makes the person keep only gap mm between the leader's trunk and his own, as somebody who
+// tailgates. He stops for nobody else while the leader is ahead.
+func (w *Walker) Follow(p *plant.Plant, leader *Walker, gap float64) {
+	p.Do(func(plant.World) { w.leader, w.gap = leader, gap })
+}
 
 // DropCase leaves the case where it is and tells whether there was one.
 func (w *Walker) DropCase(p *plant.Plant) (*Thing, error) {

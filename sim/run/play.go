@@ -487,7 +487,7 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		}
 		w := people.NewWalker("a second person", people.Adult(), from, nil, 2)
 		pl.Add(w)
-		w.Follow(pl, max(20, p.N*10))
+		w.Follow(pl, s.tr.who, max(20, p.N*10))
 		w.WalkTo(pl, atCapture-350)
 		s.extra(w)
 		s.backWith(ctx, w)

@@ -91,8 +91,7 @@ func (s story) play(t *testing.T) {
 	h.plant.Add(w)
 	if s.second > 0 {
 		w2 := people.NewWalker("second", b, -1000-b.Torso-s.second, nil, 6)
-		w2.Follow(h.plant, s.second)
-		w2.Push(h.plant)
+		w2.Follow(h.plant, w, s.second)
 		h.plant.Add(w2)
 		go func() {
 			for {
