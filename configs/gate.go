@@ -81,7 +81,7 @@ type Doors struct {
 // Devices are what the inspectors are leased.
 type Devices struct {
 	Scanner Device `yaml:"scanner"` // driver mrzscan
-	NFC     Device `yaml:"nfc"`     // driver pn532
+	NFC     Device `yaml:"nfc"`     // driver pn532, or pcsc: device is the socket of pcscd
 	Camera  Camera `yaml:"camera"`
 }
 
@@ -90,6 +90,7 @@ type Device struct {
 	Driver string `yaml:"driver"`
 	Device string `yaml:"device"`
 	Baud   int    `yaml:"baud,omitempty"`
+	Reader string `yaml:"reader,omitempty"` // pcsc: name of the reader or how it begins; empty for the only one
 }
 
 // Camera is the live camera.
@@ -263,7 +264,12 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	oneOf(g.Lines.Driver, []string{"lines", "driver"}, "gpio", "simhal")
 	g.checkLines(at, bad)
 	oneOf(g.Devices.Scanner.Driver, []string{"devices", "scanner", "driver"}, "mrzscan")
-	oneOf(g.Devices.NFC.Driver, []string{"devices", "nfc", "driver"}, "pn532")
+	oneOf(g.Devices.NFC.Driver, []string{"devices", "nfc", "driver"}, "pn532", "pcsc")
+	if d := g.Devices.NFC; d.Driver != "pcsc" && d.Reader != "" {
+		bad(at("devices", "nfc", "reader"), "is of the driver pcsc")
+	} else if d.Driver == "pcsc" && d.Baud != 0 {
+		bad(at("devices", "nfc", "baud"), "is of the driver pn532")
+	}
 	oneOf(g.Devices.Camera.Driver, []string{"devices", "camera", "driver"}, "v4l2", "simhal")
 	if c := g.Devices.Camera; c.Width < 320 || c.Width > 3840 || c.Height < 320 || c.Height > 3840 {
 		bad(at("devices", "camera"), "width and height must lie between 320 and 3840 pixels")

@@ -42,6 +42,8 @@ func TestRefusals(t *testing.T) {
 		"unit missing":      {"pulse: 150ms", "pulse: 150", "unit"},
 		"out of range":      {"capture: 20s", "capture: 1s", "limits.capture: must lie between"},
 		"bad driver":        {"driver: pn532", "driver: pn533", "devices.nfc.driver: must be one of"},
+		"reader of pn532":   {"driver: pn532", "driver: pn532, reader: ACS", "devices.nfc.reader: is of the driver pcsc"},
+		"baud of pcsc":      {"driver: pn532", "driver: pcsc", "devices.nfc.baud: is of the driver pn532"},
 		"remote plain":      {"tcp://127.0.0.1:1883", "tcp://10.0.0.1:1883", "loopback only"},
 		"screen outside":    {"listen: 127.0.0.1:8070", "listen: 0.0.0.0:8070", "loopback address"},
 		"entry of one-step": {"topology: mantrap", "topology: one-step", "entry_closed: is no line of this topology"},

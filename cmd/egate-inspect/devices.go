@@ -6,6 +6,7 @@ import (
 	"egate/configs"
 	"egate/hal"
 	"egate/hal/mrzscan"
+	"egate/hal/pcsc"
 	"egate/hal/pn532"
 	"egate/hal/serialhal"
 	"egate/hal/simhal"
@@ -59,6 +60,9 @@ func (r readerPort) Close() error {
 }
 
 func (d devices) Reader(ctx context.Context) (hal.CardReader, error) {
+	if d.cfg.NFC.Driver == "pcsc" {
+		return pcsc.Open(ctx, pcsc.Options{Socket: d.cfg.NFC.Device, Reader: d.cfg.NFC.Reader})
+	}
 	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.NFC.Device})
 	if err != nil {
 		return nil, err

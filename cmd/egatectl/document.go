@@ -9,14 +9,12 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
 	"egate/emrtd/pa"
 	"egate/emrtd/trust"
-	"egate/verdict"
 )
 
 // documentVerify judges files that were read earlier, without a chip: what a chip alone can prove
@@ -25,42 +23,41 @@ func documentVerify(_ context.Context, out io.Writer, args []string) error {
 	f := flags("document verify", out)
 	file := f.String("trust", "", "trust bundle")
 	key := f.String("key", "", "public key of the bundle, one line of hexadecimal digits")
+	at := f.String("at", "", "judge as of this day, 2006-01-02 (default: now)")
+	asJSON := f.Bool("json", false, "print the report as JSON")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if f.NArg() != 1 || *file == "" || *key == "" {
 		return errUsage
 	}
-	store, err := openTrust(*file, *key)
+	now := time.Now()
+	if *at != "" {
+		day, err := time.Parse(time.DateOnly, *at)
+		if err != nil {
+			return unchecked(fmt.Errorf("--at %s: a day such as 2026-01-31 is expected", *at))
+		}
+		now = day
+	}
+	store, err := openTrust(*file, *key, now)
 	if err != nil {
-		return err
+		return unchecked(err)
 	}
 	p, err := issue.LoadFolder(f.Arg(0))
 	if err != nil {
-		return err
+		return unchecked(err)
 	}
-	in := pa.Input{SOD: p.App[lds.FIDSOD], COM: p.App[lds.FIDCOM], DGs: map[int][]byte{}, Trust: store, Now: time.Now()}
-	for n := 1; n <= 16; n++ {
+	in := pa.Input{SOD: p.App[lds.FIDSOD], COM: p.App[lds.FIDCOM], DGs: map[int][]byte{}, Trust: store, Now: now}
+	for n := 1; n <= lds.MaxGroups; n++ {
 		if b := p.App[lds.FID(n)]; b != nil {
 			in.DGs[n] = b
 		}
 	}
-	res := pa.Verify(in)
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	failed := 0
-	for _, c := range res.Checks {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.ID, c.Result, c.Reason, strings.Join(c.Deviations, " "))
-		if c.Result == verdict.Fail {
-			failed++
-		}
+	if in.SOD == nil {
+		return unchecked(fmt.Errorf("%s: no EF.SOD there (EF_SOD.bin); DG1.bin, DG2.bin … are expected beside it", f.Arg(0)))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if failed > 0 {
-		return fmt.Errorf("%d checks failed", failed)
-	}
-	return nil
+	checks := pa.Verify(in).Checks
+	return finding{Answer: judge(checks, nil), Checks: checks}.print(out, *asJSON)
 }
 
 func documentExplain(_ context.Context, out io.Writer, args []string) error {
@@ -83,7 +80,7 @@ func trustShow(_ context.Context, out io.Writer, args []string) error {
 	if f.NArg() != 1 || *key == "" {
 		return errUsage
 	}
-	s, err := openTrust(f.Arg(0), *key)
+	s, err := openTrust(f.Arg(0), *key, time.Now())
 	if err != nil {
 		return err
 	}
@@ -94,7 +91,7 @@ func trustShow(_ context.Context, out io.Writer, args []string) error {
 	return nil
 }
 
-func openTrust(path, keyPath string) (*trust.Store, error) {
+func openTrust(path, keyPath string, now time.Time) (*trust.Store, error) {
 	text, err := os.ReadFile(keyPath)
 	if err != nil {
 		return nil, err
@@ -103,5 +100,5 @@ func openTrust(path, keyPath string) (*trust.Store, error) {
 	if err != nil || len(pub) != ed25519.PublicKeySize {
 		return nil, errors.New(keyPath + ": no Ed25519 public key: one line of 64 hexadecimal digits is expected")
 	}
-	return trust.Load(path, ed25519.PublicKey(pub), time.Now())
+	return trust.Load(path, ed25519.PublicKey(pub), now)
 }

@@ -26,7 +26,8 @@ func commands() []command {
 		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
 		{"config check", "FILE…", "check the configuration of a gate; every mistake with file, line and cure", configCheck},
 		{"config example", "gate|sim", "print a profile to start from", configExample},
-		{"document verify", "--trust FILE --key FILE DIR", "passive authentication of files read earlier (EF.SOD, DG1, …)", documentVerify},
+		{"document read", "--reader R --mrz FILE [--trust FILE --key FILE] [--json]", "read a chip and report what it proves; status 0 authentic, 1 not, 3 not possible", documentRead},
+		{"document verify", "--trust FILE --key FILE [--at DAY] [--json] DIR", "passive authentication of files read earlier (EF.SOD, DG1, …)", documentVerify},
 		{"document explain", "FILE", "show a file of a document as a tree, without judging it", documentExplain},
 		{"trust show", "--key FILE FILE", "who signed a trust bundle, what it holds, when it ends", trustShow},
 		{"audit verify", "--site S --gate G --key FILE STATE_DIR [CHECKPOINT…]", "find any change of the evidence below its signed checkpoints", auditVerify},
@@ -49,10 +50,17 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "egatectl:", err)
-		os.Exit(1)
+	var status exitStatus
+	switch spoken := errors.As(err, &status); {
+	case err == nil:
+		return
+	case spoken && err == error(status): // the report has said why
+		os.Exit(int(status))
+	case !spoken:
+		status = statusFailed
 	}
+	fmt.Fprintln(os.Stderr, "egatectl:", err)
+	os.Exit(int(status))
 }
 
 func dispatch(ctx context.Context, out io.Writer, args []string) error {

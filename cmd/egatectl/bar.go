@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// bar shows progress on a terminal; where there is none it writes a line per stage.
+type bar struct {
+	out   io.Writer
+	tty   bool
+	stage string
+	drawn bool
+}
+
+const barWidth = 30
+
+func newBar(f *os.File) *bar {
+	st, err := f.Stat()
+	return &bar{out: f, tty: err == nil && st.Mode()&os.ModeCharDevice != 0}
+}
+
+func (b *bar) say(text string) {
+	b.done()
+	fmt.Fprintln(b.out, text)
+}
+
+// show draws done of total bytes of a stage; a total of 0 is unknown.
+func (b *bar) show(stage string, done, total int) {
+	if !b.tty {
+		if stage != b.stage {
+			fmt.Fprintln(b.out, stage)
+		}
+		b.stage = stage
+		return
+	}
+	fill := 0
+	if total > 0 {
+		fill = min(barWidth, barWidth*done/total)
+	}
+	fmt.Fprintf(b.out, "\r  %-22s [%s%s] %6d of %6d bytes", stage, strings.Repeat("#", fill), strings.Repeat(".", barWidth-fill), done, total)
+	b.stage, b.drawn = stage, true
+}
+
+// done ends a line that was drawn.
+func (b *bar) done() {
+	if b.drawn {
+		fmt.Fprintln(b.out)
+	}
+	b.drawn = false
+}
