@@ -28,6 +28,7 @@ const usage = `egate-sim plays the hardware of a gate and its travellers.
   egate-sim list                                       list the scenarios
   egate-sim trace --class C --seed N [--gap-mm G]      write what the beams see of a simulated walk, as CSV
   egate-sim geometry                                   write where the beams are, as CSV
+  egate-sim chip [--profile FILE | --folder DIR]       put a passport chip into a virtual PC/SC reader (--help)
 
 Flags of run:
 `
@@ -43,6 +44,9 @@ func main() {
 	defer stop()
 	if err := dispatch(ctx, os.Args[1:]); err != nil {
 		stop()
+		if errors.Is(err, flag.ErrHelp) {
+			return
+		}
 		if !errors.Is(err, run.ErrFailed) {
 			fmt.Fprintln(os.Stderr, "egate-sim:", err)
 		}
@@ -62,6 +66,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return trace(args[1:])
 	case "geometry":
 		return people.WriteGeometry(os.Stdout, plant.Default())
+	case "chip":
+		return playChip(ctx, os.Stdout, args[1:])
 	case "run":
 		return play(ctx, args[1:])
 	case "check":
@@ -78,6 +84,9 @@ func dispatch(ctx context.Context, args []string) error {
 	}
 	fmt.Fprint(os.Stderr, usage)
 	flags(&run.Options{}, new(names), new(string)).PrintDefaults()
+	if cmd == "help" || cmd == "--help" || cmd == "-h" {
+		return nil
+	}
 	return fmt.Errorf("unknown command %q", cmd)
 }
 

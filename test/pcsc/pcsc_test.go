@@ -4,6 +4,7 @@
 package pcsc
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -292,21 +293,28 @@ func TestC01PassportsOverPCSC(t *testing.T) {
 	}
 }
 
-// TestDocumentRead runs the real egatectl on the virtual reader: its exit status tells pass, fail and not
-// possible apart (C-04).
-func TestC04DocumentRead(t *testing.T) {
-	daemon(t)
+// program is the path of one that make build has built.
+func program(t *testing.T, name string) string {
+	t.Helper()
 	bin := os.Getenv("EGATE_BIN")
 	if bin == "" {
 		bin = filepath.Join("..", "..", "bin")
 	}
-	ctl, err := filepath.Abs(filepath.Join(bin, "egatectl"))
+	path, err := filepath.Abs(filepath.Join(bin, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(ctl); err != nil {
-		t.Skip("SKIP: egatectl is not built: it is NOT tested on a reader (make build)")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("SKIP: " + name + " is not built: it is NOT tested on a reader (make build)")
 	}
+	return path
+}
+
+// TestC04DocumentRead runs the real egatectl on the virtual reader: its exit status tells pass, fail and not
+// possible apart (C-04).
+func TestC04DocumentRead(t *testing.T) {
+	daemon(t)
+	ctl := program(t, "egatectl")
 	dir := t.TempDir()
 	a := authority(t)
 	_, key, trustFile := signedBundle(t, dir, a)
@@ -348,6 +356,51 @@ func TestC04DocumentRead(t *testing.T) {
 			}
 			if bytes.Contains(out, []byte("MUSTER")) || bytes.Contains(out, []byte(p.Lines[1][:9])) {
 				t.Errorf("personal data that nobody asked for:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestC01TwoPrograms is what a developer of another reader does: egate-sim plays a chip behind pcscd, and
+// a program reads it; here egatectl, by the printed lines and by the card access number.
+func TestC01TwoPrograms(t *testing.T) {
+	daemon(t)
+	sim, ctl := program(t, "egate-sim"), program(t, "egatectl")
+	issuer := filepath.Join(t.TempDir(), "issuer")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, sim, "chip", "--issuer", issuer)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer seen(false)
+	defer func() { cancel(); _ = cmd.Wait() }()
+	var lines []string
+	var number string
+	for in := bufio.NewScanner(out); in.Scan() && !strings.Contains(in.Text(), "lies on the virtual reader"); {
+		if l := in.Text(); len(l) == 44 {
+			lines = append(lines, l)
+		} else if n, ok := strings.CutPrefix(l, "card access number: "); ok {
+			number = n
+		}
+	}
+	seen(true)
+	for name, c := range map[string]struct {
+		flag, key string
+	}{"lines": {"--mrz", strings.Join(lines, "\n")}, "number": {"--can", number}} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.CommandContext(ctx, ctl, "document", "read", "--reader", "pcsc:"+reader, c.flag, "-",
+				"--trust", filepath.Join(issuer, "trust.json"), "--key", filepath.Join(issuer, "trust.pub"))
+			cmd.Stdin = strings.NewReader(c.key)
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "AUTHENTIC\n") || !strings.Contains(string(out), "The chip is no copy") {
+				t.Errorf("%v\n%s", err, out)
 			}
 		})
 	}
