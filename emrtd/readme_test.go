@@ -12,7 +12,7 @@ import (
 func TestReadmeNamesTestsThatExist(t *testing.T) {
 	has := map[string]map[string]bool{} // function: packages
 	decl := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
-	for _, root := range []string{".", "../bench", "../cmd/egatectl", "../verdict", "../inspect"} {
+	for _, root := range []string{".", "../bench", "../cmd/egatectl", "../verdict", "../inspect", "../test/pcsc"} {
 		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 				return err
