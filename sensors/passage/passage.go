@@ -60,6 +60,10 @@ const (
 	// apartMM is how far from every trunk something in the low row may move and still belong to a
 	// person: a pulled case ends about 520 mm behind the middle of the trunk.
 	apartMM = 800.0
+	// nearMM is how far from a door's plane a stretch may begin or end that came or goes through it: the second
+	// beam, where the first is blind. backMM is the same for somebody on the way out who turns round.
+	nearMM = 350.0
+	backMM = 550.0
 	// maxPersons caps the count kept; the outside sees 0, 1 and many.
 	maxPersons = 16
 )
@@ -68,6 +72,9 @@ const (
 type Config struct {
 	High, Low []float64
 	LengthMM  float64
+	// NoDoors says that no safety beam stands in the planes of the doors: who appears or vanishes near a door
+	// is then taken for having passed it.
+	NoDoors bool
 }
 
 // State is what the outside sees.
@@ -188,7 +195,15 @@ func (t *Tracker) known() bool {
 			}
 		}
 	}
-	return t.door[0].known && t.door[1].known
+	return t.cfg.NoDoors || t.door[0].known && t.door[1].known
+}
+
+// near tells that high beam i is the first at a door, or not farther than mm from it.
+func (t *Tracker) near(d gate.Door, i int, mm float64) bool {
+	if d == gate.Entry {
+		return i == 0 || t.cfg.High[i] <= mm
+	}
+	return i == len(t.cfg.High)-1 || t.cfg.LengthMM-t.cfg.High[i] <= mm
 }
 
 // Door tells that the safety beam of a door has changed.
@@ -399,6 +414,9 @@ func (t *Tracker) arrived() {
 
 // recent tells that a door's beam is broken or was a moment ago.
 func (t *Tracker) recent(d gate.Door, within time.Duration) bool {
+	if t.cfg.NoDoors {
+		return true
+	}
 	b := t.door[d]
 	return b.known && (b.broken || (b.since > 0 && t.now-b.since <= within))
 }
@@ -406,17 +424,16 @@ func (t *Tracker) recent(d gate.Door, within time.Duration) bool {
 // appear handles a stretch that begins at beam i.
 func (t *Tracker) appear(i int) {
 	s := stretch{lo: i, hi: i, k: 1, brokeHi: t.now, brokeLo: t.now}
-	last := len(t.cfg.High) - 1
 	switch {
-	case i <= 2 && t.leaving[gate.Entry] > 0: // came back, or went on past a beam that is blind
+	case t.near(gate.Entry, i, backMM) && t.leaving[gate.Entry] > 0: // came back, or went on past a beam that is blind
 		s.k, t.leaving[gate.Entry] = t.leaving[gate.Entry], 0
-	case i >= last-2 && t.leaving[gate.Exit] > 0:
+	case t.near(gate.Exit, i, backMM) && t.leaving[gate.Exit] > 0:
 		s.k, t.leaving[gate.Exit] = t.leaving[gate.Exit], 0
 	case t.hidden > 0:
 		s.k, t.hidden = t.hidden, 0
-	case i <= 1 && t.recent(gate.Entry, cameFor):
+	case t.near(gate.Entry, i, nearMM) && t.recent(gate.Entry, cameFor):
 		t.enter(gate.Entry)
-	case i >= last-1 && t.recent(gate.Exit, cameFor):
+	case t.near(gate.Exit, i, nearMM) && t.recent(gate.Exit, cameFor):
 		t.enter(gate.Exit)
 	default:
 		t.suspect()
@@ -443,15 +460,21 @@ func (t *Tracker) enter(d gate.Door) {
 
 // vanish handles a stretch that ended at beam i.
 func (t *Tracker) vanish(s stretch, i int) {
-	last := len(t.cfg.High) - 1
 	switch {
-	case i <= 1 && t.recent(gate.Entry, leaveFor):
-		t.leaving[gate.Entry] = min(t.leaving[gate.Entry]+s.k, maxPersons)
-	case i >= last-1 && t.recent(gate.Exit, leaveFor):
-		t.leaving[gate.Exit] = min(t.leaving[gate.Exit]+s.k, maxPersons)
+	case t.near(gate.Entry, i, nearMM) && t.recent(gate.Entry, leaveFor):
+		t.leave(gate.Entry, s.k)
+	case t.near(gate.Exit, i, nearMM) && t.recent(gate.Exit, leaveFor):
+		t.leave(gate.Exit, s.k)
 	default:
 		t.hidden = min(t.hidden+s.k, maxPersons)
 		t.hidAt = t.now
+	}
+}
+
+func (t *Tracker) leave(d gate.Door, k int) {
+	t.leaving[d] = min(t.leaving[d]+k, maxPersons)
+	if t.cfg.NoDoors {
+		t.door[d].since = t.now
 	}
 }
 
@@ -461,15 +484,28 @@ func (t *Tracker) lowBroke(i int) {
 		return
 	}
 	x := t.cfg.Low[i]
+	from, to := t.lowRun(i) // a trolley is one thing from the hands to its front
 	for _, s := range t.blobs {
-		if x > t.cfg.High[s.lo]-apartMM && x < t.cfg.High[s.hi]+apartMM {
+		if to > t.cfg.High[s.lo]-apartMM && from < t.cfg.High[s.hi]+apartMM {
 			return
 		}
 	}
-	if t.recent(gate.Entry, cameFor) && i <= 1 || t.recent(gate.Exit, cameFor) && i >= len(t.cfg.Low)-2 {
+	if t.recent(gate.Entry, cameFor) && (i == 0 || x <= nearMM) || t.recent(gate.Exit, cameFor) && (i == len(t.cfg.Low)-1 || t.cfg.LengthMM-x <= nearMM) {
 		return // somebody is about to step in and will be seen by the high row
 	}
 	t.crawl = true
+}
+
+// lowRun is the unbroken run of broken low beams around beam i.
+func (t *Tracker) lowRun(i int) (from, to float64) {
+	lo, hi := i, i
+	for lo > 0 && t.rows[Low][lo-1].broken {
+		lo--
+	}
+	for hi < len(t.cfg.Low)-1 && t.rows[Low][hi+1].broken {
+		hi++
+	}
+	return t.cfg.Low[lo], t.cfg.Low[hi]
 }
 
 // persons is how many there are, as far as known.
@@ -579,7 +615,7 @@ func (t *Tracker) settle() {
 
 // emptied closes the book of who was inside: every beam is free.
 func (t *Tracker) emptied() {
-	if t.had && t.through && t.persons() == 0 {
+	if t.had && t.through { // a blind beam itself can put the count in doubt
 		t.selfTest()
 	}
 	t.hidden, t.leaving, t.blobs = 0, [2]int{}, t.blobs[:0]

@@ -59,6 +59,21 @@ type Case struct {
 // Cabin is a cabin case trailing by 40 cm.
 func Cabin() Case { return Case{Length: 240, Height: 550, Trail: 400, Width: 360} }
 
+// Box is something carried, pushed or sat in, fixed to the trunk: From and To are mm from its middle in the
+// direction of walking, Low and High its heights.
+type Box struct{ From, To, Low, High float64 }
+
+// Aids and loads. Measures are those of common models, rounded.
+var (
+	Trolley    = []Box{{250, 1150, 60, 450}, {350, 900, 450, 800}}  // a luggage trolley, pushed, with cases on it
+	Pram       = []Box{{300, 1150, 60, 400}, {500, 1100, 400, 980}} // hood and tray above the chassis
+	Wheelchair = []Box{{-350, 650, 60, 600}, {-260, 60, 600, 930}}  // wheels and foot plates, backrest
+	Before     = []Box{{260, 500, 0, 550}}                          // a cabin case pushed ahead
+	OnBack     = []Box{{-380, -120, 500, 1500}}                     // a person on the back
+	InArms     = []Box{{120, 300, 850, 1450}}                       // a child in the arms
+	Backpack   = []Box{{-330, -120, 1050, 1550}}                    // above the row at the hip
+)
+
 // Walker is one person in the plant, with or without a case. Its fields are touched between steps
 // only, by the methods that take the plant.
 type Walker struct {
@@ -70,6 +85,8 @@ type Walker struct {
 	swing          float64 // 0 standing … 1 full stride
 	facing         float64
 	luggage        *Case
+	load           []Box
+	seated         bool // no legs on the ground
 	caseX          float64
 	rnd            *rand.Rand
 	drift          float64
@@ -120,17 +137,28 @@ func (w *Walker) Spans(z float64, to []plant.Span) []plant.Span {
 	if z >= 0.45*w.Build.Height {
 		h := w.Build.Torso/2 + w.Build.Arm*w.swing*math.Abs(math.Sin(w.phase))
 		to = append(to, plant.Span{From: w.x - h, To: w.x + h})
-	} else {
+	} else if !w.seated {
 		// The shins swing about half a step before and behind the trunk.
 		s := 0.5 * w.Build.Step * w.swing * math.Sin(w.phase) * 0.8
 		l := w.Build.Leg / 2
 		to = append(to, plant.Span{From: w.x + s - l, To: w.x + s + l}, plant.Span{From: w.x - s - l, To: w.x - s + l})
+	}
+	for _, b := range w.load {
+		if z >= b.Low && z <= b.High {
+			to = append(to, plant.Span{From: w.x + min(b.From*w.facing, b.To*w.facing), To: w.x + max(b.From*w.facing, b.To*w.facing)})
+		}
 	}
 	if w.luggage != nil && z <= w.luggage.Height {
 		to = append(to, plant.Span{From: w.caseX - w.luggage.Length/2, To: w.caseX + w.luggage.Length/2})
 	}
 	return to
 }
+
+// Carry fixes boxes to the person.
+func (w *Walker) Carry(b []Box) { w.load = b }
+
+// Sit puts the person into what is carried: no legs walk.
+func (w *Walker) Sit() { w.seated = true }
 
 // Step implements plant.Body.
 func (w *Walker) Step(dt time.Duration, world plant.World) {
