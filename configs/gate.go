@@ -76,6 +76,80 @@ type Line struct {
 type Doors struct {
 	Pulse  time.Duration `yaml:"pulse"`  // length of an open or close pulse
 	Travel time.Duration `yaml:"travel"` // from one end contact to the other at the latest
+	Facts  DoorFacts     `yaml:"facts"`
+}
+
+// DoorFacts are what was measured at commissioning: the drive keeps them, the controller refuses to run without
+// or beyond them. They are no safety function of egate (SAFETY.md).
+type DoorFacts struct {
+	LeafMass     float64   `yaml:"leaf_mass_kg"`
+	LeafSpeed    float64   `yaml:"leaf_speed_mm_s"` // highest while closing
+	ClosingForce float64   `yaml:"closing_force_n"`
+	FingerGap    float64   `yaml:"finger_gap_mm"` // left between closing edges where the force is above byHandN
+	HandForce    HandForce `yaml:"hand_force_n"`
+	Detection    Detection `yaml:"detection_mm"`
+}
+
+// HandForce is what it takes to open a leaf by hand, in N.
+type HandForce struct {
+	Unlatch float64 `yaml:"unlatch"`
+	Start   float64 `yaml:"start"`
+	Open    float64 `yaml:"open"`
+}
+
+// Detection is how far before a leaf somebody is seen, in mm.
+type Detection struct {
+	Escape float64 `yaml:"escape"` // in the direction of escape
+	Other  float64 `yaml:"other"`
+}
+
+// Limits of low-energy doors (D-06) and of detection zones (D-07).
+const (
+	maxLeafEnergy   = 1.69 // J
+	maxClosingForce = 150  // N
+	maxFingerGap    = 8    // mm
+	byHandN         = 67   // N, above which the finger gap counts
+	maxUnlatch      = 67
+	maxStart        = 90
+	maxOpen         = 67
+	minEscape       = 1500 // mm
+	minDetection    = 1000
+)
+
+// Energy of a moving leaf in J.
+func (f DoorFacts) Energy() float64 { v := f.LeafSpeed / 1000; return f.LeafMass * v * v / 2 }
+
+// check refuses doors that were not measured or are beyond the limits of a low-energy door.
+func (f DoorFacts) check(at func(...string) string, bad func(string, string, ...any)) {
+	for _, x := range []struct {
+		key      []string
+		v        float64
+		max      float64
+		unit, id string
+	}{
+		{[]string{"leaf_mass_kg"}, f.LeafMass, 200, "kg", "D-06"}, {[]string{"leaf_speed_mm_s"}, f.LeafSpeed, 2000, "mm/s", "D-06"},
+		{[]string{"closing_force_n"}, f.ClosingForce, maxClosingForce, "N", "D-06"}, {[]string{"hand_force_n", "unlatch"}, f.HandForce.Unlatch, maxUnlatch, "N", "D-06"},
+		{[]string{"hand_force_n", "start"}, f.HandForce.Start, maxStart, "N", "D-06"}, {[]string{"hand_force_n", "open"}, f.HandForce.Open, maxOpen, "N", "D-06"},
+	} {
+		key := append([]string{"doors", "facts"}, x.key...)
+		if !(x.v > 0) {
+			bad(at(key...), "is missing: measure it at commissioning (%s)", x.id)
+		} else if x.v > x.max {
+			bad(at(key...), "must be %g %s at most, is %g (%s)", x.max, x.unit, x.v, x.id)
+		}
+	}
+	if e := f.Energy(); e > maxLeafEnergy {
+		bad(at("doors", "facts"), "a leaf of %g kg at %g mm/s has %.2f J, %.2f J is the most: a lighter leaf or a slower drive (D-06)", f.LeafMass, f.LeafSpeed, e, maxLeafEnergy)
+	}
+	if f.ClosingForce > byHandN && !(f.FingerGap >= 0 && f.FingerGap <= maxFingerGap) {
+		bad(at("doors", "facts", "finger_gap_mm"), "must be %d mm at most with a closing force above %d N, is %g (D-06)", maxFingerGap, byHandN, f.FingerGap)
+	}
+	if !(f.Detection.Escape >= minEscape) {
+		bad(at("doors", "facts", "detection_mm", "escape"), "must be %d mm at least in the direction of escape, is %g (D-07)", minEscape, f.Detection.Escape)
+	}
+	if !(f.Detection.Other >= minDetection) {
+		bad(at("doors", "facts", "detection_mm", "other"), "must be %d mm at least, is %g (D-07)", minDetection, f.Detection.Other)
+	}
 }
 
 // Devices are what the inspectors are leased.
@@ -291,6 +365,7 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	if g.Doors.Travel < 500*time.Millisecond || g.Doors.Travel > 30*time.Second {
 		bad(at("doors", "travel"), "must lie between 500ms and 30s, is %s", g.Doors.Travel)
 	}
+	g.Doors.Facts.check(at, bad)
 	for _, l := range g.Limits.list() {
 		if l.val < l.min || l.val > l.max {
 			bad(at("limits", l.key), "must lie between %s and %s, is %s", l.min, l.max, l.val)

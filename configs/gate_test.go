@@ -20,7 +20,8 @@ func TestSimDiffersInDriversPathsAndLimitsOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Paths, drivers and limits are levelled; what then differs is a difference of behaviour.
-	s.Simulated, s.StateDir, s.Keys, s.Link, s.Watchdog, s.Limits, s.Doors = g.Simulated, g.StateDir, g.Keys, g.Link, g.Watchdog, g.Limits, g.Doors
+	s.Simulated, s.StateDir, s.Keys, s.Link, s.Watchdog, s.Limits = g.Simulated, g.StateDir, g.Keys, g.Link, g.Watchdog, g.Limits
+	s.Doors.Pulse, s.Doors.Travel = g.Doors.Pulse, g.Doors.Travel
 	s.Inspect.Models, s.Inspect.ModelKey, s.Inspect.Trust, s.Inspect.TrustKey = g.Inspect.Models, g.Inspect.ModelKey, g.Inspect.Trust, g.Inspect.TrustKey
 	s.Devices.Scanner.Device, s.Devices.NFC.Device = g.Devices.Scanner.Device, g.Devices.NFC.Device
 	s.Devices.Camera.Driver, s.Devices.Camera.Device = g.Devices.Camera.Driver, g.Devices.Camera.Device
@@ -35,7 +36,9 @@ func TestSimDiffersInDriversPathsAndLimitsOnly(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+// TestD06D07Refusals: every mistake has file, line and cure; doors that are too strong (D-06) or see too little
+// (D-07) are refused.
+func TestD06D07Refusals(t *testing.T) {
 	base := string(SimYAML)
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown key":       {"topology: mantrap", "topologie: mantrap", "topologie is no key"},
@@ -55,6 +58,14 @@ func TestRefusals(t *testing.T) {
 		"two documents":     {"site: example", "site: example\n---\nsite: other", "one document"},
 		"wrong type":        {"threads: 1", "threads: many", "into int"},
 		"bad gate name":     {"gate: gate-1", "gate: Gate_1", "must be 1 to 32"},
+		"heavy leaf":        {"leaf_mass_kg: 10", "leaf_mass_kg: 30", "doors.facts: a leaf of 30 kg at 550 mm/s has 4.54 J"},
+		"not measured":      {"    leaf_mass_kg: 10\n", "", "doors.facts.leaf_mass_kg: is missing: measure it"},
+		"strong drive":      {"closing_force_n: 140", "closing_force_n: 151", "must be 150 N at most"},
+		"fingers":           {"finger_gap_mm: 6", "finger_gap_mm: 9", "must be 8 mm at most"},
+		"hand force":        {"start: 80", "start: 91", "hand_force_n.start: must be 90 N at most"},
+		"detection":         {"escape: 1500", "escape: 1400", "detection_mm.escape: must be 1500 mm at least"},
+		"detection, other":  {"other: 1000", "other: 900", "must be 1000 mm at least"},
+		"no number":         {"leaf_mass_kg: 10", "leaf_mass_kg: .nan", "doors.facts.leaf_mass_kg: is missing"},
 		"pulse over cap":    {"pulse: 150ms", "pulse: 3s", "D-09"},
 		"key file missing":  {"  gate: keys/gate-1.key        # Ed25519 seed of this gate, readable by its user only\n", "", "keys.gate: is missing"},
 	} {

@@ -22,6 +22,9 @@ func configCheck(_ context.Context, out io.Writer, args []string) error {
 		}
 		fmt.Fprintf(out, "%s: ok: %s/%s, %s, %d inputs, %d outputs%s\n", path, g.Site, g.Gate, g.Topology,
 			len(g.Lines.Inputs), len(g.Lines.Outputs), map[bool]string{true: ", simulation"}[g.Simulated])
+		d := g.Doors.Facts
+		fmt.Fprintf(out, "  doors: %.2f J (%g kg at %g mm/s), closing %g N, by hand %g/%g/%g N, seen %g and %g mm before\n", d.Energy(), d.LeafMass, d.LeafSpeed,
+			d.ClosingForce, d.HandForce.Unlatch, d.HandForce.Start, d.HandForce.Open, d.Detection.Escape, d.Detection.Other)
 	}
 	return errors.Join(errs...)
 }
