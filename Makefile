@@ -42,12 +42,16 @@ test: build ## All tests: race detector, explorer, real binaries, Mosquitto, chr
 .PHONY: check
 check: ## Formatting, vet and a build for every board
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt is needed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	@go vet ./...
+	@go vet ./... && go vet -tags lab ./cmd/egatectl
 	@for a in amd64 arm64 arm; do CGO_ENABLED=0 GOARCH=$$a go build -o /dev/null ./cmd/egated && echo "check: egated builds for $$a without cgo"; done
 
 .PHONY: bench
 bench: web ## Benchmarks: figures and ratios of one run
 	@EGATE_QUIET_DISK=1 go test -run "^$$" -bench . -benchmem ./bench/...
+
+.PHONY: passage-report
+passage-report: ## Passage tracking on simulated walks: docs/passage.md with its pictures (4 minutes)
+	@go run ./bench/passage -tune -n 200 && go run ./bench/passage -n 300
 
 .PHONY: mutate
 mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate

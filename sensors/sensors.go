@@ -98,7 +98,7 @@ func Matrix(n int, lengthMM float64, travel time.Duration) (Config, error) {
 	if n < 4 || n > 99 || n%2 != 0 || !(lengthMM > 0) {
 		return Config{}, fmt.Errorf("sensors: %d beams over %.0f mm: an even number from 4 to 98 over a length is needed", n, lengthMM)
 	}
-	c := Config{LengthMM: lengthMM, Debounce: 20 * time.Millisecond, BeamDebounce: 8 * time.Millisecond, Travel: travel}
+	c := Config{LengthMM: lengthMM, Debounce: 20 * time.Millisecond, BeamDebounce: passage.Debounce, Travel: travel}
 	step := lengthMM / float64(n/2)
 	for i := range n {
 		row, at := passage.Low, i

@@ -3,13 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"egate/sim/people"
+	"egate/sim/plant"
 	"egate/sim/run"
+	"egate/verdict"
 )
 
 func ctl(t *testing.T, args ...string) (string, error) {
@@ -78,5 +82,79 @@ func TestWrongQuestions(t *testing.T) {
 	}
 	if out, err := ctl(t, "help"); err != nil || !strings.Contains(out, "site init") {
 		t.Errorf("help: %v", err)
+	}
+}
+
+// The tracker of the gate on a foreign trace: what it made of it, as text and as JSON (S-02).
+func TestS02PassageTrack(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var geometry, trace bytes.Buffer
+	if err := people.WriteGeometry(&geometry, plant.Default()); err != nil {
+		t.Fatal(err)
+	}
+	walk, err := people.Generate(people.Tailgating, 77, people.TraceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := walk.WriteCSV(&trace); err != nil {
+		t.Fatal(err)
+	}
+	g, tr := write("g.csv", geometry.String()), write("t.csv", trace.String())
+	out, err := ctl(t, "passage", "track", tr, "--geometry", g)
+	if err != nil || !strings.Contains(out, "tailgating") || !strings.Contains(out, "2 or more") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = ctl(t, "passage", "track", "--geometry", g, "--json", tr)
+	var doc struct {
+		Passages []struct {
+			Class      string  `json:"class"`
+			Confidence float64 `json:"confidence"`
+			Persons    int     `json:"persons"`
+			Decided    int64   `json:"decided_us"`
+		} `json:"passages"`
+	}
+	if err != nil || json.Unmarshal([]byte(out), &doc) != nil || len(doc.Passages) != 1 || doc.Passages[0].Class != "tailgating" || doc.Passages[0].Persons != 2 ||
+		doc.Passages[0].Confidence <= 0 || doc.Passages[0].Decided <= 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := ctl(t, "passage", "track", write("bad.csv", "1,beam_01\n"), "--geometry", g); err == nil || !strings.Contains(err.Error(), "bad.csv: trace: line 1") {
+		t.Errorf("a broken trace: %v", err)
+	}
+	if _, err := ctl(t, "passage", "track", tr); !errors.Is(err, errUsage) {
+		t.Errorf("no geometry: %v", err)
+	}
+}
+
+// What a document's checks come to: a check that could not be made is never a pass, and no failure hides
+// behind one (C-04).
+func TestC04Judge(t *testing.T) {
+	at := func(id verdict.CheckID, r verdict.Result) verdict.Check { return verdict.Check{ID: id, Result: r} }
+	ok := at(verdict.CheckSODSignature, verdict.Pass)
+	for name, c := range map[string]struct {
+		checks []verdict.Check
+		left   []verdict.CheckID
+		want   answer
+	}{
+		"all":                     {[]verdict.Check{ok, at(verdict.CheckClone, verdict.NotApplicable)}, nil, authentic},
+		"none":                    {nil, nil, notChecked},
+		"one not possible":        {[]verdict.Check{ok, at(verdict.CheckDSChain, verdict.NotPossible)}, nil, notChecked},
+		"one not made":            {[]verdict.Check{ok, at(verdict.CheckDSChain, verdict.NotEvaluated)}, nil, notChecked},
+		"failed and not made":     {[]verdict.Check{at(verdict.CheckDSChain, verdict.NotPossible), at(verdict.CheckDGHashes, verdict.Fail)}, nil, notAuthentic},
+		"expired":                 {[]verdict.Check{ok, at(verdict.CheckValidity, verdict.Fail)}, nil, notValid},
+		"expired and false":       {[]verdict.Check{at(verdict.CheckValidity, verdict.Fail), at(verdict.CheckClone, verdict.Fail)}, nil, notAuthentic},
+		"expired and not made":    {[]verdict.Check{at(verdict.CheckValidity, verdict.Fail), at(verdict.CheckClone, verdict.NotPossible)}, nil, notChecked},
+		"page left out":           {[]verdict.Check{ok, at(verdict.CheckMRZ, verdict.NotPossible)}, []verdict.CheckID{verdict.CheckMRZ}, authentic},
+		"page left out, clone is": {[]verdict.Check{at(verdict.CheckMRZ, verdict.NotPossible), at(verdict.CheckClone, verdict.NotPossible)}, []verdict.CheckID{verdict.CheckMRZ}, notChecked},
+	} {
+		if got := judge(c.checks, c.left); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }

@@ -60,10 +60,11 @@ const (
 	// apartMM is how far from every trunk something in the low row may move and still belong to a
 	// person: a pulled case ends about 520 mm behind the middle of the trunk.
 	apartMM = 800.0
-	// nearMM is how far from a door's plane a stretch may begin or end that came or goes through it: the second
-	// beam, where the first is blind. backMM is the same for somebody on the way out who turns round.
-	nearMM = 350.0
-	backMM = 550.0
+	// nearMM is how far from a door's plane a stretch may begin or end that came or goes through it, the second
+	// beam in any case: the first may be blind. backMM is the same, with the third beam, for somebody on the way
+	// out who turns round.
+	nearMM, nearBeam = 350.0, 1
+	backMM, backBeam = 550.0, 2
 	// maxPersons caps the count kept; the outside sees 0, 1 and many.
 	maxPersons = 16
 )
@@ -95,8 +96,9 @@ type Totals struct {
 type beam struct {
 	known, broken bool
 	since         time.Duration
-	seen          bool // broke since the mantrap was last empty
-	missed        int  // passages in which it alone did not break
+	broke         time.Duration // when it last broke
+	seen          bool          // broke since the mantrap was last empty
+	missed        int           // passages in which it alone did not break
 }
 
 // stretch is one unbroken run of high beams and the persons in it.
@@ -139,6 +141,8 @@ type Tracker struct {
 	object    bool
 	totals    Totals
 	blind     []int
+	f         facts
+	done      []Passage
 }
 
 // New makes a tracker. Until every beam is known the count is unknown.
@@ -177,6 +181,7 @@ func (t *Tracker) Lose() {
 	t.door = [2]beam{}
 	t.blobs, t.hidden, t.leaving = nil, 0, [2]int{}
 	t.free, t.object, t.lowAlone = false, false, false
+	t.f = facts{}
 	t.suspect()
 }
 
@@ -198,12 +203,12 @@ func (t *Tracker) known() bool {
 	return t.cfg.NoDoors || t.door[0].known && t.door[1].known
 }
 
-// near tells that high beam i is the first at a door, or not farther than mm from it.
-func (t *Tracker) near(d gate.Door, i int, mm float64) bool {
+// near tells that high beam i is among the first at a door, or not farther than mm from it.
+func (t *Tracker) near(d gate.Door, i int, mm float64, beams int) bool {
 	if d == gate.Entry {
-		return i == 0 || t.cfg.High[i] <= mm
+		return i <= beams || t.cfg.High[i] <= mm
 	}
-	return i == len(t.cfg.High)-1 || t.cfg.LengthMM-t.cfg.High[i] <= mm
+	return i >= len(t.cfg.High)-1-beams || t.cfg.LengthMM-t.cfg.High[i] <= mm
 }
 
 // Door tells that the safety beam of a door has changed.
@@ -214,6 +219,7 @@ func (t *Tracker) Door(d gate.Door, broken bool, at time.Duration) {
 		return
 	}
 	*b = beam{known: true, broken: broken, since: t.now}
+	t.f.edge = t.now
 	t.settle()
 }
 
@@ -228,9 +234,12 @@ func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
 	if b.known && b.broken == broken {
 		return
 	}
+	if r == High && broken && b.seen {
+		t.between(i, t.now-b.since)
+	}
 	b.known, b.broken, b.since = true, broken, t.now
 	if broken {
-		b.seen = true
+		b.seen, b.broke = true, t.now
 	}
 	if first {
 		if broken {
@@ -242,6 +251,7 @@ func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
 		t.settle()
 		return
 	}
+	t.begin()
 	if r == High {
 		t.lastHigh = t.now
 		if broken {
@@ -252,6 +262,7 @@ func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
 	} else if broken {
 		t.lowBroke(i)
 	}
+	t.observe()
 	t.settle()
 }
 
@@ -284,6 +295,8 @@ func (t *Tracker) broke(i int) {
 	switch {
 	case left >= 0 && right >= 0:
 		a, b := t.blobs[left], t.blobs[right]
+		t.f.measured(a)
+		t.f.measured(b)
 		t.blobs[left] = stretch{lo: a.lo, hi: b.hi, k: a.k + b.k, clearLo: a.clearLo, brokeLo: a.brokeLo, brokeHi: b.brokeHi, clearHi: b.clearHi}
 		t.blobs = slices.Delete(t.blobs, right, right+1)
 	case left >= 0:
@@ -341,6 +354,7 @@ func (t *Tracker) cleared(i int) {
 		switch {
 		case s.lo == s.hi:
 			gone := *s
+			t.f.measured(gone)
 			t.blobs = slices.Delete(t.blobs, n, n+1)
 			t.vanish(gone, i)
 		case i == s.lo:
@@ -359,6 +373,8 @@ func (t *Tracker) cleared(i int) {
 			t.judge(s)
 		default:
 			// Free in the middle: these are two, and they were before.
+			t.f.light = true
+			t.f.measured(*s)
 			a, b := *s, *s
 			a.hi, a.clearHi, a.samples = i-1, t.now, nil
 			b.lo, b.clearLo, b.samples = i+1, t.now, nil
@@ -388,9 +404,7 @@ func (t *Tracker) judge(s *stretch) {
 	}
 	long := t.spacing(s.lo, s.hi) >= surePeopleMM
 	if !long && len(s.samples) >= minSamples {
-		m := slices.Clone(s.samples)
-		slices.Sort(m)
-		long = m[len(m)/2] > personMM
+		long = median(s.samples) > personMM
 	}
 	if long {
 		t.together(s)
@@ -398,6 +412,7 @@ func (t *Tracker) judge(s *stretch) {
 }
 
 func (t *Tracker) together(s *stretch) {
+	t.f.measured(*s)
 	s.k = 2
 	t.totals.Together++
 	t.arrived()
@@ -405,6 +420,7 @@ func (t *Tracker) together(s *stretch) {
 
 // arrived notes one more person who was taken for a part of another.
 func (t *Tracker) arrived() {
+	t.f.entered[t.came]++
 	if t.came == gate.Exit {
 		t.totals.EnteredFar++
 	} else {
@@ -425,15 +441,16 @@ func (t *Tracker) recent(d gate.Door, within time.Duration) bool {
 func (t *Tracker) appear(i int) {
 	s := stretch{lo: i, hi: i, k: 1, brokeHi: t.now, brokeLo: t.now}
 	switch {
-	case t.near(gate.Entry, i, backMM) && t.leaving[gate.Entry] > 0: // came back, or went on past a beam that is blind
+	case t.near(gate.Entry, i, backMM, backBeam) && t.leaving[gate.Entry] > 0: // came back, or went on past a beam that is blind
 		s.k, t.leaving[gate.Entry] = t.leaving[gate.Entry], 0
-	case t.near(gate.Exit, i, backMM) && t.leaving[gate.Exit] > 0:
+	case t.near(gate.Exit, i, backMM, backBeam) && t.leaving[gate.Exit] > 0:
 		s.k, t.leaving[gate.Exit] = t.leaving[gate.Exit], 0
 	case t.hidden > 0:
 		s.k, t.hidden = t.hidden, 0
-	case t.near(gate.Entry, i, nearMM) && t.recent(gate.Entry, cameFor):
+		t.f.hops++
+	case t.near(gate.Entry, i, nearMM, nearBeam) && t.recent(gate.Entry, cameFor):
 		t.enter(gate.Entry)
-	case t.near(gate.Exit, i, nearMM) && t.recent(gate.Exit, cameFor):
+	case t.near(gate.Exit, i, nearMM, nearBeam) && t.recent(gate.Exit, cameFor):
 		t.enter(gate.Exit)
 	default:
 		t.suspect()
@@ -450,6 +467,8 @@ func (t *Tracker) enter(d gate.Door) {
 	if !t.had {
 		t.came = d
 	}
+	t.f.light = t.f.light || t.had && t.persons() > 0
+	t.f.entered[d]++
 	t.had = true
 	if d == gate.Entry {
 		t.totals.EnteredOrigin++
@@ -461,9 +480,9 @@ func (t *Tracker) enter(d gate.Door) {
 // vanish handles a stretch that ended at beam i.
 func (t *Tracker) vanish(s stretch, i int) {
 	switch {
-	case t.near(gate.Entry, i, nearMM) && t.recent(gate.Entry, leaveFor):
+	case t.near(gate.Entry, i, nearMM, nearBeam) && t.recent(gate.Entry, leaveFor):
 		t.leave(gate.Entry, s.k)
-	case t.near(gate.Exit, i, nearMM) && t.recent(gate.Exit, leaveFor):
+	case t.near(gate.Exit, i, nearMM, nearBeam) && t.recent(gate.Exit, leaveFor):
 		t.leave(gate.Exit, s.k)
 	default:
 		t.hidden = min(t.hidden+s.k, maxPersons)
@@ -493,7 +512,7 @@ func (t *Tracker) lowBroke(i int) {
 	if t.recent(gate.Entry, cameFor) && (i == 0 || x <= nearMM) || t.recent(gate.Exit, cameFor) && (i == len(t.cfg.Low)-1 || t.cfg.LengthMM-x <= nearMM) {
 		return // somebody is about to step in and will be seen by the high row
 	}
-	t.crawl = true
+	t.crawl, t.f.crawl = true, true
 }
 
 // lowRun is the unbroken run of broken low beams around beam i.
@@ -574,6 +593,7 @@ func (t *Tracker) settle() {
 			} else {
 				t.totals.LeftOrigin += uint64(t.leaving[d])
 			}
+			t.f.left[d] += t.leaving[d]
 			t.through = gate.Door(d) != t.came
 			t.leaving[d] = 0
 			t.drawing = t.persons() == 0 && t.row(Low) > 0
@@ -610,7 +630,9 @@ func (t *Tracker) settle() {
 	t.drawing = t.drawing && alone && t.now-t.lowSince < settleFor
 	if alone && t.had && !t.doubt && t.now-t.lowSince >= settleFor {
 		t.object = true
+		t.finish()
 	}
+	t.noted()
 }
 
 // emptied closes the book of who was inside: every beam is free.
@@ -618,6 +640,8 @@ func (t *Tracker) emptied() {
 	if t.had && t.through { // a blind beam itself can put the count in doubt
 		t.selfTest()
 	}
+	t.finish()
+	t.f = facts{}
 	t.hidden, t.leaving, t.blobs = 0, [2]int{}, t.blobs[:0]
 	t.doubt, t.crawl, t.had, t.through, t.object = false, false, false, false, false
 	for r := range t.rows {

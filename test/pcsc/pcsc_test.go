@@ -59,8 +59,8 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
 		namespaces = append(namespaces, "-r")
 	}
-	if skip == "" && exec.Command("unshare", append(slices.Clone(namespaces), "true")...).Run() != nil {
-		skip = "this machine allows no namespaces"
+	if skip == "" && exec.Command("unshare", append(slices.Clone(namespaces), "sh", "-c", "mount -t tmpfs none /run && ip link set lo up")...).Run() != nil {
+		skip = "this machine allows no network and mount namespaces"
 	}
 	if skip != "" {
 		os.Exit(m.Run())

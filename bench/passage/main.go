@@ -1,0 +1,230 @@
+// Command passage makes the report on passage tracking (docs/passage.md and its pictures) and, with -tune, the
+// confidences that the tracker states. Walks are simulated: no figure is one of a site.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/format"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"egate/gate"
+	"egate/sensors/passage"
+	"egate/sim/people"
+	"egate/sim/plant"
+)
+
+// Seeds of tuning and of reporting are disjoint.
+const (
+	tuneSeed   = 1
+	reportSeed = 1_000_001
+)
+
+// layout is one arrangement of beams.
+type layout struct {
+	name string
+	cfg  plant.Config
+	g    passage.Geometry
+}
+
+// layouts of two rows, at 300 and 900 mm.
+func layouts() []layout {
+	var out []layout
+	for _, columns := range []int{4, 8, 24} {
+		cfg := plant.Default()
+		cfg.Beams = nil
+		for _, z := range cfg.Heights {
+			for i := range columns {
+				step := cfg.LengthMM / float64(columns)
+				cfg.Beams = append(cfg.Beams, plant.Beam{Name: fmt.Sprintf("beam_%02d", len(cfg.Beams)+1), X: step * (float64(i) + 0.5), Z: z})
+			}
+		}
+		l := layout{name: fmt.Sprintf("%d beams", 2*columns), cfg: cfg}
+		for _, b := range cfg.Beams {
+			l.g = append(l.g, passage.BeamAt{ID: b.Name, X: b.X, Z: b.Z})
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// walk is one simulated walk and what was made of it.
+type walk struct {
+	class   people.Class
+	gap     float64
+	speed   float64
+	said    passage.Class
+	two     bool
+	doubt   bool // the count was unknown for a while
+	latency time.Duration
+}
+
+const nothing passage.Class = "nothing"
+
+// play generates and tracks one walk.
+func play(l layout, c people.Class, seed uint64, o people.TraceOptions) (walk, error) {
+	o.Config = l.cfg
+	tr, err := people.Generate(c, seed, o)
+	if err != nil {
+		return walk{}, err
+	}
+	edges := make([]passage.Edge, len(tr.Edges))
+	for i, e := range tr.Edges {
+		edges[i] = passage.Edge(e)
+	}
+	run, err := passage.Replay(l.g, edges)
+	if err != nil {
+		return walk{}, err
+	}
+	w := walk{class: c, gap: tr.Gap, speed: tr.Speed, said: nothing}
+	for _, x := range run.Changes {
+		w.doubt = w.doubt || x.Count == gate.CountUnknown
+	}
+	for _, p := range run.Passages {
+		if w.said == nothing || p.Persons == 2 {
+			w.said, w.latency = p.Class, p.Latency
+		}
+		w.two = w.two || p.Persons == 2
+	}
+	return w, nil
+}
+
+// job is one walk to play.
+type job struct {
+	layout, n int
+	class     people.Class
+	seed      uint64
+	opt       people.TraceOptions
+}
+
+// all plays jobs on every processor; results stand in the order of the jobs.
+func all(ls []layout, jobs []job) ([]walk, error) {
+	out := make([]walk, len(jobs))
+	errs := make([]error, len(jobs))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				out[i], errs[i] = play(ls[jobs[i].layout], jobs[i].class, jobs[i].seed, jobs[i].opt)
+			}
+		})
+	}
+	for i := range jobs {
+		next <- i
+		if i%2000 == 1999 {
+			fmt.Fprintf(os.Stderr, "passage: %d of %d walks\n", i+1, len(jobs))
+		}
+	}
+	close(next)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func main() {
+	n := flag.Int("n", 300, "walks of each class and layout")
+	tune := flag.Bool("tune", false, "write the confidences of the tracker from the tuning seeds, instead of the report")
+	dir := flag.String("dir", "docs", "folder of the report")
+	flag.Parse()
+	f := report
+	if *tune {
+		f = confidences
+	}
+	if err := f(*n, *dir); err != nil {
+		fmt.Fprintln(os.Stderr, "passage:", err)
+		os.Exit(1)
+	}
+}
+
+// truth is the class that a generated walk ought to be given.
+func truth(c people.Class) passage.Class {
+	switch c {
+	case people.SingleCase:
+		return passage.Suitcase
+	case people.CaseBefore:
+		return passage.SuitcaseBefore
+	case people.WithTrolley:
+		return passage.Trolley
+	case people.WithPram:
+		return passage.Pram
+	case people.InWheelchair:
+		return passage.Wheelchair
+	case people.ChildAlone:
+		return passage.Child
+	case people.WrongWay:
+		return passage.WrongDirection
+	case people.LeftBehind:
+		return passage.ObjectLeft
+	case people.Single, people.StandAndTurn:
+		return passage.Single
+	}
+	return passage.Class(c)
+}
+
+// confidences writes how often each class was right, over the tuning walks of 16 beams.
+func confidences(n int, _ string) error {
+	ls := layouts()
+	var jobs []job
+	for _, c := range people.Classes() {
+		if c.Hidden() {
+			continue
+		}
+		for i := range n {
+			jobs = append(jobs, job{layout: 1, class: c, seed: tuneSeed + uint64(i), opt: people.TraceOptions{Wide: i%2 == 1}})
+		}
+	}
+	walks, err := all(ls, jobs)
+	if err != nil {
+		return err
+	}
+	said, right := map[passage.Class]int{}, map[passage.Class]int{}
+	for _, w := range walks {
+		said[w.said]++
+		if w.said == truth(w.class) {
+			right[w.said]++
+		}
+	}
+	var names []string
+	for c := range said {
+		if c != nothing {
+			names = append(names, string(c))
+		}
+	}
+	slices.Sort(names)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "package passage\n\n// Code generated by go run ./bench/passage -tune -n %d; DO NOT EDIT.\n\n", n)
+	fmt.Fprint(&b, "// precision is how often each class was right among the tuning walks with 16 beams, as many of each class\n// but of those that parallel beams cannot know.\nvar precision = map[Class]float64{\n")
+	for _, c := range names {
+		fmt.Fprintf(&b, "\t%q: %.3f,\n", c, float64(right[passage.Class(c)])/float64(said[passage.Class(c)]))
+	}
+	b.WriteString("}\n")
+	text, err := format.Source(b.Bytes())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join("sensors", "passage", "precision.go"), text, 0o644)
+}
+
+func percent(part, of int) string {
+	if of == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(part)/float64(of))
+}
+
+// heading of every column of a Markdown table, after which numbers stand right.
+func table(b *strings.Builder, head ...string) {
+	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(head, " | "), " --- |"+strings.Repeat(" ---: |", len(head)-1))
+}
