@@ -16,6 +16,7 @@ import (
 	"egate/hal/gpiohal"
 	"egate/hal/simhal"
 	"egate/health"
+	"egate/health/wear"
 	"egate/sensors"
 )
 
@@ -173,8 +174,11 @@ func matrix(cfg configs.Gate) (sensors.Config, error) {
 	return sc, nil
 }
 
+// ends are the book's names of where a door is.
+var ends = map[gate.Position]wear.Position{gate.PosClosed: wear.Closed, gate.PosBetween: wear.Between, gate.PosOpen: wear.Open}
+
 // sense feeds the machine with what the lines tell, and opens them again when they were lost.
-func sense(ctx context.Context, sc sensors.Config, wires *lines, board *health.Board, out chan<- gate.Event, log *slog.Logger) error {
+func sense(ctx context.Context, sc sensors.Config, wires *lines, board *health.Board, worn *wear.Book, out chan<- gate.Event, log *slog.Logger) error {
 	tracker, err := sensors.New(sc)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -185,6 +189,9 @@ func sense(ctx context.Context, sc sensors.Config, wires *lines, board *health.B
 			board.Set(health.LinesLost, health.PartLines, false)
 			err = tracker.Run(ctx, l, func(events []gate.Event, found []sensors.Finding) {
 				for _, e := range events {
+					if e.Kind == gate.EvDoorMoved {
+						worn.Moved(e.Door.String(), ends[e.Pos], time.Now())
+					}
 					select {
 					case out <- e:
 					case <-ctx.Done():

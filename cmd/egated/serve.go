@@ -26,6 +26,7 @@ import (
 	"egate/gate/control"
 	"egate/hal/watchdog"
 	"egate/health"
+	"egate/health/wear"
 	"egate/inspect/supervisor"
 	"egate/internal/buildinfo"
 	"egate/internal/sdnotify"
@@ -76,6 +77,11 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	board := health.New(nil)
 	board.Declare(health.PartScanner, health.PartNFC, health.PartCamera, health.PartLines, health.PartEntry, health.PartExit, health.PartMantrap,
 		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop)
+
+	worn, err := wear.Load(cfg.StateDir)
+	if err != nil { // usable all the same
+		log.Error("egated: wear", "err", err)
+	}
 
 	tlsCfg, err := tlsConfig(cfg.Link)
 	if err != nil {
@@ -140,7 +146,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	loop, err := control.New(control.Config{
 		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: found.LastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
-		Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology],
+		Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: worn.Counters,
 	}, ports, log)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -170,7 +176,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 		return nil
 	})
 	g.Go(func() error { return lk.Run(ctx) })
-	g.Go(func() error { return sense(ctx, geometry, wires, board, sensed, log) })
+	g.Go(func() error { return sense(ctx, geometry, wires, board, worn, sensed, log) })
 	g.Go(func() error {
 		evidence.Follow(ctx, exportEvery, nil, lk.PublishCheckpoint, func(err error) {
 			log.Error("egated: audit", "err", err)
@@ -179,6 +185,10 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 		return nil
 	})
 	g.Go(func() error { status(ctx, board, lk); return nil })
+	g.Go(func() error {
+		worn.Run(ctx, func(err error) { log.Error("egated: wear", "err", err) })
+		return nil
+	})
 	g.Go(func() error {
 		defer sdnotify.Stopping()
 		return loop.Run(ctx)

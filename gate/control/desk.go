@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"time"
 
@@ -291,8 +292,9 @@ func (l *Loop) publishHealth() {
 	h := api.Health{At: snap.At.UTC(), Overall: snap.Overall, Parts: []api.Part{}, Faults: []api.Fault{}, Simulated: l.cfg.Simulated,
 		DemoModel: l.p.Health.Has(health.DemoModels, health.PartInspector), Versions: map[string]string{"egated": l.cfg.Version},
 		Counters: map[string]int64{"steps": int64(l.step)}, SelfTest: l.tested}
-	for k, v := range l.cfg.Versions {
-		h.Versions[k] = v
+	maps.Copy(h.Versions, l.cfg.Versions)
+	if l.cfg.Counters != nil {
+		maps.Copy(h.Counters, l.cfg.Counters())
 	}
 	for _, s := range l.slots {
 		if s.ready.ModelPack != "" {

@@ -118,6 +118,8 @@ type Config struct {
 	Recovered []byte
 	Found     string // clean, passage_interrupted, torn_tail: see api.Boot
 	Versions  map[string]string
+	// Counters are further counts for the health document, by name; may be nil.
+	Counters func() map[string]int64
 }
 
 // Runner runs until ctx ends.
