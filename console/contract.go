@@ -96,3 +96,19 @@ type Centre interface {
 	// Dossier returns the sealed dossier of an open referral for this session.
 	Dossier(session, gate, passage string) (SealedDossier, error)
 }
+
+// Alerts of the centre itself, beside those that gates raise. Their texts stand in package locales like those of
+// every reason (O-04).
+const (
+	AlertMissing = "events_missing"     // the gate's oldest event does not follow the last one here
+	AlertLost    = "events_lost"        // the gate has lost events, or sends others under the same numbers
+	AlertRefused = "event_refused"      // an event breaks the contract and is not acknowledged
+	AlertStore   = "history_failed"     // the history cannot be written: nothing is acknowledged
+	AlertList    = "watch_list_refused" // the watch list has a mistake: the one before it is used
+	AlertClock   = "clock_skew"         // the clocks of gate and centre are apart (E-07)
+)
+
+// Alerts lists them.
+func Alerts() []string {
+	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock}
+}

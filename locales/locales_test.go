@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"egate/console"
 	"egate/verdict"
 )
 
@@ -101,6 +102,7 @@ func TestO04EveryReason(t *testing.T) {
 		for _, r := range verdict.Reasons() {
 			codes = append(codes, r.String())
 		}
+		codes = append(codes, console.Alerts()...)
 		same(t, tag+" reasons", codes, keys(c.Reasons))
 		for code, r := range c.Reasons {
 			if r.What == "" || r.Why == "" || r.Do == "" {

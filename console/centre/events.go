@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"egate/api"
+	"egate/console"
 )
 
 // maxBatch bounds how many events one transaction stores.
@@ -120,10 +121,10 @@ func (c *Centre) keep(batch []row) {
 				c.gates[name].ledger = l
 				l.broke()
 			}
-			c.raise(batch[0].gate, alertStore, true)
+			c.raise(batch[0].gate, console.AlertStore, true)
 			return // not acknowledged: the gate keeps it and sends it again
 		}
-		c.raise("", alertStore, false)
+		c.raise("", console.AlertStore, false)
 	}
 	now := c.cfg.Now().UTC()
 	c.mu.Lock()
@@ -139,19 +140,19 @@ func (c *Centre) keep(batch []row) {
 		g := c.gates[name]
 		switch f {
 		case stuck:
-			c.alert(g, now, alertMissing, "warning", "", true)
+			c.alert(g, now, console.AlertMissing, "warning", "", true)
 		case hole:
-			c.alert(g, now, alertLost, "warning", "", true)
+			c.alert(g, now, console.AlertLost, "warning", "", true)
 		default:
-			c.alert(g, now, alertMissing, "warning", "", false)
+			c.alert(g, now, console.AlertMissing, "warning", "", false)
 		}
 		if f == next || f == hole {
-			c.alert(g, now, alertRefused, "warning", "", false)
+			c.alert(g, now, console.AlertRefused, "warning", "", false)
 		}
 	}
 	for _, name := range differ {
 		c.log.Error("centre: a gate sends another event under a number that is taken", "gate", name, "security", true)
-		c.alert(c.gates[name], now, alertLost, "warning", "", true)
+		c.alert(c.gates[name], now, console.AlertLost, "warning", "", true)
 	}
 	if len(state) > 0 {
 		c.changed()

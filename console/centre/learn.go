@@ -10,17 +10,6 @@ import (
 	"egate/verdict"
 )
 
-// Alerts of the centre itself, beside those that gates raise. Their texts stand in package locales like
-// those of every reason (O-04).
-const (
-	alertMissing = "events_missing"     // the gate's oldest event does not follow the last one here
-	alertLost    = "events_lost"        // the gate has lost events, or sends others under the same numbers
-	alertRefused = "event_refused"      // an event breaks the contract and is not acknowledged
-	alertStore   = "history_failed"     // the history cannot be written: nothing is acknowledged
-	alertList    = "watch_list_refused" // the watch list has a mistake: the one before it is used
-	alertClock   = "clock_skew"         // the clocks of gate and centre are apart (E-07)
-)
-
 // alertQuiet is how long the same alert after its end is the same row again (O-05).
 const alertQuiet = 10 * time.Second
 
@@ -76,7 +65,7 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 		var o api.OrderEvent
 		if json.Unmarshal(e.Data, &o) == nil && o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {
 			c.settle(g, e.Time, func(a *alert) bool {
-				return a.view.Reason == alertLost || !own[a.view.Reason] && a.view.Reason != verdict.Emergency.String()
+				return a.view.Reason == console.AlertLost || !own[a.view.Reason] && a.view.Reason != verdict.Emergency.String()
 			})
 		}
 	case api.EventBoot:
@@ -90,7 +79,7 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 }
 
 // own are the alerts that events of a gate do not end.
-var own = map[string]bool{alertMissing: true, alertLost: true, alertRefused: true, alertStore: true, alertList: true, alertClock: true}
+var own = map[string]bool{console.AlertMissing: true, console.AlertLost: true, console.AlertRefused: true, console.AlertStore: true, console.AlertList: true, console.AlertClock: true}
 
 // alert raises or ends one; mu is held.
 func (c *Centre) alert(g *gateState, now time.Time, reason, severity, passage string, raised bool) {
@@ -130,7 +119,7 @@ func (c *Centre) raise(gate, reason string, on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	severity := "warning"
-	if reason == alertStore {
+	if reason == console.AlertStore {
 		severity = "danger" // gates go out of service when their journals are full
 	}
 	if on {

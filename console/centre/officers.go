@@ -214,7 +214,7 @@ func (c *Centre) tick() {
 		} else {
 			c.log.Info("centre: watch list read again")
 		}
-		c.raise("", alertList, err != nil)
+		c.raise("", console.AlertList, err != nil)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"egate/api"
 	"egate/api/contract"
+	"egate/console"
 )
 
 // receive sorts what the broker delivers. A message that breaks the contract, or claims to be of another
@@ -30,7 +31,7 @@ func (c *Centre) receive(topic string, payload []byte, retained bool) {
 	if err != nil {
 		c.log.Warn("centre: message", "gate", gate, "kind", rest[0], "err", err, "security", true)
 		if rest[0] == api.TopicEvent {
-			c.raise(gate, alertRefused, true)
+			c.raise(gate, console.AlertRefused, true)
 		}
 	}
 }
@@ -156,7 +157,7 @@ func (c *Centre) skew(g *gateState, at time.Time) {
 	for _, d := range g.skews {
 		least = min(least, d)
 	}
-	c.alert(g, now, alertClock, "warning", "", least < -maxSkew || least > maxSkew && len(g.skews) == skewSamples)
+	c.alert(g, now, console.AlertClock, "warning", "", least < -maxSkew || least > maxSkew && len(g.skews) == skewSamples)
 }
 
 // send signs and publishes. It tells whether the message will go out.
