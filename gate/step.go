@@ -192,7 +192,7 @@ func (s *step) safety(e Event) {
 	if m.Mode == ModeEmergency {
 		return
 	}
-	if m.Mode == ModeRecovering && m.Fire == Unknown {
+	if m.Mode == ModeRecovering && m.Fire == Unknown && !m.Restored {
 		return // not read yet: the doors are released already
 	}
 	s.do(Action{Kind: ActRelease})
