@@ -41,6 +41,7 @@ const (
 	stopLimit   = 2 * time.Second
 	exportEvery = 10 * time.Second // checkpoints of the audit log
 	wdTimeout   = 10 * time.Second
+	aliveEvery  = time.Second      // to the service manager, whose limit is ten times as long
 )
 
 // serve wires everything and runs until ctx ends.
@@ -129,11 +130,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	}
 	ports := control.Ports{
 		Doors: guarded, Lamps: lamps{wires}, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: newCentre(lk),
-		Sensors: sensed, Health: board, Kick: func() {
-			if dog != nil {
-				_ = dog.Kick()
-			}
-		},
+		Sensors: sensed, Health: board, Kick: feeder(dog),
 	}
 	recovered := found.Model
 	if found.First {
@@ -268,6 +265,21 @@ func openWatchdog(c configs.Watchdog) (*watchdog.Watchdog, error) {
 		return nil, nil
 	}
 	return watchdog.Open(c.Device, wdTimeout)
+}
+
+// feeder feeds the hardware's watchdog, where there is one, and the service manager's. Only the loop calls
+// it, between two steps: a loop that hangs starves both.
+func feeder(dog *watchdog.Watchdog) func() {
+	var said time.Time
+	return func() {
+		if dog != nil {
+			_ = dog.Kick()
+		}
+		if time.Since(said) >= aliveEvery {
+			said = time.Now()
+			sdnotify.Alive()
+		}
+	}
 }
 
 func readSecret(path string) (string, error) {
