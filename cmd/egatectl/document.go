@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
 	"egate/emrtd/pa"
 	"egate/emrtd/trust"
+	"egate/seal"
 )
 
 // documentVerify judges files that were read earlier, without a chip: what a chip alone can prove
@@ -92,13 +89,9 @@ func trustShow(_ context.Context, out io.Writer, args []string) error {
 }
 
 func openTrust(path, keyPath string, now time.Time) (*trust.Store, error) {
-	text, err := os.ReadFile(keyPath)
+	pub, err := seal.LoadPublic(keyPath)
 	if err != nil {
 		return nil, err
 	}
-	pub, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(pub) != ed25519.PublicKeySize {
-		return nil, errors.New(keyPath + ": no Ed25519 public key: one line of 64 hexadecimal digits is expected")
-	}
-	return trust.Load(path, ed25519.PublicKey(pub), now)
+	return trust.Load(path, pub, now)
 }

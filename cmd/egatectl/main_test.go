@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"egate/seal"
 	"egate/sim/people"
 	"egate/sim/plant"
 	"egate/sim/run"
@@ -156,5 +157,53 @@ func TestC04Judge(t *testing.T) {
 		if got := judge(c.checks, c.left); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// A pair is made once, the private half for its owner only, and does what it is for.
+func TestKeyMake(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "trust")
+	if out, err := ctl(t, "key", "make", name); err != nil || !strings.Contains(out, "trust.pub") {
+		t.Fatal(out, err)
+	}
+	signer, err := seal.LoadSigner(name + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pub, err := seal.LoadPublic(name + ".pub"); err != nil || !bytes.Equal(pub, signer.Public()) {
+		t.Errorf("the halves do not fit: %v", err)
+	}
+	if st, err := os.Stat(name + ".key"); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+	before, err := os.ReadFile(name + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ctl(t, "key", "make", name); err == nil || !strings.Contains(err.Error(), "never overwritten") {
+		t.Errorf("made twice: %v", err)
+	}
+	if after, err := os.ReadFile(name + ".key"); err != nil || !bytes.Equal(before, after) {
+		t.Error("a key was overwritten")
+	}
+	sealed := filepath.Join(dir, "desk")
+	if out, err := ctl(t, "key", "make", "--sealing", sealed); err != nil {
+		t.Fatal(out, err)
+	}
+	pub, err := seal.Load(sealed + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	priv, err := seal.LoadPrivate(sealed + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := seal.Seal(pub, seal.PurposeLookup, "gate-1", "p", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := seal.Open(priv, seal.PurposeLookup, "gate-1", "p", box); err != nil || string(plain) != "x" {
+		t.Errorf("%q %v", plain, err)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 
 	"egate/emrtd/cms"
 	"egate/emrtd/trust"
+	"egate/seal"
 )
 
 // trustCommands are the commands of a trust desk (C-06, C-07).
@@ -272,7 +272,7 @@ func trustCheck(_ context.Context, out io.Writer, args []string) error {
 			return err
 		}
 	}
-	pub, err := readPublicKey(*key)
+	pub, err := seal.LoadPublic(*key)
 	if err != nil {
 		return err
 	}
@@ -374,29 +374,15 @@ func readCertificate(path string) (*cms.Certificate, error) {
 	return c, nil
 }
 
-func readHex(path string, size int, what string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(b) != size {
-		return nil, fmt.Errorf("%s: no Ed25519 %s key: one line of %d hexadecimal digits is expected", path, what, 2*size)
-	}
-	return b, nil
-}
-
 func readSigningKey(path string) (ed25519.PrivateKey, error) {
-	b, err := readHex(path, ed25519.SeedSize, "private")
+	seed, err := seal.LoadPrivate(path)
 	if err != nil {
 		return nil, err
 	}
-	return ed25519.NewKeyFromSeed(b), nil
-}
-
-func readPublicKey(path string) (ed25519.PublicKey, error) {
-	b, err := readHex(path, ed25519.PublicKeySize, "public")
-	return b, err
+	if len(seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("%s: no Ed25519 private key: egatectl key make NAME makes a pair", path)
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
 }
 
 func readBundle(path string, pub ed25519.PublicKey) (*trust.Bundle, error) {
@@ -420,7 +406,7 @@ func readBundle(path string, pub ed25519.PublicKey) (*trust.Bundle, error) {
 
 // openBundle verifies the signature only: an expired bundle may be looked at.
 func openBundle(path, keyPath string) (*trust.Bundle, *trust.Store, error) {
-	pub, err := readPublicKey(keyPath)
+	pub, err := seal.LoadPublic(keyPath)
 	if err != nil {
 		return nil, nil, err
 	}
