@@ -3,14 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"egate/emrtd/issue"
+	"egate/emrtd/lds"
 	"egate/seal"
+	"egate/sim/faces"
 	"egate/sim/people"
 	"egate/sim/plant"
 	"egate/sim/run"
@@ -205,5 +211,85 @@ func TestKeyMake(t *testing.T) {
 	}
 	if plain, err := seal.Open(priv, seal.PurposeLookup, "gate-1", "p", box); err != nil || string(plain) != "x" {
 		t.Errorf("%q %v", plain, err)
+	}
+}
+
+// Files of a genuine document are authentic, false when a bit is changed,
+// and nobody's without trust in the issuer (C-04).
+func TestC04DocumentVerify(t *testing.T) {
+	dir := t.TempDir()
+	a, err := issue.NewAuthority("UTO", rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := issue.NewAuthority("UTO", rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	face, err := faces.Get("astronaut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := a.Personalise(issue.Profile{Number: "X1", Surname: "MUSTER", Nationality: "UTO", BirthDate: "1990-01-01",
+		Expiry: time.Now().AddDate(5, 0, 0).Format(time.DateOnly), Portrait: face.DG2JPEG(), Access: issue.AccessBAC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ctl(t, "key", "make", filepath.Join(dir, "trust")); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := seal.LoadPrivate(filepath.Join(dir, "trust.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := func(name string, by *issue.Authority) string {
+		b, err := issue.Bundle("test", 1, time.Now(), by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := b.Save(path, ed25519.NewKeyFromSeed(signer)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	files := func(change func(name string, b []byte)) string {
+		out := t.TempDir()
+		for name, fid := range map[string]uint16{"EF_SOD.bin": lds.FIDSOD, "EF_COM.bin": lds.FIDCOM, "DG1.bin": lds.FID(1), "DG2.bin": lds.FID(2)} {
+			b := bytes.Clone(p.App[fid])
+			change(name, b)
+			if err := os.WriteFile(filepath.Join(out, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return out
+	}
+	ours, theirs := bundle("ours.json", a), bundle("theirs.json", other)
+	for name, c := range map[string]struct {
+		trust, dir, at string
+		status         error
+		want           string
+	}{
+		"genuine": {ours, files(func(string, []byte) {}), "", nil, "AUTHENTIC\n"},
+		"one bit": {ours, files(func(n string, b []byte) {
+			if n == "DG2.bin" {
+				b[len(b)-5] ^= 1
+			}
+		}), "", statusFailed, "NOT AUTHENTIC\n"},
+		"unknown":      {theirs, files(func(string, []byte) {}), "", statusNotChecked, "COULD NOT BE CHECKED\n"},
+		"not a folder": {ours, filepath.Join(dir, "none"), "", statusNotChecked, ""},
+		"no day":       {ours, dir, "yesterday", statusNotChecked, ""},
+	} {
+		args := []string{"document", "verify", "--trust", c.trust, "--key", filepath.Join(dir, "trust.pub")}
+		if c.at != "" {
+			args = append(args, "--at", c.at)
+		}
+		out, err := ctl(t, append(args, c.dir)...)
+		if !errors.Is(err, c.status) || !strings.Contains(out, c.want) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if strings.Contains(out, "MUSTER") {
+			t.Errorf("%s: says whose it is", name)
+		}
 	}
 }
