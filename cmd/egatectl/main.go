@@ -33,6 +33,7 @@ func commands() []command {
 		{"trust show", "--key FILE FILE", "who signed a trust bundle, what it holds, when it ends", trustShow},
 		{"audit verify", "--site S --gate G --key FILE STATE_DIR [CHECKPOINT…]", "find any change of the evidence below its signed checkpoints", auditVerify},
 		{"passage track", "TRACE.csv --geometry FILE [--json]", "what the tracker of the gate makes of a recorded or foreign trace of beams", passageTrack},
+		{"diag", "[--out FILE] GATE.yaml", "a diagnostic bundle for technical support: nothing personal, no key, no event in full", diag},
 		{"face compare", "[--models DIR] A.jpg B.jpg", "compare two portraits with the model pack, for commissioning", faceCompare},
 		{"version", "", "print version and toolchain", version},
 	}, trustCommands()...)

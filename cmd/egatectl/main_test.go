@@ -2,19 +2,24 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"egate/api"
+	"egate/configs"
 	"egate/emrtd/issue"
 	"egate/emrtd/lds"
+	"egate/journal"
 	"egate/seal"
 	"egate/sim/faces"
 	"egate/sim/people"
@@ -291,5 +296,100 @@ func TestC04DocumentVerify(t *testing.T) {
 		if strings.Contains(out, "MUSTER") {
 			t.Errorf("%s: says whose it is", name)
 		}
+	}
+}
+
+// The diagnostic bundle of a gate whose state is full of marked events, leaves and keys has none of them; a
+// planted leak shows that the search finds one (M-06).
+func TestM06DiagHoldsNothingPersonal(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "site")
+	if out, err := ctl(t, "site", "init", "--simulation", "--models", t.TempDir(), dir); err != nil {
+		t.Fatal(err, out)
+	}
+	config := filepath.Join(dir, "gate-1.yaml")
+	cfg, err := configs.Load(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const marker = "p-Marker7731"
+	j, _, err := journal.Open(filepath.Join(cfg.StateDir, "journal"), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range uint64(7) {
+		event, err := json.Marshal(api.Draft{Type: "passage", Time: time.Now(), Data: json.RawMessage(`{"passage":"` + marker + `","reason":"face_mismatch","at":"` + marker + `"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Submit(journal.Record{Step: step + 1, Model: []byte(`{"x":"` + marker + `"}`), Events: [][]byte{event}, Leaves: [][]byte{[]byte(`{"who":"` + marker + `"}`)}})
+		if r := <-j.Results(); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{marker}
+	keys, err := filepath.Glob(filepath.Join(dir, "keys", "*.key"))
+	if err != nil || len(keys) == 0 {
+		t.Fatal(keys, err)
+	}
+	for _, k := range keys {
+		b, err := os.ReadFile(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, strings.TrimSpace(string(b)))
+	}
+	unpacked := func() string {
+		name := filepath.Join(t.TempDir(), "d.tgz")
+		if out, err := ctl(t, "diag", "--out", name, config); err != nil || !strings.Contains(out, "versions.txt") {
+			t.Fatal(out, err)
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	found := func(text string) (hits int) {
+		for _, s := range secrets {
+			hits += strings.Count(text, s)
+		}
+		return hits
+	}
+	text := unpacked()
+	if n := found(text); n != 0 {
+		t.Errorf("%d markers in the bundle", n)
+	}
+	for _, w := range []string{"face_mismatch", "     7  ", "last event 7", "closing 140 N", "chip reader", "MiB free"} {
+		if !strings.Contains(text, w) {
+			t.Errorf("lacks %q:\n%s", w, text)
+		}
+	}
+	raw, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, append(raw, []byte("# "+marker+"\n")...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := found(unpacked()); n != 1 {
+		t.Errorf("the planted leak was found %d times", n)
+	}
+	if err := os.WriteFile(config, []byte("gate: [broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text := unpacked(); !strings.Contains(text, "gate: [broken") || !strings.Contains(text, "versions.txt") {
+		t.Errorf("a broken configuration leaves no bundle:\n%s", text)
 	}
 }
