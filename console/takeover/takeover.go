@@ -42,7 +42,7 @@ func (h *Hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	if !there || old == cl {
 		return
 	}
-	_ = h.server.DisconnectClient(old, packets.ErrSessionTakenOver) // its error is its code
+	old.Stop(packets.ErrSessionTakenOver) // nothing is said to it: a dead connection would not take it
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(look) {
 		if now, there := h.server.Clients.Get(cl.ID); !there || now != old {
 			return
