@@ -184,7 +184,9 @@ type Inspect struct {
 	TrustKey string `yaml:"trust_key"`           // Ed25519 public key of the bundle
 	Policy   string `yaml:"policy,omitempty"`    // policy file; default: the built-in policy
 	AllowBAC bool   `yaml:"allow_bac"`           // documents without PACE may be read
-	Threads  int    `yaml:"threads"`             // of the inference runtime
+	// ForbidSHA1 makes signatures and hashes by SHA-1, which old documents have, "not possible".
+	ForbidSHA1 bool `yaml:"forbid_sha1,omitempty"`
+	Threads    int  `yaml:"threads"` // of the inference runtime
 }
 
 // Limits of the stages. Every stage has one (design: a passage, stage by stage).

@@ -229,7 +229,7 @@ func (i *Inspector) read(ctx context.Context, reader hal.CardReader, doc mrz.Doc
 	size := i.readSize(card.ATS()) // the table is not written while a chip is read
 	var bar progress
 	report, err := emrtd.Read(ctx, card, doc, emrtd.Options{
-		Now: i.begin.Date, Trust: i.cfg.Trust, CloneProofDue: i.cfg.Policy.CloneProofDue, AllowBAC: i.cfg.AllowBAC, Keys: i.cfg.Keys, Clock: i.clock,
+		Now: i.begin.Date, Trust: i.cfg.Trust, CloneProofDue: i.cfg.Policy.CloneProofDue, AllowBAC: i.cfg.AllowBAC, Policy: i.cfg.Signatures, Keys: i.cfg.Keys, Clock: i.clock,
 		ReadSize: func([]byte) int { return size },
 		Remember: func(ats []byte, n int) {
 			ats = bytes.Clone(ats)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"egate/emrtd/mrz"
+	"egate/emrtd/pa"
 	"egate/emrtd/pace"
 	"egate/emrtd/trust"
 	"egate/facematch"
@@ -52,6 +53,8 @@ type Config struct {
 	Ready   protocol.Ready
 
 	AllowBAC bool
+	// Signatures is the policy of passive authentication.
+	Signatures pa.Policy
 	// Lookup bounds the wait for the centre's answer, Connect the wait for a chip after the MRZ.
 	Lookup, Connect time.Duration
 	// Clock is monotonic; nil means time since Run.

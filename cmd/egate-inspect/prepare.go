@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"egate/configs"
+	"egate/emrtd/pa"
 	"egate/emrtd/pace"
 	"egate/emrtd/trust"
 	"egate/facematch"
@@ -77,7 +78,7 @@ func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.I
 	ti := store.Info()
 	return inspect.New(inspect.Config{
 		Link: link, Devices: devices{cfg.Devices, cfg.Simulated}, Images: pics, Engine: engine, Trust: store, Policy: policy, Keys: &keys,
-		AllowBAC: cfg.Inspect.AllowBAC, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
+		AllowBAC: cfg.Inspect.AllowBAC, Signatures: pa.Policy{ForbidSHA1: cfg.Inspect.ForbidSHA1}, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
 		Ready: protocol.Ready{Sandbox: level, ModelPack: info.String(), DemoModel: info.Demo, Policy: fmt.Sprintf("%s.v%d", policy.ID, policy.Version),
 			Trust: fmt.Sprintf("%d@%x", ti.Version, ti.Hash[:8]), WarmMS: int(time.Since(start).Milliseconds())},
 	}), end, nil

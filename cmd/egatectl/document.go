@@ -22,6 +22,7 @@ func documentVerify(_ context.Context, out io.Writer, args []string) error {
 	file := f.String("trust", "", "trust bundle")
 	key := f.String("key", "", "public key of the bundle, one line of hexadecimal digits")
 	at := f.String("at", "", "judge as of this day, 2006-01-02 (default: now)")
+	noSHA1 := f.Bool("forbid-sha1", false, "take signatures and hashes by SHA-1 for not possible")
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -45,7 +46,7 @@ func documentVerify(_ context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return unchecked(err)
 	}
-	in := pa.Input{SOD: p.App[lds.FIDSOD], COM: p.App[lds.FIDCOM], DGs: map[int][]byte{}, Trust: store, Now: now}
+	in := pa.Input{SOD: p.App[lds.FIDSOD], COM: p.App[lds.FIDCOM], DGs: map[int][]byte{}, Trust: store, Now: now, Policy: pa.Policy{ForbidSHA1: *noSHA1}}
 	for n := 1; n <= lds.MaxGroups; n++ {
 		if b := p.App[lds.FID(n)]; b != nil {
 			in.DGs[n] = b

@@ -35,6 +35,7 @@ func documentRead(ctx context.Context, out io.Writer, args []string) error {
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	save := f.String("save", "", "write the files read into this folder: personal data, in a lab build only")
 	limit := f.Duration("timeout", time.Minute, "how long to wait for the document and its chip")
+	noSHA1 := f.Bool("forbid-sha1", false, "take signatures and hashes by SHA-1 for not possible")
 	noBAC := f.Bool("no-bac", false, "refuse Basic Access Control")
 	maxAPDU := f.Int("max-apdu", 0, "longest command and answer in bytes, for a PC/SC reader that carries less than it says")
 	if err := f.Parse(args); err != nil {
@@ -50,7 +51,7 @@ func documentRead(ctx context.Context, out io.Writer, args []string) error {
 		return unchecked(errors.New("--save: this build keeps no personal data; build with -tags lab for specimens"))
 	}
 	now := time.Now()
-	opt := emrtd.Options{Now: now, AllowBAC: !*noBAC, Policy: pa.Policy{}}
+	opt := emrtd.Options{Now: now, AllowBAC: !*noBAC, Policy: pa.Policy{ForbidSHA1: *noSHA1}}
 	var doc mrz.Document
 	var left []verdict.CheckID
 	if *can != "" {
