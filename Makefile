@@ -5,6 +5,7 @@ LDFLAGS := -s -w -X egate/internal/buildinfo.Version=$(VERSION)
 GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
 WEB := console/web/dist/app/index.html
 FUZZTIME ?= 30s
+STEPS ?= 1000000
 
 .DEFAULT_GOAL := help
 
@@ -52,6 +53,10 @@ bench: web ## Benchmarks: figures and ratios of one run
 .PHONY: passage-report
 passage-report: ## Passage tracking on simulated walks: docs/passage.md with its pictures (4 minutes)
 	@go run ./bench/passage -tune -n 200 && go run ./bench/passage -n 300
+
+.PHONY: verify
+verify: ## Random campaign of loop, plant and people in lock-step with the model; STEPS=1000000
+	@cd test/passage && EGATE_VERIFY_STEPS=$(STEPS) go test -count=1 -timeout 15m -run '^TestVerify$$'
 
 .PHONY: mutate
 mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate
