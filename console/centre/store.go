@@ -41,7 +41,7 @@ func openStore(path string) (*store, error) {
 		return nil, fmt.Errorf("centre: database: %w", err)
 	}
 	// FULL: a commit is on the disk when it returns (NORMAL may lose the last ones with WAL).
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)&_pragma=secure_delete(ON)")
 	if err != nil {
 		return nil, fmt.Errorf("centre: database: %w", err)
 	}
@@ -159,10 +159,19 @@ func (s *store) forget(before time.Time) (n int64, err error) {
 			return n, fmt.Errorf("centre: database: %w", err)
 		}
 		some, err := r.RowsAffected()
-		if n += some; err != nil || some == 0 {
+		if n += some; err != nil {
 			return n, err
 		}
+		if some == 0 {
+			break
+		}
 	}
+	// secure_delete has overwritten the rows; the log of writes still holds them until it is cut. Whatever was
+	// deleted: a crash may have come between the two.
+	if _, err := s.db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		return n, fmt.Errorf("centre: database: %w", err)
+	}
+	return n, nil
 }
 
 // row is one event on its way to the disk.
