@@ -78,7 +78,7 @@ func replay(tr *people.Trace) seen {
 func TestS02ConfusionTable(t *testing.T) {
 	n := 60
 	if testing.Short() {
-		n = 30
+		n = 20
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%-12s %6s %6s %6s %8s %8s %8s %8s\n", "class", "walks", "one", "many", "unknown", "end 0", "object", "across")

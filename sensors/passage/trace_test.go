@@ -29,11 +29,14 @@ func TestS02Classes(t *testing.T) {
 	want := map[people.Class]Class{people.Single: Single, people.SingleCase: Suitcase, people.CaseBefore: SuitcaseBefore, people.WithTrolley: Trolley, people.WithPram: Pram,
 		people.InWheelchair: Wheelchair, people.ChildAlone: Child, people.Tailgating: Tailgating, people.Intrusion: Intrusion, people.Crawling: Crawling,
 		people.WrongWay: WrongDirection, people.UTurn: UTurn, people.LeftBehind: ObjectLeft, people.StandAndTurn: Single}
-	const n = 25
+	n := 25
+	if testing.Short() {
+		n = 10
+	}
 	for _, doors := range []bool{true, false} {
 		for c, class := range want {
 			right, persons := 0, 0
-			for seed := uint64(5000); seed < 5000+n; seed++ {
+			for seed := uint64(5000); seed < 5000+uint64(n); seed++ {
 				tr, err := people.Generate(c, seed, people.TraceOptions{Wide: seed%2 == 1})
 				if err != nil {
 					t.Fatal(err)

@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 	if _, err := os.Stat("/etc/reader.conf.d/vpcd"); err != nil {
 		skip = "vpcd is not installed (apt-get install vsmartcard-vpcd)"
 	}
-	namespaces := []string{"-n", "-m"}
+	namespaces := []string{"-n", "-m", "-p", "-f"} // with the first process all others end
 	if os.Geteuid() != 0 {
 		namespaces = append(namespaces, "-r")
 	}
@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 	if skip != "" {
 		os.Exit(m.Run())
 	}
-	cmd := exec.Command("unshare", slices.Concat(namespaces, []string{"--kill-child", "-f", os.Args[0]}, os.Args[1:])...)
+	cmd := exec.Command("unshare", slices.Concat(namespaces, []string{"--kill-child", os.Args[0]}, os.Args[1:])...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -96,7 +96,6 @@ func daemon(t *testing.T) {
 		if startErr = cmd.Start(); startErr != nil {
 			return
 		}
-		// It ends with the namespace's first process.
 		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // polling a daemon that tells nobody
 			list, err := pcsc.Readers(context.Background(), "")
 			if err == nil && len(list) > 0 {
