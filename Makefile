@@ -49,6 +49,7 @@ check: ## Formatting, vet and a build for every board
 .PHONY: bench
 bench: web ## Benchmarks: figures and ratios of one run
 	@EGATE_QUIET_DISK=1 go test -run "^$$" -bench . -benchmem ./bench/...
+	@cd test/passage && EGATE_SOAK=10h go test -count=1 -timeout 15m -run '^TestTenHours$$'
 
 .PHONY: passage-report
 passage-report: ## Passage tracking on simulated walks: docs/passage.md with its pictures (4 minutes)

@@ -37,7 +37,7 @@ func (l *Loop) act(a gate.Action) {
 	case gate.ActStop:
 		l.stopTimer(a.Timer)
 	case gate.ActCommit:
-		l.commit = a.N
+		l.commit, l.waits = a.N, true
 	case gate.ActEmit:
 		l.tell(a)
 	case gate.ActAnswer:

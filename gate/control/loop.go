@@ -58,7 +58,8 @@ type Loop struct {
 
 	drafts   [][]byte // events of the step in the making
 	leaves   [][]byte
-	commit   uint8
+	commit   uint8 // number of the grant that the step asks for
+	waits    bool  // it asks for one
 	shown    Screen
 	ends     time.Time // of the countdown that is shown
 	state    api.State
@@ -258,7 +259,7 @@ func (l *Loop) take(e gate.Event) {
 	}
 	l.stages(t0)
 	changed := before.Mode != m.Mode || before.Reception != m.Reception || before.Passage != m.Passage || before.Open != m.Open
-	if len(l.drafts) > 0 || len(l.leaves) > 0 || l.commit != 0 || changed {
+	if len(l.drafts) > 0 || len(l.leaves) > 0 || l.waits || changed {
 		l.record()
 	}
 	if l.m != before {
@@ -284,11 +285,11 @@ func (l *Loop) record() {
 		return
 	}
 	l.step++
-	if l.commit != 0 {
+	if l.waits {
 		l.grants[l.step] = l.commit
 	}
 	l.p.Journal.Submit(journal.Record{Step: l.step, Model: body, Events: l.drafts, Leaves: l.leaves})
-	l.drafts, l.leaves, l.commit = nil, nil, 0
+	l.drafts, l.leaves, l.waits = nil, nil, false
 }
 
 func (t *trip) id() string {

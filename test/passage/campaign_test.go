@@ -1056,8 +1056,8 @@ func (f *field) inject(x fault) {
 	case "door beam":
 		stick(door+"_beam", x.Arg&2 != 0)
 	case "contact":
-		// Of the entry: an exit whose contact lies is opened again by D-08, see TestP04ExitContactLies. And not
-		// closed when it is not, see TestP03ClosedContactWelded.
+		// Of the entry: an exit whose contact lies is opened again by D-08, see TestExitContactLies. And not
+		// closed when it is not, see TestClosedContactWelded.
 		stick("entry"+[]string{"_closed", "_open"}[x.Arg>>1&1], x.Arg&6 == 6)
 	case "welded contact": // not drawn, see "contact"
 		stick("entry_closed", true)
@@ -1216,9 +1216,8 @@ const (
 	renewal = 5 * time.Second
 )
 
-// play runs a plan; it must be called inside a bubble of virtual time.
-func (pl plan) play(ctx context.Context) result {
-	ctx, cancel := context.WithCancel(ctx)
+// newField is a plant with nobody in it and no controller yet.
+func newField(ctx context.Context, pl plan) *field {
 	f := &field{p: plant.New(plant.Default()), plan: pl, start: time.Now(), ctx: ctx, freed: true}
 	f.p.OnInput(func(n string, h bool, at time.Duration) {
 		for d, name := range []string{"entry", "exit"} {
@@ -1230,6 +1229,13 @@ func (pl plan) play(ctx context.Context) result {
 			f.life.wires.edge(n, h, at)
 		}
 	})
+	return f
+}
+
+// play runs a plan; it must be called inside a bubble of virtual time.
+func (pl plan) play(ctx context.Context) result {
+	ctx, cancel := context.WithCancel(ctx)
+	f := newField(ctx, pl)
 	f.begin("clean")
 	f.lease(20 * time.Second)
 	f.passTime(12*time.Second, time.Now(), func() bool { return f.life.ls.now().Mode == gate.ModeOpen }, true)

@@ -53,7 +53,7 @@ type lockstep struct {
 
 	records []record         // journalled in this turn
 	grants  map[uint64]uint8 // step that carries a grant: its number
-	wanted  uint8            // grant whose record has not been seen
+	wanted  int              // grant whose record has not been seen, -1 for none
 	answers []api.Response
 	// onStep is called for every step with the model before and after.
 	onStep func(e gate.Event, before, after gate.Model, acts []gate.Action)
@@ -64,7 +64,7 @@ func newLockstep(l *control.Loop, m gate.Model, limits control.Limits, beat time
 	if f.Type() != reflect.TypeFor[gate.Model]() {
 		panic("the loop keeps its model elsewhere now")
 	}
-	return &lockstep{field: f, limits: limits, beat: beat, m: m, armed: map[gate.Timer]time.Time{}, grants: map[uint64]uint8{}}
+	return &lockstep{field: f, limits: limits, beat: beat, m: m, armed: map[gate.Timer]time.Time{}, grants: map[uint64]uint8{}, wanted: -1}
 }
 
 // copyValue copies without taking the value out: the field is another package's.
@@ -295,7 +295,7 @@ func (s *lockstep) walk(what string, path []gate.Event) {
 			case gate.ActStop:
 				delete(s.armed, a.Timer)
 			case gate.ActCommit:
-				s.wanted = a.N
+				s.wanted = int(a.N)
 			case gate.ActBegin:
 				s.heard[a.Slot.Index()] = time.Now()
 			case gate.ActEnd, gate.ActKill:
@@ -312,8 +312,8 @@ func (s *lockstep) walk(what string, path []gate.Event) {
 		}
 	}
 	for _, r := range s.records {
-		if n := r.model.GrantID; s.wanted == n && r.model.Grant != gate.GrantNone {
-			s.grants[r.step], s.wanted = n, 0
+		if n := r.model.GrantID; s.wanted == int(n) && r.model.Grant != gate.GrantNone {
+			s.grants[r.step], s.wanted = n, -1
 		}
 	}
 }

@@ -90,11 +90,11 @@ func TestVerifyShort(t *testing.T) {
 	}
 }
 
-// TestP04ExitContactLies is the smallest plan in which the campaign saw a referred person cross: allowed, he
+// TestExitContactLies is the smallest plan in which the campaign saw a referred person cross: allowed, he
 // does not go; the exit closes behind its limit, one of its contacts lies, and the next try of a door that
-// did not arrive opens it again (D-08) though it is shut and nobody may go.
-func TestP04ExitContactLies(t *testing.T) {
-	t.Skip("SKIP: open: the exit is opened again for a referred person when one of its contacts lies; D-08 as it stands asks for it")
+// did not arrive opens it again though it is shut and nobody may go.
+func TestExitContactLies(t *testing.T) {
+	t.Skip("SKIP: open: the exit is opened again for a referred person when one of its contacts lies: the law of the blocked door asks for it")
 	for name, arg := range map[string]int{"open contact stays made": 6, "closed contact stays open": 0} {
 		t.Run(name, func(t *testing.T) {
 			p := plan{Rounds: []round{{
@@ -113,10 +113,10 @@ func TestP04ExitContactLies(t *testing.T) {
 	}
 }
 
-// TestP03ClosedContactWelded is the smallest plan in which the campaign saw both doors open: the closed contact of
-// the entry stays made. The open door tells (both made, D-10), but as soon as it leaves its open contact on
+// TestClosedContactWelded is the smallest plan in which the campaign saw both doors open: the closed contact of
+// the entry stays made. The open door tells (both made), but as soon as it leaves its open contact on
 // the way back it counts as closed, and the exit opens before it is.
-func TestP03ClosedContactWelded(t *testing.T) {
+func TestClosedContactWelded(t *testing.T) {
 	t.Skip("SKIP: open: a closed contact that stays made is believed again as soon as the door leaves its open one")
 	p := plan{Rounds: []round{{
 		People:      []person{{Reaction: 300}},
