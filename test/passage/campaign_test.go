@@ -1273,7 +1273,10 @@ func (pl plan) play(ctx context.Context) result {
 }
 
 func (f *field) bad() bool {
-	return f.life != nil && len(f.life.ls.failed()) > 0 || len(f.res.wrong) > 0
+	f.mu.Lock()
+	wrong := len(f.res.wrong) > 0
+	f.mu.Unlock()
+	return wrong || f.life != nil && len(f.life.ls.failed()) > 0
 }
 
 // passTime moves the plant, the people and the desk until d is over or until tells to stop.
