@@ -86,9 +86,16 @@ func TestVerifyShort(t *testing.T) {
 	if testing.Short() { // with the race detector
 		sum.wanted = 1500
 	}
+	// Few plans let somebody cross: one that does stands for the judgement of who may.
+	honest := run(t, plan{Rounds: []round{{People: []person{{Reaction: 500}}, Inspections: []inspection{{Document: verdict.OK, Face: verdict.OK, Slow: 500, Heads: 1}},
+		Desk: []decision{{After: 100}}, Lasts: 25000}}})
+	if honest.crossings != 1 || len(honest.wrong) > 0 {
+		t.Fatalf("one honest traveller: %d crossed, %v\n%s", honest.crossings, honest.wrong, strings.Join(honest.log, "\n"))
+	}
+	sum.add(honest)
 	campaign(t, sum)
 	t.Log(sum)
-	if !t.Failed() && (sum.steps < sum.wanted || sum.passages == 0 || sum.crossings == 0 || sum.faults == 0) {
+	if !t.Failed() && (sum.steps < sum.wanted || sum.passages < 2 || sum.faults == 0) {
 		t.Errorf("the campaign proved nothing: %v", sum)
 	}
 }
