@@ -672,7 +672,13 @@ var invariants = []invariant{
 		if b.M.Cmd[d] != CmdClose || b.M.Pos[d] == PosClosed {
 			return false, ""
 		}
-		if !opens(acts, d) && b.M.mayOpen(d) || !a.M.Hold[d] {
+		shut := d == Exit && b.M.clear(Exit) // nobody stands in it: it may be shut, and a contact lie
+		switch {
+		case !a.M.Hold[d]:
+			return true, "it does not pause"
+		case shut && opens(acts, d):
+			return true, "the exit was opened again with nobody in it"
+		case !shut && b.M.mayOpen(d) && !opens(acts, d):
 			return true, "it was not opened again"
 		}
 		if b.M.Tries[d] == maxTries-1 && !alarmed(acts) {

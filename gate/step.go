@@ -164,12 +164,13 @@ func guardTimer(d Door) Timer { return TimerGuard + Timer(d) }
 
 // reopen stops a closing door: the drive opens again, the next try comes after a pause (D-08). While the
 // other door is not closed (this one was forced) nothing is opened, and the pause alone is taken: the
-// drive's own safety edge stops the leaf.
+// drive's own safety edge stops the leaf. Neither is the exit opened again while its beam is clear: it may be
+// shut and one of its contacts lie, and somebody inside would cross without a grant (P-04).
 func (s *step) reopen(d Door) {
 	m := &s.m
 	m.Hold[d] = true
 	s.start(doorTimer(d), LimitRetry, 1)
-	if !m.mayOpen(d) {
+	if !m.mayOpen(d) || d == Exit && m.clear(d) {
 		m.Cmd[d] = CmdNone
 		return
 	}

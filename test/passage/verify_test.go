@@ -100,11 +100,10 @@ func TestVerifyShort(t *testing.T) {
 	}
 }
 
-// TestExitContactLies is the smallest plan in which the campaign saw a referred person cross: allowed, he
+// TestP04ExitContactLies is the smallest plan in which the campaign saw a referred person cross: allowed, he
 // does not go; the exit closes behind its limit, one of its contacts lies, and the next try of a door that
-// did not arrive opens it again though it is shut and nobody may go.
-func TestExitContactLies(t *testing.T) {
-	t.Skip("SKIP: open: the exit is opened again for a referred person when one of its contacts lies: the law of the blocked door asks for it")
+// did not arrive opened it again though it was shut and nobody might go.
+func TestP04ExitContactLies(t *testing.T) {
 	for name, arg := range map[string]int{"open contact stays made": 6, "closed contact stays open": 0} {
 		t.Run(name, func(t *testing.T) {
 			p := plan{Rounds: []round{{
