@@ -255,7 +255,7 @@ func report(n int, dir string) error {
 		}
 	}
 	fmt.Fprintf(&b, "\n## Latency (16 beams)\n\nFrom the last edge of a beam before the number of persons was known for good: median %v, 99 of 100 within %v, at most %v. A pair that walks in and stands\nstill as one stretch is judged %v after its last edge: a swinging arm ends sooner.\n",
-		late[len(late)/2], late[len(late)*99/100], late[len(late)-1], 700*time.Millisecond)
+		late[len(late)/2], late[len(late)*99/100], late[len(late)-1], passage.StillFor)
 
 	// Goals.
 	wide, close5 := goal{what: "tailgating with a gap of 10 cm and more is found", want: "≥ 99 %", least: true, bound: 0.99}, goal{what: "with a gap of 5 cm and more", want: "≥ 95 %", least: true, bound: 0.95}

@@ -44,8 +44,13 @@ func documentRead(ctx context.Context, out io.Writer, args []string) error {
 	if *name == "list" {
 		return listReaders(ctx, out)
 	}
-	if f.NArg() != 0 || (*zone == "") == (*can == "") || (*file == "") != (*key == "") {
+	switch {
+	case f.NArg() != 0:
 		return errUsage
+	case (*zone == "") == (*can == ""):
+		return unchecked(errors.New("what opens the chip: give its printed lines with --mrz FILE, or its card access number with --can FILE (- for standard input)"))
+	case (*file == "") != (*key == ""):
+		return unchecked(errors.New("--trust and --key go together: a bundle, and the public key that it is signed with"))
 	}
 	if *save != "" && !canSave {
 		return unchecked(errors.New("--save: this build keeps no personal data; build with -tags lab for specimens"))
@@ -57,7 +62,7 @@ func documentRead(ctx context.Context, out io.Writer, args []string) error {
 	if *can != "" {
 		b, err := readKeyFile(*can)
 		if err != nil {
-			return unchecked(err)
+			return unchecked(fmt.Errorf("--can: %w", err))
 		}
 		if opt.CAN = string(bytes.TrimSpace(b)); opt.CAN == "" {
 			return unchecked(errors.New("--can: no number there"))
@@ -66,7 +71,7 @@ func documentRead(ctx context.Context, out io.Writer, args []string) error {
 	} else {
 		b, err := readKeyFile(*zone)
 		if err != nil {
-			return unchecked(err)
+			return unchecked(fmt.Errorf("--mrz: %w", err))
 		}
 		doc, err = mrz.Parse(bytes.Fields(b), now)
 		clear(b)

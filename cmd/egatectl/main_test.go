@@ -144,6 +144,22 @@ func TestS02PassageTrack(t *testing.T) {
 	}
 }
 
+// What a read lacks is said in a sentence, and nothing is opened before (C-04).
+func TestC04ReadSaysWhatItLacks(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--mrz FILE":                    {},
+		"--can FILE":                    {"--mrz", "a", "--can", "b"},
+		"--trust and --key go together": {"--mrz", "a", "--trust", "b"},
+		"--mrz: open":                   {"--mrz", filepath.Join(t.TempDir(), "none")},
+		"this build keeps no personal":  {"--mrz", "a", "--save", "b"},
+	} {
+		_, err := ctl(t, append([]string{"document", "read"}, args...)...)
+		if !errors.Is(err, statusNotChecked) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
 // What a document's checks come to: a check that could not be made is never a pass, and no failure hides
 // behind one (C-04).
 func TestC04Judge(t *testing.T) {

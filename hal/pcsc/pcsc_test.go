@@ -145,7 +145,7 @@ func TestC11HostileDaemon(t *testing.T) {
 	}
 }
 
-// TestVersions: pcscd before 2.0 takes its own minor version only and tells it.
+// TestVersions: a daemon that takes its own minor version only, as pcscd 1.9.9 does, tells it.
 func TestVersions(t *testing.T) {
 	for minor, ok := range map[uint32]bool{2: true, 4: true, 5: true, 1: false, 99: false} {
 		path := daemon(t, func(c net.Conn, cmd uint32, body []byte) bool {

@@ -26,8 +26,8 @@ const (
 	cmdReaders    = 0x12
 )
 
-// Protocol versions that this package speaks: 4.2 (pcscd 1.6) to 4.5 (2.x) do not differ in what is used
-// here. pcscd before 2.0 accepts its own minor version only, and names it in its answer.
+// Protocol versions that this package speaks: 4.2 to 4.5 do not differ in what is used here. pcscd 1.9.9
+// accepts its own minor version only, and names it in its answer.
 const (
 	protocolMajor = 4
 	protocolMinor = 4

@@ -39,8 +39,8 @@ const (
 	surePeopleMM = 590.0
 	// stillMM is the same for a person who stands: no arm swings.
 	stillMM = 390.0
-	// stillFor is how long no high beam may have changed for a stretch to count as standing.
-	stillFor = 700 * time.Millisecond
+	// StillFor is how long no high beam may have changed for a stretch to count as standing.
+	StillFor = 700 * time.Millisecond
 	// minSamples is how many length estimates the median needs before it decides.
 	minSamples = 3
 	maxSamples = 32
@@ -577,7 +577,7 @@ func (t *Tracker) Next() time.Duration {
 	want(t.lowSince+settleFor, t.lowAlone)
 	want(t.lowSince+feetFor, t.lowAlone)
 	want(t.lowFree+emptyFor, t.object)
-	want(t.lastHigh+stillFor, len(t.blobs) > 0)
+	want(t.lastHigh+StillFor, len(t.blobs) > 0)
 	return next
 }
 
@@ -599,7 +599,7 @@ func (t *Tracker) settle() {
 			t.drawing = t.persons() == 0 && t.row(Low) > 0
 		}
 	}
-	if t.now-t.lastHigh >= stillFor {
+	if t.now-t.lastHigh >= StillFor {
 		for n := range t.blobs {
 			s := &t.blobs[n]
 			if !s.still && s.k == 1 && t.spacing(s.lo, s.hi) >= stillMM {
