@@ -53,13 +53,29 @@ func serve(r io.Reader, w io.Writer) error {
 		if err != nil {
 			return refuse(w)
 		}
-		out := binary.BigEndian.AppendUint32([]byte{0}, uint32(m.W))
-		out = binary.BigEndian.AppendUint32(out, uint32(m.H))
-		if _, err := w.Write(out); err != nil {
+		return hand(w, m)
+	case jobTool:
+		if n < 1 || n > MaxToolFile {
+			return answer(w, answerTooLarge)
+		}
+		// A file that asks for more time ends here, however busy the machine is: processor time counts.
+		if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: toolCPUSeconds, Max: toolCPUSeconds}); err != nil {
 			return err
 		}
-		_, err = w.Write(m.Pix)
-		return err
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r, body); err != nil {
+			return refuse(w)
+		}
+		m, err := decodeTool(body)
+		switch {
+		case errors.Is(err, ErrFormat):
+			return answer(w, answerFormat)
+		case errors.Is(err, ErrTooLarge):
+			return answer(w, answerTooLarge)
+		case err != nil:
+			return answer(w, answerBroken)
+		}
+		return hand(w, m)
 	case jobEncode:
 		if width < 1 || height < 1 || width > MaxSide || height > MaxSide || width*height > MaxPixels || n != 3*width*height {
 			return refuse(w)
@@ -81,9 +97,22 @@ func serve(r io.Reader, w io.Writer) error {
 	return refuse(w)
 }
 
-func refuse(w io.Writer) error {
-	_, _ = w.Write([]byte{1})
+func refuse(w io.Writer) error { return answer(w, answerRefused) }
+
+func answer(w io.Writer, a byte) error {
+	_, _ = w.Write([]byte{a})
 	return ErrPicture
+}
+
+// hand gives a decoded picture over.
+func hand(w io.Writer, m *Image) error {
+	out := binary.BigEndian.AppendUint32([]byte{answerOK}, uint32(m.W))
+	out = binary.BigEndian.AppendUint32(out, uint32(m.H))
+	if _, err := w.Write(out); err != nil {
+		return err
+	}
+	_, err := w.Write(m.Pix)
+	return err
 }
 
 // decode checks what the header promises and decodes.

@@ -42,10 +42,23 @@ type header struct {
 	format      format
 	w, h        int
 	orientation int // of EXIF, 1 to 8; 1 is upright
+	scans       int // of a JPEG
 }
 
 // inspect tells the format by the first bytes, never by what a record claims, and checks the limits.
 func inspect(file []byte) (header, error) {
+	h, err := look(file)
+	if err != nil {
+		return h, err
+	}
+	if h.w < 1 || h.h < 1 || h.w > MaxSide || h.h > MaxSide || h.w*h.h > MaxPixels {
+		return h, errHeader
+	}
+	return h, nil
+}
+
+// look reads the header of a JPEG or JPEG 2000 picture.
+func look(file []byte) (header, error) {
 	h := header{orientation: 1}
 	var err error
 	switch {
@@ -64,19 +77,12 @@ func inspect(file []byte) (header, error) {
 	default:
 		return h, errUnknown
 	}
-	if err != nil {
-		return h, err
-	}
-	if h.w < 1 || h.h < 1 || h.w > MaxSide || h.h > MaxSide || h.w*h.h > MaxPixels {
-		return h, errHeader
-	}
-	return h, nil
+	return h, err
 }
 
 // jpeg walks the markers (ITU-T T.81 annex B) to the end of the picture. Bytes after it are not looked
 // at: some issuers pad the file.
 func (h *header) jpeg(file []byte) error {
-	scans := 0
 	for i := 2; ; {
 		for i < len(file) && file[i] == 0xFF && i+1 < len(file) && file[i+1] == 0xFF {
 			i++ // fill bytes
@@ -88,7 +94,7 @@ func (h *header) jpeg(file []byte) error {
 		i += 2
 		switch {
 		case m == 0xD9: // end of image
-			if h.w == 0 || scans == 0 {
+			if h.w == 0 || h.scans == 0 {
 				return errHeader
 			}
 			return nil
@@ -120,7 +126,7 @@ func (h *header) jpeg(file []byte) error {
 				h.orientation = o
 			}
 		case m == 0xDA: // start of scan: entropy-coded bytes follow
-			if scans++; scans > maxScans || h.w == 0 {
+			if h.scans++; h.scans > maxScans || h.w == 0 {
 				return errHeader
 			}
 			for {

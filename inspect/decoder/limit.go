@@ -11,3 +11,6 @@ const dataLimit = 256 << 20
 func limitMemory() error {
 	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: dataLimit, Max: dataLimit})
 }
+
+// toolCPUSeconds is the processor time of one picture of a tool.
+const toolCPUSeconds = 1

@@ -20,10 +20,25 @@ const (
 	jpegOut    = 85      // quality of the files made for officers
 )
 
+// Limits of a job for tools (DecodeFile): pictures of data sets and of telephones. What has more pixels
+// than MaxPixels is shrunk by a whole factor within the child.
+const (
+	MaxToolFile   = 16 << 20 // bytes
+	MaxToolSide   = 8192     // pixels
+	MaxToolPixels = 16 << 20
+	maxToolWork   = 64 << 20 // pixels times scans of a JPEG: what a second can do
+)
+
 // Errors that callers branch on.
 var (
 	// ErrPicture says that the child refused the picture: unknown format, broken, too large.
 	ErrPicture = errors.New("decoder: picture refused")
+	// ErrFormat says that the first bytes are of no format that is known here.
+	ErrFormat = fmt.Errorf("%w: unknown format", ErrPicture)
+	// ErrTooLarge says that the file, or what its header promises, is beyond the limits.
+	ErrTooLarge = fmt.Errorf("%w: too large", ErrPicture)
+	// ErrBroken says that the picture is cut off or malformed.
+	ErrBroken = fmt.Errorf("%w: cut off or malformed", ErrPicture)
 	// ErrChild says that the child died or did not answer: nothing is known of the picture.
 	ErrChild = errors.New("decoder: child failed")
 	// ErrUsed says that a child has had its one job.
@@ -40,6 +55,16 @@ type Image struct {
 const (
 	jobDecode byte = 'D'
 	jobEncode byte = 'E'
+	jobTool   byte = 'T'
+)
+
+// Answers of a child: none but answerOK is followed by anything.
+const (
+	answerOK byte = iota
+	answerRefused
+	answerFormat
+	answerTooLarge
+	answerBroken
 )
 
 // Worker is a child that waits for its one job.
@@ -85,8 +110,24 @@ func (w *Worker) Decode(ctx context.Context, file []byte) (*Image, error) {
 	if len(file) == 0 || len(file) > MaxFile {
 		return nil, fmt.Errorf("%w: %d bytes", ErrPicture, len(file))
 	}
+	return w.picture(ctx, jobDecode, file)
+}
+
+// DecodeFile has a picture of a tool decoded: a data set's or a telephone's, JPEG, JPEG 2000 or PNG, not one
+// of a chip. The errors are ErrFormat, ErrTooLarge, ErrBroken, which are all ErrPicture, and ErrChild.
+func (w *Worker) DecodeFile(ctx context.Context, file []byte) (*Image, error) {
+	if len(file) == 0 {
+		return nil, ErrBroken
+	}
+	if len(file) > MaxToolFile {
+		return nil, ErrTooLarge
+	}
+	return w.picture(ctx, jobTool, file)
+}
+
+func (w *Worker) picture(ctx context.Context, op byte, file []byte) (*Image, error) {
 	var m *Image
-	err := w.job(ctx, jobDecode, 0, 0, file, func(r io.Reader) error {
+	err := w.job(ctx, op, 0, 0, file, func(r io.Reader) error {
 		var head [8]byte
 		if _, err := io.ReadFull(r, head[:]); err != nil {
 			return err
@@ -156,9 +197,15 @@ func (w *Worker) job(ctx context.Context, op byte, width, height int, body []byt
 		return errors.Join(ErrChild, ctx.Err(), werr)
 	}
 	switch status[0] {
-	case 0:
-	case 1:
+	case answerOK:
+	case answerRefused:
 		return ErrPicture
+	case answerFormat:
+		return ErrFormat
+	case answerTooLarge:
+		return ErrTooLarge
+	case answerBroken:
+		return ErrBroken
 	default:
 		return ErrChild
 	}
