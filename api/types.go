@@ -32,6 +32,9 @@ const (
 	TopicCosign     = "audit/cosign"
 )
 
+// TopicAudit is the first part of the topics of the audit log.
+const TopicAudit = "audit"
+
 // Topic builds a full topic.
 func Topic(site, gate, rest string) string { return "egate/v1/" + site + "/" + gate + "/" + rest }
 
@@ -120,6 +123,7 @@ const (
 	EventChoice   = "choice" // accepted or declined at the notice (DP-05)
 	EventBoot     = "boot"
 	EventGap      = "gap"
+	EventChange   = "change" // software, configuration, policy, model or key differ from the last start
 )
 
 // Passage is the transaction event.
@@ -201,6 +205,13 @@ type Boot struct {
 	Boot      string `json:"boot"`
 	Version   string `json:"version"`
 	Recovered string `json:"recovered"` // clean, passage_interrupted, torn_tail
+}
+
+// Change tells that a part of what decides differs from what the gate ran with before (E-02, F-06).
+type Change struct {
+	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre
+	Old  string `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
+	New  string `json:"new"`
 }
 
 // Gap tells that evidence may be missing: a new epoch began.
@@ -290,6 +301,18 @@ type Ack struct {
 	Gate    string `json:"gate"`
 	Epoch   uint64 `json:"epoch"`
 	Upto    uint64 `json:"upto"`
+	Session string `json:"session"`
+}
+
+// Cosign is a witness's signature over a checkpoint of the audit log (C2SP cosignature/v1), inside Signed
+// kind "cosign". It is the last one that the witness holds of the epoch: a gate whose proof begins
+// elsewhere learns from it where to begin.
+type Cosign struct {
+	Gate    string `json:"gate"`
+	Epoch   uint64 `json:"epoch"`
+	Size    int64  `json:"size"`
+	Hash    []byte `json:"hash"` // root of the tree
+	Line    string `json:"line"` // signature line of a signed note
 	Session string `json:"session"`
 }
 

@@ -100,8 +100,13 @@ type Log struct {
 	tree   tree
 	last   []byte // checkpoint as signed
 	signed int64
+	base   int64  // leaves of the last checkpoint that a witness cosigned: what it can extend a proof from
+	fresh  []byte // stored hashes of the leaves above signed, not written yet
+	lost   error  // leaves are missing in the journal
 	closed bool
 	broken bool // an attempt failed half way: files are read again
+
+	again chan struct{} // a witness needs the proof from elsewhere: publish again
 }
 
 // Open continues the log of the journal's epoch in a folder, or begins it. Where the journal holds
@@ -111,7 +116,7 @@ func Open(ctx context.Context, j *journal.Journal, dir, name string, key crypto.
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{j: j, dir: dir, name: name, sign: s}
+	l := &Log{j: j, dir: dir, name: name, sign: s, again: make(chan struct{}, 1)}
 	epoch, n := j.LeafCount()
 	err = l.openEpoch(epoch)
 	if err == nil && l.tree.n > int64(n) {
@@ -167,7 +172,12 @@ func (l *Log) openEpoch(epoch uint64) error {
 	if err != nil || t.root() != c.Hash {
 		return fmt.Errorf("%w: stored hashes do not give the signed root", ErrBehind)
 	}
+	base, err := l.openCosigned(d, c.Size)
+	if err != nil {
+		return err
+	}
 	l.epoch, l.tree, l.last, l.signed = epoch, t, last, c.Size
+	l.base, l.fresh, l.lost = base, nil, nil
 	return nil
 }
 
@@ -201,23 +211,37 @@ func (l *Log) Close() error {
 func (l *Log) Checkpoint() ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return nil, errors.New("audit: closed")
-	}
-	if l.broken {
-		l.close()
-		if err := l.openEpoch(l.epoch); err != nil {
-			return nil, err
-		}
-	}
-	err := l.checkpoint()
-	if l.broken = err != nil; l.broken {
+	if err := l.checkpoint(); err != nil {
 		return nil, err
 	}
 	return append([]byte(nil), l.last...), nil
 }
 
+// usable opens the files again after an attempt that failed half way; mu is held.
+func (l *Log) usable() error {
+	if l.closed {
+		return errors.New("audit: closed")
+	}
+	if l.broken {
+		l.close()
+		if err := l.openEpoch(l.epoch); err != nil {
+			return err
+		}
+		l.broken = false
+	}
+	return nil
+}
+
 func (l *Log) checkpoint() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	err := l.follow()
+	l.broken = err != nil
+	return err
+}
+
+func (l *Log) follow() error {
 	epoch, _ := l.j.LeafCount()
 	if epoch != l.epoch {
 		// What the old epoch still holds is signed before its log ends; where leaves are missing, that
@@ -233,26 +257,34 @@ func (l *Log) checkpoint() error {
 	return l.extend()
 }
 
-func (l *Log) extend() error {
-	var out []byte
-	var missing error
+// take adds the leaves that were committed since to the tree in memory, and tells whether urgent knows
+// one of them.
+func (l *Log) take(urgent func(leaf []byte) bool) (hot bool, err error) {
 	for leaf, err := range l.j.Leaves(l.epoch, uint64(l.tree.n)) {
 		if err != nil {
-			return fmt.Errorf("audit: %w", err)
+			return hot, fmt.Errorf("audit: %w", err)
 		}
 		if leaf.Index != uint64(l.tree.n) {
-			missing = fmt.Errorf("%w: leaf %d is missing", ErrBehind, l.tree.n)
+			l.lost = fmt.Errorf("%w: leaf %d is missing", ErrBehind, l.tree.n)
 			break
 		}
 		for _, h := range l.tree.add(tlog.RecordHash(leaf.Data)) {
-			out = append(out, h[:]...)
+			l.fresh = append(l.fresh, h[:]...)
 		}
+		hot = hot || urgent != nil && urgent(leaf.Data)
+	}
+	return hot, nil
+}
+
+func (l *Log) extend() error {
+	if _, err := l.take(nil); err != nil {
+		return err
 	}
 	if l.tree.n == l.signed && l.last != nil {
-		return missing
+		return l.lost
 	}
-	if len(out) > 0 {
-		if _, err := l.hashes.WriteAt(out, tlog.StoredHashCount(l.signed)*tlog.HashSize); err != nil {
+	if len(l.fresh) > 0 {
+		if _, err := l.hashes.WriteAt(l.fresh, tlog.StoredHashCount(l.signed)*tlog.HashSize); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
 		if err := l.hashes.Sync(); err != nil {
@@ -267,11 +299,11 @@ func (l *Log) extend() error {
 	if err := replace(filepath.Join(epochDir(l.dir, l.epoch), checkpointFile), msg); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	l.last, l.signed = msg, l.tree.n
+	l.last, l.signed, l.fresh = msg, l.tree.n, nil
 	if err := l.j.Exported(l.epoch, uint64(l.signed)); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	return missing
+	return l.lost
 }
 
 // replace writes a file that is whole at any time.
@@ -297,28 +329,85 @@ func replace(path string, b []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Follow makes a checkpoint at least every period while leaves come, and at once when asked by now
-// (an order, a change of policy); publish gets each new one. It ends with ctx. An error is given to
-// fault and tried again with the next period.
-func (l *Log) Follow(ctx context.Context, period time.Duration, now <-chan struct{}, publish func([]byte), fault func(error)) {
-	tick := time.NewTicker(period)
+// Rule says when Follow makes a checkpoint.
+type Rule struct {
+	Period time.Duration          // at the latest so long after a leaf came
+	Leaves int64                  // as soon as so many leaves wait; 0: no such limit
+	Urgent func(leaf []byte) bool // at once when a leaf is one of these: an order, a change of policy; may be nil
+}
+
+// urgentPause is the least time between two checkpoints that leaves of urgency or number ask for: whoever
+// can make leaves cannot make the disk busy with checkpoints.
+const urgentPause = 250 * time.Millisecond
+
+// Follow makes checkpoints by a rule as leaves are committed; publish gets each new one, with the proof
+// that it extends the last one that a witness has cosigned (see Message). It ends with ctx. An error is
+// given to fault and tried again with the next period.
+func (l *Log) Follow(ctx context.Context, rule Rule, publish func([]byte), fault func(error)) {
+	tick := time.NewTicker(rule.Period)
 	defer tick.Stop()
-	var last string
+	var said string
+	var made time.Time
+	var pause <-chan time.Time
+	due, failed := true, false
 	for {
-		switch b, err := l.Checkpoint(); {
-		case err != nil:
-			fault(err)
-		case string(b) != last:
-			last = string(b)
-			publish(b)
+		changed := l.j.Changed() // before looking: what is committed after that wakes this loop again
+		if !due && !failed {
+			var err error
+			if due, err = l.pressing(rule); err != nil {
+				due, failed = false, true
+				fault(err)
+			}
+		}
+		if wait := urgentPause - time.Since(made); due && wait > 0 {
+			if pause == nil {
+				pause = time.After(wait)
+			}
+			due = false
+		} else if due {
+			pause = nil
+			due, failed, made = false, false, time.Now()
+			if b, err := l.message(true); err != nil {
+				failed = true
+				fault(err)
+			} else if string(b) != said {
+				said = string(b)
+				publish(b)
+			}
+		}
+		if failed {
+			changed = nil // with the next period
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-now:
+			due = true
+		case <-l.again:
+			due = true
+		case <-pause:
+			pause, due = nil, true
+		case <-changed:
 		}
 	}
+}
+
+// pressing takes over new leaves and tells whether a checkpoint must not wait for its period.
+func (l *Log) pressing(rule Rule) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return false, err
+	}
+	if epoch, _ := l.j.LeafCount(); epoch != l.epoch {
+		return true, nil
+	}
+	hot, err := l.take(rule.Urgent)
+	if err != nil {
+		l.broken = true
+		return false, err
+	}
+	return hot || rule.Leaves > 0 && l.tree.n-l.signed >= rule.Leaves, nil
 }
 
 // fileHashes reads stored hashes of a file.

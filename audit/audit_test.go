@@ -89,6 +89,32 @@ func (g *gate) close() {
 	}
 }
 
+// The witness of these tests.
+var (
+	witnessKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{4}, 32))
+	byWitness  = CosignatureVerifier("witness", witnessKey.Public().(ed25519.PublicKey))
+)
+
+// cosign has a checkpoint cosigned and takes the cosignature.
+func (g *gate) cosign(msg []byte) {
+	g.t.Helper()
+	c, err := ParseCheckpoint(msg, Verifier(name, pub))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	epoch, err := c.Epoch()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	line, err := Cosign(msg, Verifier(name, pub), "witness", witnessKey, time.Unix(1.8e9, 0))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := g.l.Cosigned(epoch, c.Size, c.Hash[:], line, byWitness); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
 func (g *gate) verify(against ...[]byte) (Report, error) {
 	return Verify(g.journalDir(), g.auditDir(), name, pub, against...)
 }
@@ -143,7 +169,7 @@ func TestE02Checkpoints(t *testing.T) {
 	g.add("above")
 	g.close()
 	r, err := g.verify(all...)
-	if err != nil || len(r.Epochs) != 1 || r.Epochs[0] != (EpochReport{epoch, 40, 40, 1}) || r.Witnessed != 40 {
+	if err != nil || len(r.Epochs) != 1 || r.Epochs[0] != (EpochReport{Epoch: epoch, Signed: 40, Present: 40, Above: 1}) || r.Witnessed != 40 {
 		t.Fatalf("%+v %v", r, err)
 	}
 	for i := range int64(40) {
@@ -193,10 +219,15 @@ func TestE02EveryByte(t *testing.T) {
 		g.add(fmt.Sprintf("leaf %d", i))
 	}
 	outside := g.checkpoint()
+	g.cosign(outside)
 	dir := copyDir(t, g.dir) // as it is when the checkpoint leaves
+	epoch := g.j.Epoch()
 	g.close()
 	verify := func() error {
 		_, err := Verify(filepath.Join(dir, "journal"), filepath.Join(dir, "audit"), name, pub, outside)
+		if err == nil {
+			_, _, err = LastCosigned(filepath.Join(dir, "audit"), name, epoch, Verifier(name, pub), byWitness)
+		}
 		return err
 	}
 	if err := verify(); err != nil {
@@ -215,6 +246,22 @@ func TestE02EveryByte(t *testing.T) {
 			if verify() == nil {
 				t.Fatalf("%s: byte %d may be changed", filepath.Base(f), at)
 			}
+			write(t, f, slices.Delete(bytes.Clone(b), at, at+1))
+			if verify() == nil {
+				t.Fatalf("%s: byte %d may be deleted", filepath.Base(f), at)
+			}
+			write(t, f, slices.Insert(bytes.Clone(b), at, b[at]^0x55))
+			if verify() == nil {
+				t.Fatalf("%s: a byte may be inserted at %d", filepath.Base(f), at)
+			}
+			if at > 0 && b[at-1] != b[at] {
+				bad := bytes.Clone(b)
+				bad[at-1], bad[at] = bad[at], bad[at-1]
+				write(t, f, bad)
+				if verify() == nil {
+					t.Fatalf("%s: bytes %d and %d may be exchanged", filepath.Base(f), at-1, at)
+				}
+			}
 			if at%5 == 0 {
 				write(t, f, b[:at])
 				if verify() == nil {
@@ -229,7 +276,7 @@ func TestE02EveryByte(t *testing.T) {
 		}
 		write(t, f, b)
 	}
-	t.Logf("%d bytes changed one by one, all found", n)
+	t.Logf("%d bytes changed, deleted, inserted before and exchanged one by one, all found", n)
 	// The whole journal, and the whole log.
 	for _, sub := range []string{"journal", "audit"} {
 		d := copyDir(t, dir)

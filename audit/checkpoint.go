@@ -38,6 +38,9 @@ type Checkpoint struct {
 // Name is the key name of a gate in its checkpoints.
 func Name(site, gate string) string { return "egate/" + site + "/" + gate }
 
+// WitnessName is the key name of a centre, or of another principal of the site, in its cosignatures.
+func WitnessName(site, principal string) string { return Name(site, principal) }
+
 // Origin names the log of one epoch of a gate.
 func Origin(name string, epoch uint64) string { return name + "/" + strconv.FormatUint(epoch, 10) }
 

@@ -33,10 +33,11 @@ type Report struct {
 
 // EpochReport is the part of one epoch.
 type EpochReport struct {
-	Epoch   uint64
-	Signed  int64 // leaves below the checkpoint
-	Present int64 // of these, leaves that retention has not dropped: compared byte by byte
-	Above   int64 // committed leaves that no checkpoint covers yet
+	Epoch    uint64
+	Signed   int64 // leaves below the checkpoint
+	Cosigned int64 // leaves below the last checkpoint that a witness has cosigned, by the gate's own copy
+	Present  int64 // of these, leaves that retention has not dropped: compared byte by byte
+	Above    int64 // committed leaves that no checkpoint covers yet
 }
 
 // Verify checks the logs of a gate from its files: every leaf that is still there against the stored
@@ -118,7 +119,7 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 		if c.err != nil {
 			found = append(found, c.err)
 		}
-		rep.Epochs = append(rep.Epochs, EpochReport{Epoch: e, Signed: c.at.Size, Present: c.present, Above: c.above})
+		rep.Epochs = append(rep.Epochs, EpochReport{Epoch: e, Signed: c.at.Size, Cosigned: c.cosigned, Present: c.present, Above: c.above})
 	}
 	for _, e := range slices.Sorted(maps.Keys(above)) {
 		rep.Epochs = append(rep.Epochs, EpochReport{Epoch: e, Above: above[e]})
@@ -131,16 +132,17 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 
 // check follows one epoch: it goes through the stored hashes once, in order.
 type check struct {
-	f       *os.File
-	r       *bufio.Reader
-	at      Checkpoint
-	roots   map[int64]tlog.Hash // further roots that must appear
-	epoch   string
-	tree    tree
-	present int64
-	above   int64
-	started bool
-	err     error
+	f        *os.File
+	r        *bufio.Reader
+	at       Checkpoint
+	roots    map[int64]tlog.Hash // further roots that must appear
+	epoch    string
+	tree     tree
+	cosigned int64
+	present  int64
+	above    int64
+	started  bool
+	err      error
 }
 
 func openCheck(dir, origin string, v note.Verifier, outside []Checkpoint) (*check, error) {
@@ -155,7 +157,20 @@ func openCheck(dir, origin string, v note.Verifier, outside []Checkpoint) (*chec
 	if c.at.Origin != origin {
 		return nil, fmt.Errorf("%w: the checkpoint of %s is of %s", ErrTampered, origin, c.at.Origin)
 	}
-	for _, o := range append(outside, c.at) {
+	own := []Checkpoint{c.at}
+	// The gate's copy of what a witness cosigned is one more root that must appear.
+	switch b, err := os.ReadFile(filepath.Join(dir, cosignedFile)); {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("audit: verify: %w", err)
+	default:
+		w, err := ParseCheckpoint(b, v)
+		if err != nil || w.Origin != origin {
+			return nil, fmt.Errorf("%w: the cosigned checkpoint of %s is not one of it", ErrTampered, origin)
+		}
+		c.cosigned, own = w.Size, append(own, w)
+	}
+	for _, o := range append(own, outside...) {
 		if o.Size > c.at.Size {
 			return nil, fmt.Errorf("%w: %s ends at %d, a checkpoint over %d has left the gate", ErrTampered, origin, c.at.Size, o.Size)
 		}
@@ -343,52 +358,71 @@ type Witness struct {
 // maxProof caps the hashes of a consistency proof: a tree has at most 63 levels.
 const maxProof = 63
 
-// Take checks an extension and remembers its checkpoint.
+// Take checks an extension, in the form that C2SP witnesses take, and remembers its checkpoint.
 func (w *Witness) Take(ext []byte) (Checkpoint, []byte, error) {
 	head, msg, ok := bytes.Cut(ext, []byte("\n\n"))
 	if !ok || len(ext) > maxNote {
 		return Checkpoint{}, nil, fmt.Errorf("%w: no proof before it", ErrCheckpoint)
 	}
-	c, err := ParseCheckpoint(msg, w.By)
-	if err != nil {
-		return c, nil, err
-	}
-	if e, err := c.Epoch(); err != nil || c.Origin != Origin(w.Name, e) {
-		return c, nil, fmt.Errorf("%w: it is of %s", ErrCheckpoint, c.Origin)
-	}
 	lines := strings.Split(string(head), "\n")
 	oldText, ok := strings.CutPrefix(lines[0], "old ")
 	old, err := strconv.ParseInt(oldText, 10, 64)
 	if !ok || err != nil || old < 0 || len(lines)-1 > maxProof {
-		return c, nil, fmt.Errorf("%w: proof", ErrCheckpoint)
+		return Checkpoint{}, nil, fmt.Errorf("%w: proof", ErrCheckpoint)
 	}
 	var proof tlog.TreeProof
 	for _, l := range lines[1:] {
 		b, err := base64.StdEncoding.Strict().DecodeString(l)
 		if err != nil || len(b) != tlog.HashSize {
-			return c, nil, fmt.Errorf("%w: proof", ErrCheckpoint)
+			return Checkpoint{}, nil, fmt.Errorf("%w: proof", ErrCheckpoint)
 		}
 		proof = append(proof, tlog.Hash(b))
+	}
+	c, err := w.check(msg, old, proof)
+	if err != nil {
+		return c, nil, err
+	}
+	return c, msg, nil
+}
+
+// TakeMessage checks a checkpoint as a gate publishes it (see Log.Message) and remembers it. Of an epoch
+// that it does not know it takes any.
+func (w *Witness) TakeMessage(msg []byte) (Checkpoint, error) {
+	old, proof, err := proofOf(msg, w.Name)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return w.check(msg, old, proof)
+}
+
+// check compares a signed checkpoint with what is known.
+func (w *Witness) check(msg []byte, old int64, proof tlog.TreeProof) (Checkpoint, error) {
+	c, err := ParseCheckpoint(msg, w.By)
+	if err != nil {
+		return c, err
+	}
+	if e, err := c.Epoch(); err != nil || c.Origin != Origin(w.Name, e) {
+		return c, fmt.Errorf("%w: it is of %s", ErrCheckpoint, c.Origin)
 	}
 	seen, known := w.Seen[c.Origin]
 	switch {
 	case !known || seen.Size == 0:
 	case c.Size < seen.Size:
-		return c, nil, fmt.Errorf("%w: %d leaves after %d", ErrRollback, c.Size, seen.Size)
+		return c, fmt.Errorf("%w: %d leaves after %d", ErrRollback, c.Size, seen.Size)
 	case c.Size == seen.Size && c.Hash == seen.Hash:
-		return c, msg, nil
+		return c, nil
 	case c.Size == seen.Size:
-		return c, nil, fmt.Errorf("%w: two roots of %d leaves", ErrFork, c.Size)
+		return c, fmt.Errorf("%w: two roots of %d leaves", ErrFork, c.Size)
 	case old != seen.Size:
-		return c, nil, fmt.Errorf("%w: at %d, %d is known", ErrOld, old, seen.Size)
+		return c, fmt.Errorf("%w: at %d, %d is known", ErrOld, old, seen.Size)
 	default:
 		if err := tlog.CheckTree(proof, c.Size, c.Hash, seen.Size, seen.Hash); err != nil {
-			return c, nil, fmt.Errorf("%w: %d leaves do not extend %d", ErrFork, c.Size, seen.Size)
+			return c, fmt.Errorf("%w: %d leaves do not extend %d", ErrFork, c.Size, seen.Size)
 		}
 	}
 	if w.Seen == nil {
 		w.Seen = map[string]Checkpoint{}
 	}
 	w.Seen[c.Origin] = c
-	return c, msg, nil
+	return c, nil
 }

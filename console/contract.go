@@ -28,6 +28,16 @@ type GateView struct {
 	Referral  *ReferralView `json:"referral,omitempty"`
 	Alerts    []AlertView   `json:"alerts"`
 	AckedUpto uint64        `json:"acked_upto"`
+	Witness   *WitnessView  `json:"witness,omitempty"`
+}
+
+// WitnessView tells how far the audit log of a gate is witnessed.
+type WitnessView struct {
+	Epoch uint64 `json:"epoch"`
+	Size  int64  `json:"size"` // leaves below the last checkpoint
+	By    string `json:"by"`
+	// Independent is false for a witness that runs with the desk: whoever takes the desk over has it too.
+	Independent bool `json:"independent"`
 }
 
 // ReferralView is one open referral; the dossier itself stays sealed.
@@ -106,9 +116,14 @@ const (
 	AlertStore   = "history_failed"     // the history cannot be written: nothing is acknowledged
 	AlertList    = "watch_list_refused" // the watch list has a mistake: the one before it is used
 	AlertClock   = "clock_skew"         // the clocks of gate and centre are apart (E-07)
+
+	AlertFork     = "audit_fork"      // the audit log of a gate has two histories (E-02)
+	AlertRollback = "audit_rollback"  // the audit log of a gate has become shorter
+	AlertSilent   = "audit_silent"    // events of a gate come, and no checkpoint over them
+	AlertRepeat   = "document_repeat" // a document was used again in a short time (P-12)
 )
 
 // Alerts lists them.
 func Alerts() []string {
-	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock}
+	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock, AlertFork, AlertRollback, AlertSilent, AlertRepeat}
 }

@@ -72,7 +72,9 @@ type Config struct {
 	// Ahead is told, at most once per connection, that the centre has acknowledged events that the outbox
 	// never gave out: the journal has lost its end. It should begin a new epoch. It may be nil.
 	Ahead func(ctx context.Context, why string) error
-	Log   *slog.Logger
+	// Cosigned gets each verified cosignature of a witness. It must not block; it may be nil.
+	Cosigned func(api.Cosign)
+	Log      *slog.Logger
 }
 
 // Item is one verified thing that came in. Exactly one field is set.
@@ -309,7 +311,7 @@ func (l *Link) connection(ctx context.Context) error {
 	l.mu.Unlock()
 	handler := func(_ mqtt.Client, m mqtt.Message) { l.receive(ctx, session, m) }
 	subs := map[string]byte{}
-	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck} {
+	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign} {
 		subs[l.topic(t)] = 1
 	}
 	sub := c.SubscribeMultiple(subs, handler)

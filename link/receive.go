@@ -67,6 +67,10 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 		return Item{}, refuse("not signed")
 	}
 	kinds := map[string]string{api.TopicCommand: "cmd", api.TopicAnswer: "ans", api.TopicLease: "lease", api.TopicAck: "ack"}
+	if rest == api.TopicCosign {
+		parts = []string{"cosign"} // it names no principal, like an acknowledgement
+		kinds = map[string]string{"cosign": "cosign"}
+	}
 	kind := kinds[parts[0]]
 	if kind == "" || s.Kind != kind {
 		return Item{}, refuse("kind")
@@ -151,6 +155,18 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 		}
 		l.leaseSeq[key] = le.Seq
 		return Item{Lease: &le}, nil
+	case "cosign":
+		var c api.Cosign
+		if err := strict(s.Payload, &c); err != nil || c.Size < 0 || len(c.Hash) != sha256.Size || len(c.Line) > maxLine {
+			return Item{}, refuse("not a cosignature")
+		}
+		if c.Gate != l.cfg.Gate || c.Session != session {
+			return Item{}, refuse("other gate or session")
+		}
+		if l.cfg.Cosigned != nil {
+			l.cfg.Cosigned(c)
+		}
+		return Item{}, nil
 	}
 	var a api.Ack
 	if err := strict(s.Payload, &a); err != nil || len(parts) != 1 {
@@ -223,8 +239,11 @@ func (l *Link) signed(kind, principal string, s api.Signed) error {
 	return refuse("signature")
 }
 
-// maxName caps names and ids of a message.
-const maxName = 64
+// Caps of what a message holds, bytes.
+const (
+	maxName = 64  // names and ids
+	maxLine = 512 // a witness's signature line
+)
 
 // plain tells whether an id can stand in a topic and in an event.
 func plain(s string) bool {

@@ -187,7 +187,7 @@ var channels = []channel{
 	{topic: api.TopicAnswer + "/+/+", schema: "envelope", signed: "ans", max: MaxMessage},
 	{topic: api.TopicLease + "/+", schema: "lease", signed: "lease", max: MaxLease},
 	{topic: api.TopicAck, schema: "ack", signed: "ack", max: MaxMessage},
-	{topic: api.TopicCosign, schema: "reserved", max: MaxMessage},
+	{topic: api.TopicCosign, schema: "cosign", signed: "cosign", max: MaxMessage},
 }
 
 func (c channel) matches(levels []string) bool {
@@ -277,7 +277,7 @@ func agrees(c channel, site, gate string, rest []string, body []byte) error {
 		ok = m.Gate == gate && m.Type == c.signed && m.Passage == rest[2]
 	case "lease":
 		ok = m.Gate == gate && m.Principal == rest[1]
-	case "ack":
+	case "ack", "cosign":
 		ok = m.Gate == gate
 	default:
 		ok = true

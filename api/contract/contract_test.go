@@ -33,7 +33,7 @@ var types = map[string]struct {
 	"Event": {api.Event{}, "event"}, "Passage": {api.Passage{}, "evt-passage"}, "Alarm": {api.Alarm{}, "evt-alarm"},
 	"ReferralEvent": {api.ReferralEvent{}, "evt-referral"}, "ModeEvent": {api.ModeEvent{}, "evt-mode"}, "OrderEvent": {api.OrderEvent{}, "evt-order"},
 	"DoorEvent": {api.DoorEvent{}, "evt-door"}, "FaultEvent": {api.FaultEvent{}, "evt-fault"}, "Choice": {api.Choice{}, "evt-choice"},
-	"Boot": {api.Boot{}, "evt-boot"}, "Gap": {api.Gap{}, "evt-gap"},
+	"Boot": {api.Boot{}, "evt-boot"}, "Gap": {api.Gap{}, "evt-gap"}, "Change": {api.Change{}, "evt-change"}, "Cosign": {api.Cosign{}, "cosign"},
 	"Command": {api.Command{}, "cmd"}, "Response": {api.Response{}, "rsp"}, "Envelope": {api.Envelope{}, "envelope"}, "Lease": {api.Lease{}, "lease"},
 	"RecipientKey": {api.RecipientKey{}, "lease#/properties/keys/items"}, "Ack": {api.Ack{}, "ack"},
 	"Health": {api.Health{}, "health"}, "Part": {api.Part{}, "health#/properties/parts/items"}, "Fault": {api.Fault{}, "health#/properties/faults/items"},
@@ -549,6 +549,7 @@ func samples(t testing.TB) map[string][]byte {
 		"evt/fault":           event(t, "fault", api.FaultEvent{Code: "camera_lost", Part: "camera", Raised: true}),
 		"evt/choice":          event(t, "choice", api.Choice{Passage: pid, Choice: "decline", Stage: "notice"}),
 		"evt/boot":            event(t, "boot", api.Boot{Boot: boot, Version: "v1", Recovered: "torn_tail"}),
+		"evt/change":          event(t, "change", api.Change{What: "software", Old: "none", New: "v1.2.3"}),
 		"evt/gap":             event(t, "gap", api.Gap{OldEpoch: 2, Why: "journal: 3 bytes are damaged"}),
 		"rsp/console/a1":      mustJSON(t, api.Response{ID: "a1", Result: "rejected", Reason: "emergency", At: now}),
 		"req/lookup/" + pid:   signed(t, "lookup", env("lookup")),
@@ -558,7 +559,8 @@ func samples(t testing.TB) map[string][]byte {
 		"ans/console/" + pid: signed(t, "ans", env("ans")),
 		"lease/console": signed(t, "lease", api.Lease{Gate: "gate-1", Session: boot, Epoch: 3, Principal: "console", Officer: "o-1", Seq: 4, ExpiresAt: now,
 			Keys: []api.RecipientKey{{Kid: boot, Key: h32}}}),
-		"ack": signed(t, "ack", api.Ack{Gate: "gate-1", Epoch: 3, Upto: 9, Session: boot}),
+		"audit/cosign": signed(t, "cosign", api.Cosign{Gate: "gate-1", Epoch: 3, Size: 4, Hash: h32, Line: "— egate/site/console " + strings.Repeat("A", 100) + "\n", Session: boot}),
+		"ack":          signed(t, "ack", api.Ack{Gate: "gate-1", Epoch: 3, Upto: 9, Session: boot}),
 	}
 	return out
 }

@@ -37,11 +37,11 @@ import (
 
 // Limits of the screen's HTTP server; event streams have none of their own.
 const (
-	headerLimit = 5 * time.Second
-	stopLimit   = 2 * time.Second
-	exportEvery = 10 * time.Second // checkpoints of the audit log
-	wdTimeout   = 10 * time.Second
-	aliveEvery  = time.Second      // to the service manager, whose limit is ten times as long
+	centrePrincipal = "console" // of topics, keys and cosignatures
+	headerLimit     = 5 * time.Second
+	stopLimit       = 2 * time.Second
+	wdTimeout       = 10 * time.Second
+	aliveEvery      = time.Second      // to the service manager, whose limit is ten times as long
 )
 
 // serve wires everything and runs until ctx ends.
@@ -92,10 +92,12 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	if err != nil {
 		return fmt.Errorf("egated: link.password_file: %w", err)
 	}
+	cosigned := newWitnessed()
 	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Broker: cfg.Link.Broker, TLS: tlsCfg, User: cfg.Link.User, Password: password,
-		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{"console": seal.Trust(centre)}, Outbox: j.Outbox(), Log: log,
+		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Outbox: j.Outbox(), Log: log,
 		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
-		Ahead: func(ctx context.Context, why string) error { _, err := j.NewEpoch(ctx, why); return err }})
+		Ahead:    func(ctx context.Context, why string) error { _, err := j.NewEpoch(ctx, why); return err },
+		Cosigned: cosigned.put})
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
 	}
@@ -136,12 +138,16 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	if found.First {
 		recovered = nil
 	}
+	lastStep, err := tellChanges(ctx, j, found.LastStep, parts(path, cfg, signer.KeyID()))
+	if err != nil {
+		log.Error("egated: evidence", "err", err)
+	}
 	how := "clean"
 	if found.TornTail {
 		how = "torn_tail"
 	}
 	loop, err := control.New(control.Config{
-		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: found.LastStep,
+		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
 		Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: worn.Counters,
 	}, ports, log)
@@ -174,13 +180,8 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	})
 	g.Go(func() error { return lk.Run(ctx) })
 	g.Go(func() error { return sense(ctx, geometry, wires, board, worn, sensed, log) })
-	g.Go(func() error {
-		evidence.Follow(ctx, exportEvery, nil, lk.PublishCheckpoint, func(err error) {
-			log.Error("egated: audit", "err", err)
-			board.Raise(health.JournalFailed, health.PartJournal)
-		})
-		return nil
-	})
+	g.Go(func() error { follow(ctx, evidence, lk, board, log); return nil })
+	g.Go(func() error { cosigned.run(ctx, evidence, j, cfg.Site, centre, log); return nil })
 	g.Go(func() error { status(ctx, board, lk); return nil })
 	g.Go(func() error {
 		worn.Run(ctx, func(err error) { log.Error("egated: wear", "err", err) })

@@ -115,7 +115,11 @@ type gateState struct {
 	referral map[string]*console.ReferralView
 	over     []string // passages whose referral is over
 	alerts   []*alert
-	skews    []time.Duration
+	witness  *witness // used by the goroutine that stores, and by nobody else
+	// uncovered is since when a stored event has waited for a checkpoint over it, coveredTo how far they go.
+	uncovered time.Time
+	coveredTo uint64
+	skews     []time.Duration
 }
 
 var _ console.Centre = (*Centre)(nil)
@@ -187,12 +191,26 @@ func (c *Centre) restore() error {
 		g.view.AckedUpto = g.acked.seq
 		c.gates[name] = g
 		c.order = append(c.order, name)
+		if g.witness, err = c.openWitness(name); err != nil {
+			return err
+		}
 		events, err := c.store.newest(name, replayed)
 		if err != nil {
 			return err
 		}
+		doubts, err := c.store.suspects(name)
+		if err != nil {
+			return err
+		}
 		for _, e := range events {
+			for len(doubts) > 0 && !doubts[0].at.After(e.Time) {
+				c.alert(g, doubts[0].at, doubts[0].reason, "danger", "", true)
+				doubts = doubts[1:]
+			}
 			c.learn(g, e)
+		}
+		for _, d := range doubts {
+			c.alert(g, d.at, d.reason, "danger", "", true)
 		}
 	}
 	slices.Sort(c.order)

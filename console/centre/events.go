@@ -72,7 +72,8 @@ func (c *Centre) storing(ctx context.Context) {
 // keep stores a batch and then acknowledges. Only the goroutine of storing comes here, and it alone uses
 // the ledgers.
 func (c *Centre) keep(batch []row) {
-	var fresh, again []row
+	var fresh, again, notes []row
+	var restarted []string
 	before := map[string]*ledger{}
 	told := map[position]map[string]bool{} // by epoch: gates to acknowledge
 	state := map[string]fate{}
@@ -84,8 +85,13 @@ func (c *Centre) keep(batch []row) {
 		if r.cut {
 			l.broke()
 		}
-		if r.start {
+		switch {
+		case r.note != nil:
+			notes = append(notes, r)
+			continue
+		case r.start:
 			l.began()
+			restarted = append(restarted, r.gate)
 			continue
 		}
 		p := position{r.event.Epoch, r.event.Seq}
@@ -158,6 +164,15 @@ func (c *Centre) keep(batch []row) {
 		c.changed()
 	}
 	c.mu.Unlock()
+	for _, name := range restarted {
+		c.tellCosigned(name, c.gates[name].witness.top)
+	}
+	for _, r := range notes {
+		c.checkpoint(r.gate, r.note)
+	}
+	for name := range state {
+		c.covered(name, now)
+	}
 	// Older epochs first: the gate refuses to skip one.
 	epochs := make([]position, 0, len(told))
 	for e := range told {

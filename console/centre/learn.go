@@ -65,7 +65,7 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 		var o api.OrderEvent
 		if json.Unmarshal(e.Data, &o) == nil && o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {
 			c.settle(g, e.Time, func(a *alert) bool {
-				return a.view.Reason == console.AlertLost || !own[a.view.Reason] && a.view.Reason != verdict.Emergency.String()
+				return a.view.Reason == console.AlertLost || a.view.Reason == console.AlertFork || a.view.Reason == console.AlertRollback || !own[a.view.Reason] && a.view.Reason != verdict.Emergency.String()
 			})
 		}
 	case api.EventBoot:
@@ -79,7 +79,8 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 }
 
 // own are the alerts that events of a gate do not end.
-var own = map[string]bool{console.AlertMissing: true, console.AlertLost: true, console.AlertRefused: true, console.AlertStore: true, console.AlertList: true, console.AlertClock: true}
+var own = map[string]bool{console.AlertMissing: true, console.AlertLost: true, console.AlertRefused: true, console.AlertStore: true, console.AlertList: true, console.AlertClock: true,
+	console.AlertFork: true, console.AlertRollback: true, console.AlertSilent: true, console.AlertRepeat: true}
 
 // alert raises or ends one; mu is held.
 func (c *Centre) alert(g *gateState, now time.Time, reason, severity, passage string, raised bool) {

@@ -118,7 +118,7 @@ func (n *network) connection(ctx context.Context, ready func()) error {
 	}
 	n.drop() // of a connection before: nobody waits for it any more
 	subs := map[string]byte{}
-	for _, t := range []string{api.TopicStatus, api.TopicState, api.TopicHealth, api.TopicEvent + "/+", api.TopicRequest + "/+/+", api.TopicResponse + "/" + Principal + "/+"} {
+	for _, t := range []string{api.TopicStatus, api.TopicState, api.TopicHealth, api.TopicCheckpoint, api.TopicEvent + "/+", api.TopicRequest + "/+/+", api.TopicResponse + "/" + Principal + "/+"} {
 		subs[api.Topic(n.cfg.Site, "+", t)] = 1
 	}
 	n.up.Store(true) // the answers to what is retained go out with the first messages

@@ -202,6 +202,7 @@ func (c *Centre) tick() {
 		}
 	}
 	c.sweep(now)
+	c.silent(now)
 	c.mu.Unlock()
 	for _, id := range idle {
 		c.log.Warn("centre: nobody touched a session", "security", true)

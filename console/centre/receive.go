@@ -62,6 +62,8 @@ func (c *Centre) dispatch(gate string, rest []string, payload []byte, retained b
 			return errors.New("centre: retained event") // nobody of ours retains one
 		}
 		return c.event(gate, payload)
+	case api.TopicAudit:
+		c.queue(row{gate: gate, note: bytes.Clone(payload)})
 	case api.TopicRequest:
 		if retained {
 			return errors.New("centre: retained request")

@@ -18,13 +18,16 @@ import (
 type store struct{ db *sql.DB }
 
 // schema: event holds what came; position how far each epoch is stored, which outlives retention;
-// conflict what came later under the number of another event, which a gate does whose disk lied.
+// conflict what came later under the number of another event, which a gate does whose disk lied; witness the
+// last checkpoint of each audit log; suspect the checkpoints that do not go with it.
 const schema = `
 CREATE TABLE IF NOT EXISTS event (gate TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
 	type TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (gate, epoch, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (gate TEXT NOT NULL, epoch INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (gate, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS conflict (gate TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
 	PRIMARY KEY (gate, epoch, seq, body)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS witness (gate TEXT NOT NULL, epoch INTEGER NOT NULL, note BLOB NOT NULL, PRIMARY KEY (gate, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS suspect (gate TEXT NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL, note BLOB NOT NULL, PRIMARY KEY (gate, note)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_at ON event (at);
 INSERT OR IGNORE INTO position SELECT gate, epoch, max(seq) FROM event GROUP BY gate, epoch;`
 
@@ -182,4 +185,77 @@ type row struct {
 	// cut says that something may be missing before this event; start, instead of an event, that the gate
 	// has begun a new connection and sends from its first unacknowledged event on.
 	cut, start bool
+	// note, instead of an event, is a checkpoint of the gate's audit log.
+	note []byte
+}
+
+// witness remembers the checkpoint of an epoch: durable when it returns.
+func (s *store) witness(gate string, epoch uint64, note []byte) error {
+	if _, err := s.db.Exec(`INSERT INTO witness (gate, epoch, note) VALUES (?, ?, ?) ON CONFLICT (gate, epoch) DO UPDATE SET note = excluded.note`, gate, epoch, note); err != nil {
+		return fmt.Errorf("centre: database: %w", err)
+	}
+	return nil
+}
+
+// witnessed lists the remembered checkpoints of a gate, oldest epoch first.
+func (s *store) witnessed(gate string) (notes [][]byte, err error) {
+	rows, err := s.db.Query(`SELECT note FROM witness WHERE gate = ? ORDER BY epoch`, gate)
+	if err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		notes = append(notes, b)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	return notes, nil
+}
+
+// doubt is a checkpoint that does not go with what is known.
+type doubt struct {
+	at     time.Time
+	reason string
+}
+
+// maxSuspects bounds what is kept as evidence of one gate: two histories are proven by one checkpoint.
+const maxSuspects = 64
+
+// suspect keeps a checkpoint that contradicts the remembered one: with it, it proves what the gate did.
+func (s *store) suspect(gate, reason string, at time.Time, note []byte) error {
+	_, err := s.db.Exec(`INSERT OR IGNORE INTO suspect (gate, at, reason, note) SELECT ?, ?, ?, ? WHERE (SELECT count(*) FROM suspect WHERE gate = ?) < ?`,
+		gate, at.UTC().Format(atFormat), reason, note, gate, maxSuspects)
+	if err != nil {
+		return fmt.Errorf("centre: database: %w", err)
+	}
+	return nil
+}
+
+// suspects lists them, oldest first.
+func (s *store) suspects(gate string) (out []doubt, err error) {
+	rows, err := s.db.Query(`SELECT at, reason FROM suspect WHERE gate = ? ORDER BY at`, gate)
+	if err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var at, reason string
+		if err := rows.Scan(&at, &reason); err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		t, err := time.Parse(atFormat, at)
+		if err != nil {
+			return nil, fmt.Errorf("centre: database: %w", err)
+		}
+		out = append(out, doubt{t, reason})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("centre: database: %w", err)
+	}
+	return out, nil
 }

@@ -83,7 +83,7 @@ var may = map[string][]string{
 	"health":              {},
 	"api":                 {"verdict"},
 	"display":             {"gate", "locales"},
-	"console":             {"configs", "api", "seal", "verdict", "locales"},
+	"console":             {"configs", "api", "seal", "verdict", "locales", "audit"}, // audit: the centre is a witness
 	"locales":             {},
 	"configs":             {},
 	"internal":            {},

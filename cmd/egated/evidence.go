@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"egate/api"
+	"egate/audit"
+	"egate/configs"
+	"egate/health"
+	"egate/internal/buildinfo"
+	"egate/journal"
+	"egate/link"
+)
+
+// Limits of the evidence.
+const (
+	exportEvery  = 10 * time.Second // checkpoints of the audit log, at the latest
+	exportLeaves = 256              // and as soon as so many leaves wait
+	changeLimit  = 5 * time.Second  // for the record of what differs from the last start
+)
+
+// urgent tells the leaves after which a checkpoint leaves the gate at once: orders, changes of what decides,
+// and losses.
+func urgent(leaf []byte) bool {
+	var d struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(leaf, &d) == nil && (d.Type == api.EventOrder || d.Type == api.EventChange || d.Type == api.EventGap)
+}
+
+// witnessed hands cosignatures of the centre to the audit log. Files are written there: not in the
+// handler of the connection, which only leaves the newest one here.
+type witnessed struct{ in chan api.Cosign }
+
+func newWitnessed() *witnessed { return &witnessed{make(chan api.Cosign, 1)} }
+
+// put replaces what waits: a witness's later cosignature covers the earlier ones.
+func (w *witnessed) put(c api.Cosign) {
+	for {
+		select {
+		case w.in <- c:
+			return
+		default:
+		}
+		select {
+		case <-w.in:
+		default:
+		}
+	}
+}
+
+// run takes cosignatures until ctx ends. One over a history that this gate does not have tells of a loss.
+func (w *witnessed) run(ctx context.Context, evidence *audit.Log, j *journal.Journal, site string, key ed25519.PublicKey, log *slog.Logger) {
+	by := audit.CosignatureVerifier(audit.WitnessName(site, centrePrincipal), key)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-w.in:
+			switch err := evidence.Cosigned(c.Epoch, c.Size, c.Hash, []byte(c.Line), by); {
+			case errors.Is(err, audit.ErrBehind):
+				log.Error("egated: audit", "err", err, "security", true)
+				if _, err := j.NewEpoch(ctx, "a witness has cosigned what the journal does not hold"); err != nil {
+					log.Error("egated: new epoch", "err", err)
+				}
+			case err != nil:
+				log.Warn("egated: cosignature", "err", err, "security", true)
+			}
+		}
+	}
+}
+
+// follow makes checkpoints and publishes them until ctx ends.
+func follow(ctx context.Context, evidence *audit.Log, lk *link.Link, board *health.Board, log *slog.Logger) {
+	evidence.Follow(ctx, audit.Rule{Period: exportEvery, Leaves: exportLeaves, Urgent: urgent}, lk.PublishCheckpoint, func(err error) {
+		log.Error("egated: audit", "err", err)
+		board.Raise(health.JournalFailed, health.PartJournal)
+	})
+}
+
+// part is something that decides, and a name of its present content.
+type part struct{ what, is string }
+
+// parts are what decides at this gate. A file that is not there is "absent": whoever needs it says so.
+func parts(path string, cfg configs.Gate, kid string) []part {
+	rules := cfg.Inspect
+	rules.Program, rules.Models, rules.ModelKey, rules.Trust, rules.TrustKey = "", "", "", "", "" // where things are decides nothing
+	if rules.Policy != "" {
+		rules.Policy = fileHash(rules.Policy)
+	}
+	policy, err := json.Marshal(rules)
+	if err != nil {
+		policy = nil // plain values: it cannot fail
+	}
+	return []part{
+		{"software", token(buildinfo.Version)},
+		{"config", fileHash(path)},
+		{"policy", hash(policy)},
+		{"model", fileHash(filepath.Join(cfg.Inspect.Models, "manifest.json"))},
+		{"trust", fileHash(cfg.Inspect.Trust, cfg.Inspect.TrustKey)},
+		{"key_gate", token(kid)},
+		{"key_centre", fileHash(cfg.Keys.Centre, cfg.Keys.CentreSeal)},
+	}
+}
+
+// token is a text as the contract takes it.
+func token(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._+-", c) {
+			return c
+		}
+		return '-'
+	}, s)
+	if s = strings.TrimLeft(s, "._+-"); s == "" {
+		return "unknown"
+	}
+	return s[:min(len(s), 64)]
+}
+
+func hash(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:16])
+}
+
+func fileHash(paths ...string) string {
+	var all []byte
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			return "absent"
+		}
+		h := sha256.Sum256(b)
+		all = append(all, h[:]...)
+	}
+	return hash(all)
+}
+
+// changeRow is the journal's row of what a part was at the last start.
+func changeRow(what string) string { return "part/" + what }
+
+// tellChanges commits an event and a leaf for each part that differs from the last start, before the first
+// step, and returns the last step that is used then. A journal that does not take it is the loop's to
+// tell; the rows stay as they were, so that the next start tells again.
+func tellChanges(ctx context.Context, j *journal.Journal, last uint64, now []part) (uint64, error) {
+	r := journal.Record{Step: last + 1, Meta: map[string]string{}}
+	for _, p := range now {
+		old := j.Meta(changeRow(p.what))
+		if old == p.is {
+			continue
+		}
+		if old == "" {
+			old = "none"
+		}
+		data, err := json.Marshal(api.Change{What: p.what, Old: old, New: p.is})
+		if err != nil {
+			return last, err
+		}
+		d, err := json.Marshal(api.Draft{Type: api.EventChange, Time: time.Now().UTC(), Data: data})
+		if err != nil {
+			return last, err
+		}
+		r.Events, r.Leaves = append(r.Events, d), append(r.Leaves, d)
+		r.Meta[changeRow(p.what)] = p.is
+	}
+	if len(r.Events) == 0 {
+		return last, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeLimit)
+	defer cancel()
+	j.Submit(r)
+	select {
+	case res := <-j.Results():
+		if res.Err != nil {
+			return r.Step, fmt.Errorf("egated: record of changes: %w", res.Err)
+		}
+		return r.Step, nil
+	case <-ctx.Done():
+		return r.Step, fmt.Errorf("egated: record of changes: %w", ctx.Err())
+	}
+}
