@@ -10,7 +10,7 @@ const (
 	EvNone Kind = iota
 	EvStarted
 	// Sensors.
-	EvDoorMoved  // Door, Pos
+	EvDoorMoved  // Door, Pos; On: a closed contact that has been made where it cannot be, not seen free since
 	EvBeamed     // Door, Tri
 	EvCounted    // Count; Door: on which side the last who left went
 	EvObject     // On

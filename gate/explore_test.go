@@ -184,6 +184,7 @@ func (b *bits) node(n *node) {
 	putBool(b, &m.Allowed)
 	putBool(b, &m.Crossed)
 	putBool(b, &m.Tested)
+	putBool(b, &m.Freeing)
 	put(b, 2, &m.Grant)
 	put(b, 1, &m.GrantID)
 	put(b, uint(timerEnd), &n.Armed)
@@ -236,6 +237,7 @@ func events() []Event {
 	for _, c := range []Count{CountUnknown, CountZero, CountOne, CountMany} {
 		out = append(out, Event{Kind: EvCounted, Count: c})
 	}
+	out = append(out, Event{Kind: EvDoorMoved, Door: Entry, Pos: PosClosed, On: true}, Event{Kind: EvDoorMoved, Door: Exit, Pos: PosClosed, On: true})
 	out = append(out, Event{Kind: EvCounted, Count: CountZero, Door: Exit}, Event{Kind: EvCounted, Count: CountOne, Door: Exit})
 	for _, on := range []bool{false, true} {
 		out = append(out, Event{Kind: EvObject, On: on}, Event{Kind: EvLease, On: on}, Event{Kind: EvFault, On: on})
@@ -312,7 +314,7 @@ func fair(n node, e Event) bool {
 	m := &n.M
 	switch e.Kind {
 	case EvDoorMoved:
-		return m.Pos[e.Door] != e.Pos && (e.Pos == PosClosed && m.Cmd[e.Door] == CmdClose || e.Pos == PosOpen && m.Cmd[e.Door] == CmdOpen)
+		return !e.On && m.Pos[e.Door] != e.Pos && (e.Pos == PosClosed && m.Cmd[e.Door] == CmdClose || e.Pos == PosOpen && m.Cmd[e.Door] == CmdOpen)
 	case EvBeamed:
 		return e.Tri == Low
 	case EvCounted:

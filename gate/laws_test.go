@@ -55,7 +55,7 @@ var invariants = []invariant{
 		if !opens(acts, Entry) {
 			return false, ""
 		}
-		if b.M.Cmd[Entry] == CmdNone && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering &&
+		if b.M.Cmd[Entry] == CmdNone && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering && !b.M.Freeing &&
 			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderSelfTest && b.M.Mode == ModeService)) {
 			return true, "the entry was opened without a grant"
 		}
@@ -188,8 +188,35 @@ var invariants = []invariant{
 		if b.M.Mode != ModeRecovering || a.M.Mode == ModeRecovering || a.M.Mode == ModeEmergency {
 			return false, ""
 		}
+		if a.M.Mode == ModeService { // a technician is let at doors that cannot be proven closed
+			if !a.M.empty() || !a.M.secured(Entry) && !a.M.secured(Exit) || a.M.Grant != GrantNone {
+				return true, "service of a gate with somebody inside or no door proven closed"
+			}
+			return true, ""
+		}
 		if !a.M.closed() || !a.M.empty() || a.M.has(Entry) && !a.M.Locked[Entry] || !a.M.Locked[Exit] || a.M.Grant != GrantNone {
 			return true, "recovered into an unproven state"
+		}
+		return true, ""
+	}, false},
+	{"D-10 a closed contact that was made where it cannot be proves no door that was unlocked since", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+		if e.Kind != EvDoorMoved || !e.On || b.M.Locked[e.Door] {
+			return false, ""
+		}
+		if a.M.Pos[e.Door] == PosClosed || a.M.secured(e.Door) && a.M.has(e.Door) {
+			return true, "believed"
+		}
+		return true, ""
+	}, false},
+	{"P-03 the self-test moves a door only while the other is secured and nobody is inside", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
+		if a.M.Passage != PasTest || !opens(acts, Entry) && !opens(acts, Exit) {
+			return false, ""
+		}
+		for _, d := range []Door{Entry, Exit} {
+			again := b.M.Passage == PasTest && b.M.Cmd[d] != CmdNone // blocked, or slow
+			if opens(acts, d) && !again && (!a.M.secured(d.Other()) || !a.M.empty()) {
+				return true, d.String() + " moved"
+			}
 		}
 		return true, ""
 	}, false},

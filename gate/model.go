@@ -264,6 +264,7 @@ type Model struct {
 	Allowed  bool // the verdict allows and nothing has voided it
 	Crossed  bool // the person left across the border
 	Tested   bool // the self-test has the entry door behind it
+	Freeing  bool // it begins with the exit, whose contacts must be seen free before they are believed
 
 	Grant   Grant
 	GrantID uint8 // rises modulo 256 with every grant

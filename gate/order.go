@@ -122,7 +122,10 @@ func (s *step) order(e Event) {
 			s.mode(ModeClosed)
 		}
 	case OrderStandby, OrderService, OrderManual:
-		if m.Passage != PasEmpty || m.served() || m.Mode == ModeRecovering || m.Mode == ModeService {
+		// A gate that cannot prove its doors closed is no dead end: a technician is let at it, as soon as nobody
+		// is inside and one door is proven closed.
+		broken := m.Mode == ModeRecovering && e.Order == OrderService && m.empty() && m.Fire == High && (m.secured(Entry) || m.secured(Exit))
+		if m.Passage != PasEmpty || m.served() || m.Mode == ModeRecovering && !broken || m.Mode == ModeService {
 			no(verdict.MantrapNotEmpty)
 			return
 		}
@@ -133,13 +136,19 @@ func (s *step) order(e Event) {
 		switch {
 		case m.Mode != ModeService, !m.has(Entry): // the only door of a one-step gate never moves for nobody
 			no(verdict.GateClosed)
-		case m.Passage != PasEmpty || !m.closed() || !m.empty() || m.Fire != High:
+		case m.Passage != PasEmpty && (m.Passage != PasTest || m.PReason == verdict.ReasonNone) || !m.secured(Entry) && !m.secured(Exit) || !m.empty() || m.Fire != High:
 			no(verdict.MantrapNotEmpty)
 		default:
 			s.answer(e, true, verdict.OK)
+			m.clearPassage()
 			m.Passage = PasTest
 			s.start(TimerPassage, LimitTest, 1)
-			s.open(Entry)
+			// One door may be of unknown position: it moves first, behind the other that is proven closed.
+			if m.Freeing = !m.secured(Exit); m.Freeing {
+				s.open(Exit)
+			} else {
+				s.open(Entry)
+			}
 		}
 	case OrderReset:
 		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave || m.served()

@@ -33,6 +33,9 @@ func (s *step) settleRecovery() {
 	}
 	if !m.secured(Exit) {
 		s.secure(Exit)
+		if m.empty() && m.Pos[Entry] == PosClosed && m.Cmd[Entry] == CmdNone && !m.Locked[Entry] {
+			s.lock(Entry) // the exit may stay unproven: service wants one door that is
+		}
 		return
 	}
 	switch {
@@ -228,7 +231,7 @@ func (s *step) settlePassage() {
 func (s *step) settleTest() {
 	m := &s.m
 	d := Entry
-	if m.Tested {
+	if m.Tested || m.Freeing {
 		d = Exit
 	}
 	switch {
@@ -248,6 +251,9 @@ func (s *step) settleTest() {
 		s.shut(d)
 	case m.Cmd[d] == CmdNone && !m.secured(d):
 		s.secure(d)
+	case m.secured(d) && m.Freeing:
+		m.Freeing = false
+		s.open(Entry)
 	case m.secured(d) && d == Entry:
 		m.Tested = true
 		s.open(Exit)

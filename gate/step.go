@@ -67,6 +67,9 @@ func (s *step) facts(e Event) {
 			return
 		}
 		was := m.Pos[e.Door]
+		if e.On && !m.Locked[e.Door] {
+			e.Pos = PosUnknown // a welded contact looks closed all the way back; of a door still locked the other one lies
+		}
 		m.Pos[e.Door] = e.Pos
 		switch {
 		case e.Pos == PosClosed && m.Cmd[e.Door] == CmdClose:
@@ -287,7 +290,7 @@ func (m *Model) resetDoors() {
 
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
-	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.PSecond = 0, 0, false, false, false, false
+	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Freeing, m.PSecond = 0, 0, false, false, false, false, false
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.

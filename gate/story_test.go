@@ -545,6 +545,62 @@ door_moved pos=between
 door_moved pos=closed
 expect service idle empty
 `, alarms: []verdict.Reason{verdict.SelfTestFailed}},
+	{name: "a closed contact that was made while its door was open brings nobody before the camera (P-03, D-10)", trace: up + document + `
+committed
+door_moved pos=unknown
+beamed tri=high
+counted count=1
+beamed tri=low
+timer timer=guard_entry
+expect open idle securing
+door_moved pos=closed on=yes
+expect open idle securing
+timer timer=entry
+timer timer=entry
+door_moved pos=between
+door_moved pos=closed
+expect open idle capturing
+`, never: []ActionKind{ActRelease}},
+	{name: "the other contact of a door at rest blinks: it is closed as ever (D-10)", trace: up + `
+door_moved door=exit pos=unknown
+door_moved door=exit pos=closed on=yes
+` + document + `
+committed
+door_moved pos=open
+beamed tri=high
+counted count=1
+beamed tri=low
+timer timer=guard_entry
+door_moved pos=closed
+expect open idle capturing
+`, alarms: []verdict.Reason{verdict.DoorForced}},
+	{name: "an exit that cannot be proven closed is set right by the self-test (D-10, M-02)", trace: `
+door_moved pos=closed
+beamed tri=low
+beamed door=exit tri=low
+counted count=0
+lease on=yes
+timer timer=guard_entry
+timer timer=guard_exit
+fire tri=high
+door_moved door=exit pos=closed on=yes
+expect recovering idle empty
+order order=service lane=passage mine=yes
+expect service idle empty
+order order=self_test lane=passage mine=yes
+expect service idle testing
+door_moved door=exit pos=between
+door_moved door=exit pos=open
+door_moved door=exit pos=between
+door_moved door=exit pos=closed
+expect service idle testing
+door_moved pos=open
+door_moved pos=closed
+expect service idle testing
+door_moved door=exit pos=open
+door_moved door=exit pos=closed
+expect service idle empty
+`, exit: 2},
 	{name: "an officer lets somebody through by hand (P-14)", trace: manual, outcome: verdict.Allow, reason: verdict.OfficerAccepted, lane: LanePassage, crossed: true, exit: 1,
 		never: []ActionKind{ActBegin, ActCapture}},
 	{name: "by hand, two went in: the exit stays shut (P-14, S-01)", trace: up + `

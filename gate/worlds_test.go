@@ -124,7 +124,7 @@ func obeys(d Door) filter {
 		}
 		switch e.Kind {
 		case EvDoorMoved:
-			return n.M.Pos[d] != e.Pos && (e.Pos == PosClosed && n.M.Cmd[d] != CmdOpen || e.Pos == PosOpen && n.M.Cmd[d] == CmdOpen)
+			return !e.On && n.M.Pos[d] != e.Pos && (e.Pos == PosClosed && n.M.Cmd[d] != CmdOpen || e.Pos == PosOpen && n.M.Cmd[d] == CmdOpen)
 		case EvBeamed:
 			return e.Tri == Low
 		}

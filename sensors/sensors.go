@@ -90,6 +90,8 @@ const (
 	lateFactor = 2
 	// implausibleFor is how long both end contacts may be made: they overlap while they bounce.
 	implausibleFor = 50 * time.Millisecond
+	// quickest is the part of the travel time in which no leaf gets from its open to its closed contact.
+	quickest = 10
 )
 
 // Matrix is a matrix of n beams in two rows of the same spacing, named beam_01 … from the entry to the
@@ -149,8 +151,15 @@ type door struct {
 	pos                gate.Position
 	since              time.Duration
 	implausible        bool // reported
-	late               bool
-	part               string
+	// doubted is a closed contact that was made where the leaf may not have been closed. It stays so until
+	// the contact has been seen free: a welded one looks closed all the way back (P-03).
+	doubted bool
+	told    bool          // as last told
+	opened  gate.Tri      // the open contact as last looked at
+	left    time.Duration // when the leaf left its open contact
+	wasOpen bool          // left is known
+	late    bool
+	part    string
 }
 
 // Tracker is the sensors of one gate. It is used by one goroutine.
@@ -330,7 +339,7 @@ func (t *Tracker) Next() time.Duration {
 	for i := range t.doors {
 		d := &t.doors[i]
 		want(d.since+implausibleFor, t.both(d) && !d.implausible)
-		want(d.since+lateFactor*t.cfg.Travel, d.pos == gate.PosBetween && !d.late)
+		want(d.since+lateFactor*t.cfg.Travel, d.pos == gate.PosBetween && !d.late || d.told && d.part == PartExit)
 	}
 	want(t.dirt+stuckFor, t.dirty && t.stuck == "")
 	return next
@@ -372,6 +381,37 @@ func (t *Tracker) both(d *door) bool {
 	return d.closed != nil && d.closed.tri() == gate.High && d.open.tri() == gate.High
 }
 
+// doubt judges the closed contact of a door (D-10). Made together with its partner for longer than contacts
+// bounce, or sooner after it than a leaf can travel, it may be the one that lies. A position that rests on
+// it is told with On until it has been free: package gate knows whether the door was told to move.
+func (t *Tracker) doubt(d *door) {
+	if d.closed == nil {
+		return
+	}
+	c, o := d.closed.tri(), d.open.tri()
+	switch {
+	case o == gate.Unknown:
+		d.wasOpen = false
+	case o == gate.Low && d.opened == gate.High:
+		d.left, d.wasOpen = d.open.since, true
+	}
+	d.opened = o
+	switch {
+	case c == gate.Low:
+		d.doubted = false
+	case c == gate.High && o == gate.Low && d.pos != gate.PosClosed && d.wasOpen && d.closed.since-d.left < t.cfg.Travel/quickest,
+		t.both(d) && d.pos == gate.PosUnknown && t.now-d.since >= implausibleFor:
+		d.doubted = true
+	}
+}
+
+// doubtful tells that the closed position of a door is not to be believed. That of the exit is, once the leaf
+// had twice its time: it is not opened to find out, and who is inside shall not be shut in by a contact
+// (P-08). The fault stays, so that nobody new comes in.
+func (t *Tracker) doubtful(d *door) bool {
+	return d.doubted && d.pos == gate.PosClosed && (d.part != PartExit || t.now-d.since < lateFactor*t.cfg.Travel)
+}
+
 // position is what the end contacts of a door mean (D-10).
 func position(d *door) gate.Position {
 	if d.closed == nil {
@@ -401,21 +441,23 @@ func (t *Tracker) look() {
 			t.toldBeam[i] = b
 			t.out = append(t.out, gate.Event{Kind: gate.EvBeamed, Door: gate.Door(i), Tri: b})
 		}
-		if p := position(d); p != d.pos {
+		t.doubt(d)
+		p := position(d)
+		moved := p != d.pos
+		if moved {
 			d.pos, d.since = p, t.now
-			t.out = append(t.out, gate.Event{Kind: gate.EvDoorMoved, Door: gate.Door(i), Pos: p})
+		}
+		if doubted := t.doubtful(d); moved || doubted != d.told {
+			d.told = doubted
+			t.out = append(t.out, gate.Event{Kind: gate.EvDoorMoved, Door: gate.Door(i), Pos: p, On: doubted})
 			if d.late {
 				d.late = false
 				t.find(CodeDoorLate, d.part, false)
 			}
-			if d.implausible && !t.both(d) {
-				d.implausible = false
-				t.find(CodeImplausible, d.part, false)
-			}
 		}
-		if !d.implausible && t.both(d) && t.now-d.since >= implausibleFor {
-			d.implausible = true
-			t.find(CodeImplausible, d.part, true)
+		if d.implausible != d.doubted {
+			d.implausible = d.doubted
+			t.find(CodeImplausible, d.part, d.doubted)
 		}
 		if !d.late && d.pos == gate.PosBetween && t.now-d.since >= lateFactor*t.cfg.Travel {
 			d.late = true

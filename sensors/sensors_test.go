@@ -197,11 +197,80 @@ func TestD10Contacts(t *testing.T) {
 	}
 	b.set("entry_open", false)
 	b.after(time.Second)
+	// The closed contact was made where the door was open: what rests on it is told as doubtful until it has
+	// been free.
+	if e, _ := b.last(gate.EvDoorMoved, gate.Entry); e.Pos != gate.PosClosed || !e.On {
+		t.Fatal(e)
+	}
+	b.set("entry_closed", false)
+	b.after(time.Second)
+	b.set("entry_closed", true)
+	b.after(time.Second)
+	if e, _ := b.last(gate.EvDoorMoved, gate.Entry); e.Pos != gate.PosClosed || e.On {
+		t.Fatal(e)
+	}
 	want := []string{"door_position_late/entry_door/true", "door_position_late/entry_door/false",
 		"door_contact_implausible/entry_door/true", "door_contact_implausible/entry_door/false"}
 	if !slices.Equal(b.findings, want) {
 		t.Fatalf("findings %v", b.findings)
 	}
+}
+
+// D-10, P-03: contacts that overlap while they bounce raise no doubt; a leaf that is closed sooner than it
+// can travel does, and lines that come back do not.
+func TestD10Doubt(t *testing.T) {
+	b := newBench(t)
+	b.rest()
+	open := func() {
+		b.set("entry_closed", false)
+		b.after(time.Second)
+		b.set("entry_open", true)
+		b.after(time.Second)
+		b.forget()
+	}
+	closed := func(doubtful bool) {
+		t.Helper()
+		b.after(time.Second)
+		if e, _ := b.last(gate.EvDoorMoved, gate.Entry); e.Pos != gate.PosClosed || e.On != doubtful {
+			t.Fatal(e)
+		}
+	}
+	open()
+	b.set("entry_closed", true) // both, for less than implausibleFor
+	b.after(45 * time.Millisecond)
+	b.set("entry_closed", false)
+	b.after(time.Second)
+	b.set("entry_open", false)
+	b.after(time.Second)
+	b.set("entry_closed", true)
+	closed(false)
+	open()
+	b.set("entry_open", false)
+	b.after(60 * time.Millisecond)
+	b.set("entry_closed", true)
+	closed(true)
+	open()
+	b.set("entry_open", false)
+	b.after(time.Second)
+	b.set("entry_closed", true)
+	closed(false)
+	// That of the exit is believed again after twice the travel time: nobody is shut in by a contact (P-08).
+	b.set("exit_open", true)
+	b.after(time.Second)
+	b.set("exit_open", false)
+	b.after(4 * time.Second)
+	if e, _ := b.last(gate.EvDoorMoved, gate.Exit); e.Pos != gate.PosClosed || !e.On {
+		t.Fatal(e)
+	}
+	b.after(3 * time.Second)
+	if e, _ := b.last(gate.EvDoorMoved, gate.Exit); e.Pos != gate.PosClosed || e.On {
+		t.Fatal(e)
+	}
+	b.note(b.tr.Lose())
+	b.after(time.Second)
+	b.forget()
+	b.rest()
+	closed(false)
 }
 
 // S-06: a lone broken beam in a closed empty gate is a fault after 10 s, gone when it is free.

@@ -17,11 +17,11 @@ import (
 func (l *Loop) act(a gate.Action) {
 	switch a.Kind {
 	case gate.ActOpen:
-		l.door(a.Door, func(ctx context.Context, d hal.Door) error { return errors.Join(d.Lock(false), d.Open(ctx)) })
+		l.door(a.Kind, a.Door, func(ctx context.Context, d hal.Door) error { return errors.Join(d.Lock(false), d.Open(ctx)) })
 	case gate.ActClose:
-		l.door(a.Door, func(ctx context.Context, d hal.Door) error { return d.Close(ctx) })
+		l.door(a.Kind, a.Door, func(ctx context.Context, d hal.Door) error { return d.Close(ctx) })
 	case gate.ActLock:
-		l.door(a.Door, func(_ context.Context, d hal.Door) error { return d.Lock(a.On) })
+		l.door(a.Kind, a.Door, func(_ context.Context, d hal.Door) error { return d.Lock(a.On) })
 	case gate.ActRelease:
 		if err := l.p.Doors.Release(); err != nil {
 			l.log.Error("control: release", "err", err)
@@ -64,47 +64,6 @@ func (l *Loop) act(a gate.Action) {
 		l.stopTimer(silence(a.Slot.Index()))
 		l.p.Inspectors.Kill(a.Slot.Index())
 	}
-}
-
-// door queues a command of one door. A full queue is a drive that does not follow.
-func (l *Loop) door(d gate.Door, f func(context.Context, hal.Door) error) {
-	dev := l.p.Doors.Entry()
-	if d == gate.Exit {
-		dev = l.p.Doors.Exit()
-	}
-	select {
-	case l.doors[d] <- func(ctx context.Context) {
-		if err := f(ctx, dev); err != nil && ctx.Err() == nil {
-			select {
-			case l.doorErrs <- doorErr{d, err}:
-			default: // the first ones are on their way
-			}
-		}
-	}:
-	default:
-		l.fault(health.DoorRefused, part(d), true)
-	}
-}
-
-func part(d gate.Door) string {
-	if d == gate.Exit {
-		return health.PartExit
-	}
-	return health.PartEntry
-}
-
-// doorFailed is a command that the interlock refused or the line did not take: model and contacts disagree.
-func (l *Loop) doorFailed(e doorErr) {
-	l.log.Warn("control: door", "door", e.door.String(), "err", e.err)
-	if errors.Is(e.err, hal.ErrLost) || errors.Is(e.err, hal.ErrClosed) {
-		l.fault(health.LinesLost, health.PartLines, true)
-		return
-	}
-	if errors.Is(e.err, context.Canceled) {
-		return // a newer command took its place
-	}
-	l.fault(health.DoorRefused, part(e.door), true)
-	l.fault(health.DoorRefused, part(e.door), false)
 }
 
 func (l *Loop) startTimer(t gate.Timer, d time.Duration) {

@@ -52,7 +52,7 @@ type Loop struct {
 	orderRef uint8
 	officer  string // of the order that is being followed
 
-	doors    [2]chan func(context.Context)
+	drives   [2]*drive
 	lamps    chan gate.Lamps
 	doorErrs chan doorErr
 
@@ -82,11 +82,6 @@ type fired struct {
 	gen   uint64
 }
 
-type doorErr struct {
-	door gate.Door
-	err  error
-}
-
 // saved is the model as the journal has it, with what is needed to tell of an interrupted passage.
 type saved struct {
 	Model     gate.Model `json:"model"`
@@ -109,7 +104,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
-		doors: [2]chan func(context.Context){make(chan func(context.Context), doorQueue), make(chan func(context.Context), doorQueue)}}, nil
+		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
 
 // Run turns the loop until ctx ends. It returns with the doors released.
@@ -130,17 +125,15 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 			<-done
 		}
 	}()
-	for d := range l.doors {
+	for d := range l.drives {
 		go func() {
 			defer func() { done <- struct{}{} }()
-			for {
+			l.drives[d].run(ctx, func(err error) {
 				select {
-				case f := <-l.doors[d]:
-					f(ctx)
-				case <-ctx.Done():
-					return
+				case l.doorErrs <- doorErr{gate.Door(d), err}:
+				default: // the first ones are on their way
 				}
-			}
+			})
 		}()
 	}
 	go func() {

@@ -128,6 +128,7 @@ type Plant struct {
 	outputs map[string]output
 	inputs  map[string]bool
 	stuck   map[string]bool
+	welds   map[string]bool // stuck once made
 	contact map[string]*contact
 	fire    bool
 	bodies  []*placed
@@ -181,7 +182,7 @@ const (
 // New makes a plant at rest: no output is driven, so that the doors are released and standing open,
 // as in a gate whose controller is off.
 func New(cfg Config) *Plant {
-	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{},
+	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{}, welds: map[string]bool{},
 		contact: map[string]*contact{}, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), aftermath: true}
 	p.doors[entry] = newDoor("entry", 0, cfg.Door)
 	p.doors[exit_] = newDoor("exit", cfg.LengthMM, cfg.Door)
@@ -323,7 +324,7 @@ func (p *Plant) Slow(name string, part float64) error {
 // Heal ends every injected fault: stuck lines, slow motors, fire.
 func (p *Plant) Heal() {
 	p.mu.Lock()
-	p.stuck = map[string]bool{}
+	p.stuck, p.welds = map[string]bool{}, map[string]bool{}
 	for _, d := range p.doors {
 		d.cfg.Slow, d.forced = 0, 0
 	}
@@ -349,10 +350,23 @@ func (p *Plant) Stick(name string, high bool) error {
 	return nil
 }
 
+// Weld makes an end contact stay made from when it is made next, or is made now (D-10); Unstick lets it go.
+func (p *Plant) Weld(name string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.contact[name] == nil {
+		return fmt.Errorf("plant: no end contact %q", name)
+	}
+	p.welds[name] = true
+	p.stuck[name] = p.inputs[name]
+	return nil
+}
+
 // Unstick lets a stuck line follow the plant again.
 func (p *Plant) Unstick(name string) {
 	p.mu.Lock()
 	delete(p.stuck, name)
+	delete(p.welds, name)
 	p.mu.Unlock()
 }
 
@@ -704,6 +718,9 @@ func (p *Plant) input(name string, high bool) {
 		return
 	}
 	p.inputs[name] = high
+	if high && p.welds[name] {
+		p.stuck[name] = true
+	}
 	for _, d := range p.doors {
 		if d.name+"_beam" == name {
 			d.beamSince = p.now

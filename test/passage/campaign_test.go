@@ -97,7 +97,7 @@ type fault struct {
 }
 
 var (
-	faultKinds = []string{"beam", "beam", "beam", "flicker", "door beam", "contact", "slow door", "forced door", "thing in a door", "fire", "tamper", "exit button",
+	faultKinds = []string{"beam", "beam", "beam", "flicker", "door beam", "contact", "welded contact", "welded contact", "slow door", "forced door", "thing in a door", "fire", "tamper", "exit button",
 		"lines lost", "link down", "journal held", "journal failed", "restart", "order", "order", "order", "touch", "touch", "lease lost", "case dropped", "screen dead", "signal",
 		"restless beam", "restless beam", "restless contact", "many touches", "many touches", "many touches", "many orders", "many orders", "many orders"}
 	orders = []string{api.CmdOpenGate, api.CmdCloseGate, api.CmdReset, api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest,
@@ -1056,11 +1056,12 @@ func (f *field) inject(x fault) {
 	case "door beam":
 		stick(door+"_beam", x.Arg&2 != 0)
 	case "contact":
-		// Of the entry: an exit whose contact lies is opened again by D-08, see TestExitContactLies. And not
-		// closed when it is not, see TestClosedContactWelded.
+		// Not closed when it is not: contacts are welded while they are made, see "welded contact".
 		stick("entry"+[]string{"_closed", "_open"}[x.Arg>>1&1], x.Arg&6 == 6)
-	case "welded contact": // not drawn, see "contact"
-		stick("entry_closed", true)
+	case "welded contact":
+		line := door + []string{"_closed", "_open"}[x.Arg>>1&1]
+		check(f.p.Weld(line))
+		f.after(d, func() { f.p.Unstick(line) })
 	case "exit contact": // not drawn, see "contact"
 		stick("exit"+[]string{"_closed", "_open"}[x.Arg>>1&1], x.Arg&4 != 0)
 	case "slow door":
