@@ -78,7 +78,7 @@ func (e *Engine) Enrol(img *Image, l Limits) (*Reference, error) {
 		return nil, &PortraitError{verdict.PortraitUnusable, "no_face"}
 	}
 	best := largest(found)
-	r := &Reference{model: e.embedder.m.ID + "@" + e.embedder.m.SHA256, template: make([]float32, e.embedder.m.Embedding.Dim)}
+	r := &Reference{model: e.embedder.name(), template: make([]float32, e.embedder.m.Embedding.Dim)}
 	for i, d := range found {
 		if i == best {
 			continue

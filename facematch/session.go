@@ -3,7 +3,6 @@ package facematch
 import (
 	"crypto/rand"
 	"errors"
-	"hash/maphash"
 	"math"
 	"slices"
 	"time"
@@ -42,6 +41,13 @@ func DefaultParams(match float64) Params {
 	return Params{Match: match, Limits: LiveLimits(), Turn: 10, Planarity: 0.016}
 }
 
+func (p *Params) focal(img *Image) float64 {
+	if p.Focal > 0 {
+		return p.Focal
+	}
+	return 1.2 * float64(max(img.W, img.H))
+}
+
 // What a session looks at, at most and at least.
 const (
 	frontalFrames = 4                       // frontal pictures that are kept
@@ -70,13 +76,10 @@ const (
 const (
 	// sameFace is the cosine below which two pictures of one capture are not of one person. It is
 	// lower than the match threshold, because one of them may be turned; false alarms cost a second try.
-	sameFace      = 0.40
-	changedFor    = 2                       // pictures in a row of somebody else
-	recheckEvery  = 1200 * time.Millisecond // while watching
-	recheckNose   = 12.0                    // degrees; a face turned further away is not compared
-	rememberPics  = 64                      // fingerprints of pictures: a loop up to so long is seen
-	frozenAfter   = time.Second
-	repeatsAreBad = 2 // pictures that came twice, bit for bit: a sensor has noise
+	sameFace     = 0.40
+	changedFor   = 2                       // pictures in a row of somebody else
+	recheckEvery = 1200 * time.Millisecond // while watching
+	recheckNose  = 12.0                    // degrees; a face turned further away is not compared
 )
 
 type phase uint8
@@ -149,16 +152,12 @@ type Session struct {
 	changed   bool
 	checked   time.Duration // last comparison of the watch
 
-	seed    maphash.Seed
-	prints  [rememberPics]uint64
-	pics    int
-	repeats int
-	fresh   time.Duration // of the last picture that differed from the one before
+	order temporal
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
 func NewSession(e *Engine, ref *Reference, p Params) *Session {
-	s := &Session{e: e, ref: ref, p: p, seed: maphash.MakeSeed(), probe: make([]float32, e.embedder.m.Embedding.Dim)}
+	s := &Session{e: e, ref: ref, p: p, order: newTemporal(), probe: make([]float32, e.embedder.m.Embedding.Dim)}
 	s.sum = make([]float32, len(s.probe))
 	s.plan()
 	return s
@@ -185,7 +184,7 @@ func (s *Session) Close() {
 	s.best.Wipe()
 	s.best = nil
 	clear(s.probe)
-	clear(s.prints[:])
+	s.order.wipe()
 	s.e.Wipe()
 }
 
@@ -206,7 +205,7 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if err := img.load(v); err != nil {
 		return Observation{}, err
 	}
-	s.fingerprint(img, at)
+	s.order.picture(img, at, s.phase != phaseWatch)
 	if !s.started {
 		s.started, s.since = true, at
 	}
@@ -214,9 +213,10 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if err != nil {
 		return Observation{}, err
 	}
-	o := Observation{Frozen: at-s.fresh >= frozenAfter}
+	o := Observation{Frozen: s.order.frozen(at)}
 	if len(found) == 0 {
 		s.two = 0
+		s.order.nobody()
 		return s.gone(at, o), nil
 	}
 	d := found[largest(found)]
@@ -233,6 +233,11 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 		}
 	} else {
 		s.two = 0
+	}
+	if o.Heads == 1 {
+		s.order.found(img, d, at, s.phase != phaseWatch)
+	} else {
+		s.order.nobody()
 	}
 	// The track: one face that moves less than its own size between two pictures.
 	switch {
@@ -262,23 +267,6 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	}
 	o.Done = s.phase == phaseWatch
 	return o, err
-}
-
-// fingerprint notes pictures that came before, bit for bit: a looped camera; and since when the very
-// same picture comes: a frozen one. A sensor has noise.
-func (s *Session) fingerprint(img *Image, at time.Duration) {
-	h := maphash.Bytes(s.seed, img.Pix[:img.Stride*img.H])
-	if s.pics == 0 || h != s.prints[(s.pics-1)%rememberPics] {
-		s.fresh = at
-	}
-	for _, p := range s.prints[:min(s.pics, rememberPics)] {
-		if p == h && s.phase != phaseWatch {
-			s.repeats++
-			break
-		}
-	}
-	s.prints[s.pics%rememberPics] = h
-	s.pics++
 }
 
 // gone is a picture without the tracked face.
@@ -394,10 +382,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 		return err
 	}
 	defer clear(pts[:])
-	focal := s.p.Focal
-	if focal == 0 {
-		focal = 1.2 * float64(max(img.W, img.H))
-	}
+	focal := s.p.focal(img)
 	nose, flat := turnBetween(&s.base, &pts, focal)
 	nose, flat = side*nose, side*flat
 	switch {
@@ -577,10 +562,10 @@ func (s *Session) Decide() Result {
 	planar, res := s.planarity()
 	add(verdict.CheckPADPlanarity, res, reasonOf(res), planar, s.p.Planarity)
 	temporal := verdict.Pass
-	if s.changed || s.repeats >= repeatsAreBad {
+	if s.changed || s.order.bad() {
 		temporal = verdict.Fail
 	}
-	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.repeats), repeatsAreBad)
+	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.order.repeats+s.order.loops+s.order.cuts), repeatsAreBad)
 	for _, id := range []verdict.CheckID{verdict.CheckPADLight, verdict.CheckPADEdges} {
 		add(id, verdict.NotEvaluated, verdict.PADNotEvaluated, 0, 0)
 	}
@@ -615,16 +600,20 @@ func reasonOf(r verdict.Result) verdict.Reason {
 // follows the turn a little, is seen to one side at most. What followed the dot in perspective and kept
 // its nose in the middle is a sheet. Anything else was not evaluated, and that opens no door.
 func (s *Session) planarity() (float64, verdict.Result) {
-	if len(s.heads[0]) >= sideFrames && len(s.heads[1]) >= sideFrames {
-		r := median(slices.Concat(s.heads[0], s.heads[1]))
-		if r >= s.p.Planarity {
+	return judgePlanarity(&s.p, &s.base, &s.heads, &s.held[0], &s.held[1], s.focal)
+}
+
+// judgePlanarity is the rule of a session and of a recording.
+func judgePlanarity(p *Params, base *[68]Point, heads *[2][]float64, right, left *held, focal float64) (float64, verdict.Result) {
+	if len(heads[0]) >= sideFrames && len(heads[1]) >= sideFrames {
+		r := median(slices.Concat(heads[0], heads[1]))
+		if r >= p.Planarity {
 			return r, verdict.Pass
 		}
 		return r, verdict.Fail
 	}
-	right, left := &s.held[0], &s.held[1]
-	if right.n >= minHeld && left.n >= minHeld && right.turn(&s.base, s.focal)-left.turn(&s.base, s.focal) >= followedBoth*s.p.Turn {
-		if r := median(slices.Concat(right.residuals, left.residuals)); r < s.p.Planarity {
+	if right.n >= minHeld && left.n >= minHeld && right.turn(base, focal)-left.turn(base, focal) >= followedBoth*p.Turn {
+		if r := median(slices.Concat(right.residuals, left.residuals)); r < p.Planarity {
 			return r, verdict.Fail
 		}
 	}
@@ -670,7 +659,7 @@ func (s *Session) compare() (float64, error) {
 	if s.ref == nil || len(s.ref.template) == 0 {
 		return 0, errNoReference
 	}
-	if s.ref.model != s.e.embedder.m.ID+"@"+s.e.embedder.m.SHA256 {
+	if s.ref.model != s.e.embedder.name() {
 		return 0, errors.New("facematch: reference of another model")
 	}
 	var scores []float64

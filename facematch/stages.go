@@ -113,7 +113,7 @@ func (e *Engine) landmarks(img *Image, d Detection, pts *[68]Point) error {
 	for i := range pts {
 		x, y := float64(out[2*i]), float64(out[2*i+1])
 		if math.IsNaN(x) || math.IsNaN(y) {
-			return errors.New("facematch: landmarks are not numbers")
+			return errPoints
 		}
 		pts[i] = Point{x0 + x*side, y0 + y*side}
 	}
@@ -164,12 +164,15 @@ func similarity(template [5][2]float64, pts [5]Point) (affine, bool) {
 	}, true
 }
 
+// errPoints says that what the landmark model found is no face.
+var errPoints = errors.New("facematch: face points do not span a face")
+
 // align fills the embedder's crop.
 func (e *Engine) align(img *Image, five [5]Point) error {
 	m := e.embedder
 	t, ok := similarity(m.m.Align.Points, five)
 	if !ok {
-		return errors.New("facematch: face points do not span a face")
+		return errPoints
 	}
 	n := int(math.Ceil(math.Hypot(t.a, t.b) - 0.05))
 	warp(m.crop, m.w, m.h, img, t, n)

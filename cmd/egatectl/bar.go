@@ -12,6 +12,7 @@ type bar struct {
 	out   io.Writer
 	tty   bool
 	stage string
+	unit  string // what is counted; bytes when empty
 	drawn bool
 }
 
@@ -40,7 +41,11 @@ func (b *bar) show(stage string, done, total int) {
 	if total > 0 {
 		fill = min(barWidth, barWidth*done/total)
 	}
-	fmt.Fprintf(b.out, "\r  %-22s [%s%s] %6d of %6d bytes", stage, strings.Repeat("#", fill), strings.Repeat(".", barWidth-fill), done, total)
+	unit := b.unit
+	if unit == "" {
+		unit = "bytes"
+	}
+	fmt.Fprintf(b.out, "\r  %-22s [%s%s] %6d of %6d %s", stage, strings.Repeat("#", fill), strings.Repeat(".", barWidth-fill), done, total, unit)
 	b.stage, b.drawn = stage, true
 }
 

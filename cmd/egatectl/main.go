@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"egate/inspect/decoder"
 	"egate/internal/buildinfo"
 )
 
@@ -34,7 +35,8 @@ func commands() []command {
 		{"audit verify", "--site S --gate G --key FILE STATE_DIR [CHECKPOINT…]", "find any change of the evidence below its signed checkpoints", auditVerify},
 		{"passage track", "TRACE.csv --geometry FILE [--json]", "what the tracker of the gate makes of a recorded or foreign trace of beams", passageTrack},
 		{"diag", "[--out FILE] GATE.yaml", "a diagnostic bundle for technical support: nothing personal, no key, no event in full", diag},
-		{"face compare", "[--models DIR] A.jpg B.jpg", "compare two portraits with the model pack, for commissioning", faceCompare},
+		{"face compare", "[--models DIR] [--json] A B", "compare two portraits with the model pack; status 0 match, 1 no match, 3 not compared", faceCompare},
+		{"face evaluate", "[--policy measure|gate] [--out DIR] PAIRS.csv|pairs.txt|FOLDER", "error rates of the model pack on labelled pictures, with bounds; report as JSON and page", faceEvaluate},
 		{"version", "", "print version and toolchain", version},
 	}, trustCommands()...)
 }
@@ -43,6 +45,9 @@ func commands() []command {
 var errUsage = errors.New("usage")
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == decodeChild { // started by itself, to open one picture
+		os.Exit(decoder.ChildMain())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := dispatch(ctx, os.Stdout, os.Args[1:])

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"egate/facematch"
+	"egate/facematch/evaluate"
+	"egate/internal/buildinfo"
+)
+
+// maxWorkers bounds how many pictures are looked at at a time: each has its models in memory.
+const maxWorkers = 16
+
+// openEngines gives a maker of engines of one pack.
+func openEngines(dir string) (func() (*facematch.Engine, error), error) {
+	pack, err := facematch.LoadPack(dir, facematch.LoadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return func() (*facematch.Engine, error) { return facematch.Open(pack, 1) }, nil
+}
+
+// faceEvaluate measures the models on labelled pictures: facematch/README.md describes lists and folders.
+func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
+	f := flags("face evaluate", out)
+	models := f.String("models", ".cache/models", "folder of the model pack")
+	policy := f.String("policy", string(evaluate.Measure), "measure: compare every detected face; gate: apply the gate's demands on quality too")
+	policyFile := f.String("verdict", "", "policy file with the match threshold; without it the built-in policy")
+	to := f.String("out", "face-evaluation", "folder for the report; a run that was stopped is resumed there")
+	root := f.String("root", "", "folder that the paths of a list are below; without it the folder of the list")
+	labels := f.String("labels", "", "labels of a folder: CSV, path or person first")
+	impostors := f.String("impostors", strconv.Itoa(evaluate.DefaultPairs), "impostor pairs of a folder, at most; or all")
+	target := f.Float64("target-fmr", 0.001, "false matches per passage that the threshold is to keep")
+	attempts := f.Int("attempts", 1, "attempts that a passage permits")
+	workers := f.Int("workers", runtime.NumCPU(), "pictures looked at at a time")
+	fresh := f.Bool("fresh", false, "begin anew: forget what a stopped run has done")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	limit, err := strconv.Atoi(*impostors)
+	if *impostors == "all" {
+		limit, err = -1, nil
+	}
+	switch {
+	case f.NArg() != 1:
+		return errUsage
+	case err != nil || limit == 0 || limit < -1:
+		return errors.New("--impostors: a number from 1, or all")
+	case !(*target > 0 && *target < 1):
+		return errors.New("--target-fmr: a share between 0 and 1, e.g. 0.001")
+	case *attempts < 1 || *attempts > 100:
+		return errors.New("--attempts: 1 to 100")
+	case *policy != string(evaluate.Measure) && *policy != string(evaluate.Gate):
+		return errors.New("--policy: measure or gate")
+	}
+	rules, name, hash, err := verdictPolicy(*policyFile)
+	if err != nil {
+		return err
+	}
+	engines, err := openEngines(*models)
+	if err != nil {
+		return err
+	}
+	set, err := evaluate.Load(f.Arg(0), evaluate.Options{Root: *root, Labels: *labels, Impostors: limit})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*to, 0o700); err != nil {
+		return err
+	}
+	journal := filepath.Join(*to, "work.jsonl")
+	if *fresh {
+		if err := os.Remove(journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	b := newBar(os.Stderr)
+	b.unit = "pictures"
+	defer b.done()
+	cfg := evaluate.Config{Decode: openPicture, Engine: engines, Workers: max(1, min(*workers, maxWorkers)), Policy: evaluate.Policy(*policy), Journal: journal, Progress: b.show}
+	o, err := evaluate.Run(ctx, set, cfg)
+	b.done()
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped; the same command goes on from here (%s)", journal)
+	}
+	if err != nil {
+		return err
+	}
+	r := o.Report(evaluate.Terms{Tool: buildinfo.String("egatectl"), Match: rules.Match, PolicyHash: hash, PolicyName: name, Target: *target,
+		Attempts: *attempts, Workers: cfg.Workers, Now: time.Now()})
+	files, err := r.Files(o)
+	if err != nil {
+		return err
+	}
+	for _, x := range files {
+		if err := writeFile(*to, x.Name, x.Bytes); err != nil {
+			return err
+		}
+	}
+	fmt.Fprint(out, r.Summary())
+	if o.Resumed > 0 {
+		fmt.Fprintf(out, "resumed: %d pairs were compared before\n", o.Resumed)
+	}
+	fmt.Fprintf(out, "report: %s\n", filepath.Join(*to, "report.html"))
+	return nil
+}

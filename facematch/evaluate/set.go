@@ -1,0 +1,624 @@
+package evaluate
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits of a set.
+const (
+	MaxPictures  = 1_000_000
+	MaxPairs     = 50_000_000
+	maxListBytes = 512 << 20
+	maxColumns   = 64
+	maxDepth     = 12 // of folders
+)
+
+// Kind is what is known of a pair.
+type Kind uint8
+
+// Kinds of pairs. A morph pair is a morphed picture against a picture of one of those who were morphed.
+const (
+	Genuine Kind = iota
+	Impostor
+	Morph
+)
+
+func (k Kind) String() string { return [...]string{"genuine", "impostor", "morph"}[k] }
+
+// Sample is one picture.
+type Sample struct {
+	Path   string // as given, below the root
+	Person int    // index, -1 unknown
+}
+
+// Pair is one comparison of two samples: A in place of the portrait, B of the live picture.
+type Pair struct {
+	A, B int32
+	Kind Kind
+	Row  int32 // of Labels and Transactions, -1 none
+}
+
+// Set is what is evaluated.
+type Set struct {
+	Name     string
+	Root     string
+	Form     string // "pairs", "lfw" or "folder"
+	Hash     string // of what names the pairs; not of the pictures
+	Samples  []Sample
+	Persons  []string
+	Pairs    []Pair
+	Columns  []string   // of labels
+	Labels   [][]string // per row, of a list of pairs
+	PerImage [][]string // per sample, of a folder with a list of labels; nil without
+	// Transaction names what belongs together: all comparisons of one passage. Attempt tells its attempts
+	// apart; comparisons of one attempt are fused as the gate does.
+	Transaction, Attempt []string // per row
+	Order                []int    // in which samples are looked at
+	Note                 []string // of how the set was made
+	PersonsFrom          string   // where identities come from
+}
+
+// Options of Load.
+type Options struct {
+	Root      string // of the paths of a list; empty: the folder of the list
+	Labels    string // CSV: path or person, and columns of labels
+	Impostors int    // impostor pairs of a folder, at most; 0 takes DefaultPairs, -1 all
+}
+
+// DefaultPairs is how many impostor pairs of a folder are compared when nothing else is asked for.
+const DefaultPairs = 400_000
+
+// Load reads a list of pairs (CSV, or TXT in the form of Labeled Faces in the Wild), or a folder of
+// person/picture.
+func Load(path string, opt Options) (*Set, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	if st.IsDir() {
+		return loadFolder(path, opt)
+	}
+	if st.Size() > maxListBytes {
+		return nil, fmt.Errorf("evaluate: %s is longer than %d bytes", path, maxListBytes)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	s := &Set{Name: filepath.Base(path), Root: opt.Root}
+	if s.Root == "" {
+		s.Root = filepath.Dir(path)
+	}
+	r := bufio.NewReaderSize(io.TeeReader(f, h), 1<<16)
+	if strings.EqualFold(filepath.Ext(path), ".txt") {
+		err = s.readLFW(r)
+	} else {
+		err = s.readCSV(r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Hash = hex.EncodeToString(h.Sum(nil))
+	if len(s.Pairs) == 0 {
+		return nil, fmt.Errorf("evaluate: %s holds no pairs", path)
+	}
+	if opt.Labels != "" {
+		return nil, errors.New("evaluate: labels of a list of pairs are columns of the list itself")
+	}
+	s.order()
+	return s, nil
+}
+
+// Names of columns, and what else they may be called.
+var columnNames = map[string]string{
+	"a": "a", "image_a": "a", "path_a": "a", "reference": "a", "img1": "a", "image1": "a", "file1": "a", "path1": "a", "portrait": "a", "morph_image": "a",
+	"b": "b", "image_b": "b", "path_b": "b", "probe": "b", "img2": "b", "image2": "b", "file2": "b", "path2": "b", "live": "b",
+	"label": "label", "same": "label", "genuine": "label", "mated": "label", "match": "label", "is_same": "label", "issame": "label", "target": "label",
+	"person_a": "person_a", "id_a": "person_a", "identity_a": "person_a", "id1": "person_a", "person1": "person_a",
+	"person_b": "person_b", "id_b": "person_b", "identity_b": "person_b", "id2": "person_b", "person2": "person_b",
+	"transaction": "transaction", "attempt": "attempt",
+}
+
+// kinds of the label column.
+var kinds = map[string]Kind{
+	"1": Genuine, "true": Genuine, "yes": Genuine, "genuine": Genuine, "mated": Genuine, "match": Genuine, "same": Genuine, "positive": Genuine,
+	"0": Impostor, "false": Impostor, "no": Impostor, "impostor": Impostor, "imposter": Impostor, "non-mated": Impostor, "nonmated": Impostor,
+	"non_mated": Impostor, "mismatch": Impostor, "different": Impostor, "diff": Impostor, "negative": Impostor, "-1": Impostor,
+	"morph": Morph, "morphed": Morph,
+}
+
+// readCSV reads a list of pairs with a line of names; a list without one has the columns a, b, label.
+func (s *Set) readCSV(in io.Reader) error {
+	s.Form = "pairs"
+	c := csv.NewReader(in)
+	c.FieldsPerRecord = -1
+	c.Comment = '#'
+	c.TrimLeadingSpace = true
+	c.ReuseRecord = true
+	at := map[string]int{}
+	index := map[string]int32{}
+	persons := map[string]int{}
+	named := false
+	var given [][2]string // persons, as named
+	var rest []int        // columns of labels
+	for line := 1; ; line++ {
+		rec, err := c.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("evaluate: list of pairs: %w", err)
+		}
+		if line == 1 {
+			rec[0] = strings.TrimPrefix(rec[0], "\ufeff")
+			for i, n := range rec {
+				if k, ok := columnNames[strings.ToLower(strings.TrimSpace(n))]; ok {
+					if _, twice := at[k]; twice {
+						return fmt.Errorf("evaluate: list of pairs: two columns for %q", k)
+					}
+					at[k] = i
+				}
+			}
+			_, ha := at["a"]
+			_, hb := at["b"]
+			_, hl := at["label"]
+			switch {
+			case ha && hb && hl:
+				if len(rec) > maxColumns {
+					return fmt.Errorf("evaluate: list of pairs: more than %d columns", maxColumns)
+				}
+				for i, n := range rec {
+					if _, known := columnNames[strings.ToLower(strings.TrimSpace(n))]; !known {
+						s.Columns = append(s.Columns, strings.Clone(strings.TrimSpace(n)))
+						rest = append(rest, i)
+					}
+				}
+				_, named = at["person_a"]
+				continue
+			case len(rec) == 3 && knownKind(rec[2]):
+				at = map[string]int{"a": 0, "b": 1, "label": 2}
+			default:
+				return errors.New("evaluate: list of pairs: the first line must name the columns a, b and label (and may name person_a, person_b, transaction, attempt; every other column is a label)")
+			}
+		}
+		field := func(k string) string {
+			i, ok := at[k]
+			if !ok || i >= len(rec) {
+				return ""
+			}
+			return strings.TrimSpace(rec[i])
+		}
+		kind, ok := kinds[strings.ToLower(field("label"))]
+		if !ok {
+			return fmt.Errorf("evaluate: list of pairs, record %d: label %.40q is none of genuine, impostor, morph (or 1, 0)", line, field("label"))
+		}
+		if field("a") == "" || field("b") == "" {
+			return fmt.Errorf("evaluate: list of pairs, record %d: a path is missing", line)
+		}
+		if len(s.Pairs) >= MaxPairs {
+			return fmt.Errorf("evaluate: list of pairs: more than %d", MaxPairs)
+		}
+		p := Pair{Kind: kind, Row: int32(len(s.Pairs))}
+		for k, name := range []string{field("a"), field("b")} {
+			i, ok := index[name]
+			if !ok {
+				if len(s.Samples) >= MaxPictures {
+					return fmt.Errorf("evaluate: more than %d pictures", MaxPictures)
+				}
+				i = int32(len(s.Samples))
+				name = strings.Clone(name)
+				index[name] = i
+				s.Samples = append(s.Samples, Sample{Path: name, Person: -1})
+			}
+			if k == 0 {
+				p.A = i
+			} else {
+				p.B = i
+			}
+		}
+		s.Pairs = append(s.Pairs, p)
+		if named {
+			given = append(given, [2]string{strings.Clone(field("person_a")), strings.Clone(field("person_b"))})
+		}
+		row := make([]string, len(rest))
+		for i, k := range rest {
+			if k < len(rec) {
+				row[i] = strings.Clone(strings.TrimSpace(rec[k]))
+			}
+		}
+		s.Labels = append(s.Labels, row)
+		s.Transaction = append(s.Transaction, strings.Clone(field("transaction")))
+		s.Attempt = append(s.Attempt, strings.Clone(field("attempt")))
+	}
+	if named && s.persons(given, persons) {
+		s.PersonsFrom = "the columns person_a and person_b"
+		return nil
+	}
+	s.guessPersons()
+	return nil
+}
+
+func knownKind(v string) bool { _, ok := kinds[strings.ToLower(strings.TrimSpace(v))]; return ok }
+
+func (s *Set) person(index map[string]int, name string) int {
+	i, ok := index[name]
+	if !ok {
+		i = len(s.Persons)
+		index[name] = i
+		s.Persons = append(s.Persons, name)
+	}
+	return i
+}
+
+// persons takes identities from columns; false where one is missing or they contradict the labels. The
+// picture of a morph belongs to nobody.
+func (s *Set) persons(given [][2]string, index map[string]int) bool {
+	for i, p := range s.Pairs {
+		a, b := given[i][0], given[i][1]
+		if a == "" && p.Kind == Genuine {
+			a = b
+		}
+		if b == "" && p.Kind == Genuine {
+			b = a
+		}
+		if p.Kind == Morph {
+			a = "morph:" + s.Samples[p.A].Path
+		}
+		if a == "" || b == "" || p.Kind == Genuine && a != b || p.Kind == Impostor && a == b {
+			s.Persons = nil
+			for k := range s.Samples {
+				s.Samples[k].Person = -1
+			}
+			s.Note = append(s.Note, "the columns of persons are incomplete or contradict the labels: they were not used")
+			return false
+		}
+		s.Samples[p.A].Person, s.Samples[p.B].Person = s.person(index, a), s.person(index, b)
+	}
+	return true
+}
+
+// guessPersons takes the folder of a picture for the person, where that fits every label; else it joins
+// the pictures that genuine pairs join, which may count one person as several.
+func (s *Set) guessPersons() {
+	fits := true
+	for _, p := range s.Pairs {
+		same := folderOf(s.Samples[p.A].Path) == folderOf(s.Samples[p.B].Path)
+		if p.Kind == Genuine && !same || p.Kind == Impostor && same {
+			fits = false
+			break
+		}
+	}
+	index := map[string]int{}
+	if fits {
+		for i := range s.Samples {
+			s.Samples[i].Person = s.person(index, folderOf(s.Samples[i].Path))
+		}
+		s.PersonsFrom = "the folders of the pictures"
+		return
+	}
+	up := make([]int, len(s.Samples))
+	for i := range up {
+		up[i] = i
+	}
+	top := func(i int) int {
+		for up[i] != i {
+			up[i] = up[up[i]]
+			i = up[i]
+		}
+		return i
+	}
+	for _, p := range s.Pairs {
+		if p.Kind == Genuine {
+			up[top(int(p.A))] = top(int(p.B))
+		}
+	}
+	for i := range s.Samples {
+		s.Samples[i].Person = s.person(index, "group "+strconv.Itoa(top(i)))
+	}
+	s.PersonsFrom = "genuine pairs that share a picture: one person may count as several, and bounds by person are then too narrow"
+}
+
+func folderOf(path string) string {
+	return filepath.Dir(filepath.Clean(filepath.FromSlash(path)))
+}
+
+// readLFW reads pairs.txt of Labeled Faces in the Wild: "name n m" or "name n name m", with pictures
+// name/name_0001.jpg below the root.
+func (s *Set) readLFW(in io.Reader) error {
+	s.Form = "lfw"
+	index, persons := map[string]int32{}, map[string]int{}
+	sample := func(name, number string) (int32, error) {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || n > 9999 || strings.ContainsAny(name, "/\\") {
+			return 0, fmt.Errorf("evaluate: pairs.txt: picture %.40q of %.80q", number, name)
+		}
+		path := fmt.Sprintf("%s/%s_%04d.jpg", name, name, n)
+		i, ok := index[path]
+		if !ok {
+			i = int32(len(s.Samples))
+			index[path] = i
+			s.Samples = append(s.Samples, Sample{Path: path, Person: s.person(persons, name)})
+		}
+		return i, nil
+	}
+	sc := bufio.NewScanner(in)
+	for n := 1; sc.Scan(); n++ {
+		f := strings.Fields(sc.Text())
+		if len(f) == 0 || n == 1 && len(f) <= 2 { // the first line counts folds and pairs
+			continue
+		}
+		if len(s.Pairs) >= MaxPairs || len(s.Samples) >= MaxPictures {
+			return errors.New("evaluate: pairs.txt: too long")
+		}
+		p := Pair{Row: -1}
+		second := f[0]
+		switch len(f) {
+		case 3:
+		case 4:
+			p.Kind, second = Impostor, f[2]
+		default:
+			return fmt.Errorf("evaluate: pairs.txt, line %d: three or four words are expected", n)
+		}
+		var err error
+		if p.A, err = sample(f[0], f[1]); err != nil {
+			return err
+		}
+		if p.B, err = sample(second, f[len(f)-1]); err != nil {
+			return err
+		}
+		s.Pairs = append(s.Pairs, p)
+	}
+	s.PersonsFrom = "the names of the list"
+	return sc.Err()
+}
+
+// pictureExt are the endings of files that are pictures; another file of a folder is left out and counted.
+var pictureExt = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".jp2": true, ".j2k": true, ".jpf": true, ".j2c": true}
+
+// loadFolder takes every picture of person/picture, all genuine pairs, and impostor pairs of every
+// person with the next ones in a fixed random order.
+func loadFolder(root string, opt Options) (*Set, error) {
+	s := &Set{Name: filepath.Base(filepath.Clean(root)), Root: root, Form: "folder", PersonsFrom: "the folders of the pictures"}
+	index := map[string]int{}
+	others := 0
+	h := sha256.New()
+	var paths []string
+	err := walkPictures(root, func(rel string) { paths = append(paths, rel) }, &others)
+	if err != nil {
+		return nil, err
+	}
+	for _, rel := range paths {
+		dir := filepath.Dir(rel)
+		if dir == "." {
+			others++
+			continue
+		}
+		s.Samples = append(s.Samples, Sample{Path: rel, Person: s.person(index, filepath.ToSlash(dir))})
+		fmt.Fprintln(h, filepath.ToSlash(rel))
+	}
+	if others > 0 {
+		s.Note = append(s.Note, fmt.Sprintf("%d files of the folder lie beside the persons' folders or do not end like a picture: left out", others))
+	}
+	if len(s.Persons) < 2 {
+		return nil, fmt.Errorf("evaluate: %s: pictures of two persons and more are expected as person/picture (.jpg .jpeg .png .jp2 .j2k)", root)
+	}
+	s.Hash = hex.EncodeToString(h.Sum(nil))
+	if opt.Labels != "" {
+		if err := s.readLabels(opt.Labels); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.pairFolder(opt.Impostors)
+}
+
+// walkPictures lists the pictures below a folder, sorted, without following links.
+func walkPictures(root string, add func(rel string), others *int) error {
+	n := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if strings.Count(rel, string(filepath.Separator)) >= maxDepth {
+				return fmt.Errorf("%s: folders nested too deep", rel)
+			}
+			return nil
+		}
+		if !pictureExt[strings.ToLower(filepath.Ext(path))] {
+			*others++
+			return nil
+		}
+		if n++; n > MaxPictures {
+			return fmt.Errorf("more than %d pictures", MaxPictures)
+		}
+		add(rel)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("evaluate: %w", err)
+	}
+	return nil
+}
+
+// pairFolder makes the pairs. Persons lie in a fixed random order, so that the pictures of near persons
+// are compared and a run that was stopped need not open all of them again.
+func (s *Set) pairFolder(limit int) error {
+	of := make([][]int32, len(s.Persons))
+	for i, x := range s.Samples {
+		of[x.Person] = append(of[x.Person], int32(i))
+	}
+	rnd := rand.New(rand.NewPCG(4, 19795))
+	perm := rnd.Perm(len(of))
+	genuine, all := 0, 0
+	for _, p := range of {
+		genuine += len(p) * (len(p) - 1) / 2
+		all += len(p) * (len(s.Samples) - len(p))
+	}
+	all /= 2
+	if limit == 0 {
+		limit = DefaultPairs
+	}
+	if limit < 0 || limit > all {
+		limit = all
+	}
+	if genuine+limit > MaxPairs {
+		return fmt.Errorf("evaluate: %d genuine and %d impostor pairs are more than %d", genuine, limit, MaxPairs)
+	}
+	for _, p := range perm {
+		for _, i := range of[p] {
+			s.Order = append(s.Order, int(i))
+		}
+		for x, i := range of[p] {
+			for _, k := range of[p][x+1:] {
+				s.Pairs = append(s.Pairs, Pair{i, k, Genuine, -1})
+			}
+		}
+	}
+	n := len(perm)
+	if limit == all {
+		for x := range n {
+			for y := x + 1; y < n; y++ {
+				for _, i := range of[perm[x]] {
+					for _, k := range of[perm[y]] {
+						s.Pairs = append(s.Pairs, Pair{i, k, Impostor, -1})
+					}
+				}
+			}
+		}
+		return nil
+	}
+	// Round by round every picture meets one picture of the person so many places on.
+	made := 0
+	for step := 1; step < n && made < limit; step++ {
+		if 2*step > n { // every two persons have met
+			break
+		}
+		for x := range n {
+			if 2*step == n && x >= n/2 {
+				break
+			}
+			near, far := of[perm[x]], of[perm[(x+step)%n]]
+			for _, i := range near {
+				if made >= limit {
+					break
+				}
+				s.Pairs = append(s.Pairs, Pair{i, far[rnd.IntN(len(far))], Impostor, -1})
+				made++
+			}
+		}
+	}
+	s.Note = append(s.Note, fmt.Sprintf("%d of %d impostor pairs: each picture against one of each of the next persons in a fixed random order", made, all))
+	return nil
+}
+
+// readLabels reads a CSV whose first column is "path" or "person"; the others are labels.
+func (s *Set) readLabels(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("evaluate: labels: %w", err)
+	}
+	defer f.Close()
+	c := csv.NewReader(io.LimitReader(f, maxListBytes))
+	c.TrimLeadingSpace = true
+	head, err := c.Read()
+	if err != nil || len(head) < 2 || len(head) > maxColumns {
+		return errors.New("evaluate: labels: a line of names is expected: path or person first, then labels")
+	}
+	key := strings.ToLower(strings.TrimSpace(strings.TrimPrefix(head[0], "\ufeff")))
+	if key != "path" && key != "person" {
+		return fmt.Errorf("evaluate: labels: the first column is %.40q, not path or person", head[0])
+	}
+	s.Columns = slices.Clone(head[1:])
+	byKey := map[string][]string{}
+	for {
+		rec, err := c.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("evaluate: labels: %w", err)
+		}
+		byKey[strings.TrimSpace(rec[0])] = slices.Clone(rec[1:])
+	}
+	s.PerImage = make([][]string, len(s.Samples))
+	missing := 0
+	for i, x := range s.Samples {
+		k := filepath.ToSlash(x.Path)
+		if key == "person" {
+			k = s.Persons[x.Person]
+		}
+		row, ok := byKey[k]
+		if !ok {
+			missing++
+			row = make([]string, len(s.Columns))
+		}
+		s.PerImage[i] = row
+	}
+	if missing > 0 {
+		s.Note = append(s.Note, fmt.Sprintf("%d pictures have no line in the list of labels", missing))
+	}
+	return nil
+}
+
+// order looks at samples as the pairs name them.
+func (s *Set) order() {
+	seen := make([]bool, len(s.Samples))
+	for _, p := range s.Pairs {
+		for _, i := range []int32{p.A, p.B} {
+			if !seen[i] {
+				seen[i] = true
+				s.Order = append(s.Order, int(i))
+			}
+		}
+	}
+}
+
+// label is the group of a pair in a column: the one value of both sides, "" where they differ or there
+// is none. For a list of pairs it is the pair's own value.
+func (s *Set) label(p Pair, column int) string {
+	if p.Row >= 0 {
+		if column < len(s.Labels[p.Row]) {
+			return s.Labels[p.Row][column]
+		}
+		return ""
+	}
+	if s.PerImage == nil {
+		return ""
+	}
+	a, b := s.PerImage[p.A][column], s.PerImage[p.B][column]
+	if a != b {
+		return ""
+	}
+	return a
+}
+
+// file is where a sample lies. A relative path stays below the root.
+func (s *Set) file(i int) (string, error) {
+	p := filepath.FromSlash(s.Samples[i].Path)
+	if filepath.IsAbs(p) {
+		return p, nil
+	}
+	if !filepath.IsLocal(p) {
+		return "", errors.New("evaluate: a path leads out of the folder")
+	}
+	return filepath.Join(s.Root, p), nil
+}

@@ -1,0 +1,149 @@
+package evaluate
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// F-07: lists in their several forms, and where identities come from.
+func TestF07Lists(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name, text       string
+		genuine, persons int
+		from             string
+	}{
+		{"named.csv", "img1,img2,is_same,sex\n a/1.jpg , a/2.jpg , TRUE , f\na/1.jpg,b/1.jpg,0,\n", 1, 2, "folders"},
+		{"bare.csv", "a/1.jpg,a/2.jpg,1\na/1.jpg,b/1.jpg,0\n", 1, 2, "folders"},
+		{"flat.csv", "a,b,label\n1.jpg,2.jpg,mated\n2.jpg,3.jpg,mated\n1.jpg,9.jpg,non-mated\n", 2, 2, "genuine pairs"},
+		{"persons.csv", "\ufeffa,b,label,person_a,person_b\n1.jpg,2.jpg,1,x,x\n1.jpg,9.jpg,0,x,y\n", 1, 2, "columns"},
+		{"wrong.csv", "a,b,label,person_a,person_b\n1.jpg,2.jpg,1,x,z\n1.jpg,9.jpg,0,x,y\n", 1, 2, "genuine pairs"},
+		{"pairs.txt", "10\t300\nAn_Ace\t1\t2\nAn_Ace\t1\tBo_Bee\t3\n", 1, 2, "names"},
+	} {
+		s, err := Load(write(t, dir, c.name, c.text), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		n := 0
+		for _, p := range s.Pairs {
+			if p.Kind == Genuine {
+				n++
+				if s.Samples[p.A].Person != s.Samples[p.B].Person {
+					t.Errorf("%s: a genuine pair of two persons", c.name)
+				}
+			}
+		}
+		if n != c.genuine || len(s.Persons) != c.persons || !strings.Contains(s.PersonsFrom, c.from) || len(s.Hash) != 64 || len(s.Order) != len(s.Samples) {
+			t.Errorf("%s: %d genuine, persons %v from %s", c.name, n, s.Persons, s.PersonsFrom)
+		}
+	}
+	s, err := Load(filepath.Join(dir, "pairs.txt"), Options{Root: "/data"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.file(0); err != nil || f != "/data/An_Ace/An_Ace_0001.jpg" {
+		t.Errorf("%s %v", f, err)
+	}
+	for name, text := range map[string]string{
+		"empty": "", "head only": "a,b,label\n", "no head": "x,y,z\n1,2,3\n", "label": "a,b,label\n1,2,perhaps\n", "twice": "a,reference,b,label\n1,2,3,1\n",
+		"no path": "a,b,label\n,2,1\n", "quote": "a,b,label\n\"1,2,1\n",
+	} {
+		if _, err := Load(write(t, dir, "bad.csv", text), Options{}); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	s = &Set{Root: "/data", Samples: []Sample{{Path: "../../etc/passwd"}}}
+	if _, err := s.file(0); err == nil {
+		t.Error("a path led out of the folder")
+	}
+}
+
+// F-07: a folder gives all genuine pairs, and impostor pairs without doubles, the same every time.
+func TestF07Folder(t *testing.T) {
+	dir := t.TempDir()
+	for p := range 9 {
+		for i := range 1 + p%3 {
+			write(t, dir, filepath.Join(string(rune('a'+p)), string(rune('0'+i))+[]string{".jpg", ".PNG", ".jp2"}[i]), "")
+		}
+	}
+	write(t, dir, "readme.txt", "")
+	write(t, dir, "stray.jpg", "")
+	labels := write(t, t.TempDir(), "labels.csv", "person,sex\na,f\nb,f\nc,m\n")
+	for _, c := range []struct{ limit, impostor int }{{-1, 141}, {0, 141}, {40, 40}, {7, 7}} {
+		s, err := Load(dir, Options{Impostors: c.limit, Labels: labels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Load(dir, Options{Impostors: c.limit, Labels: labels})
+		if err != nil || !slices.Equal(s.Pairs, again.Pairs) || s.Hash != again.Hash {
+			t.Error("the same folder gave other pairs")
+		}
+		seen := map[[2]int32]bool{}
+		genuine, impostor := 0, 0
+		for _, p := range s.Pairs {
+			k := [2]int32{min(p.A, p.B), max(p.A, p.B)}
+			if seen[k] || p.A == p.B {
+				t.Errorf("the pair %v twice", k)
+			}
+			seen[k] = true
+			same := s.Samples[p.A].Person == s.Samples[p.B].Person
+			switch {
+			case p.Kind == Genuine && same:
+				genuine++
+			case p.Kind == Impostor && !same:
+				impostor++
+			default:
+				t.Errorf("pair %+v", p)
+			}
+		}
+		// Persons of 1, 2, 3 pictures, three of each: 18 pictures, 3·(0+1+3) = 12 genuine, 153 - 12 impostor.
+		if len(s.Samples) != 18 || genuine != 12 || impostor != c.impostor {
+			t.Errorf("limit %d: %d pictures, %d genuine, %d impostor", c.limit, len(s.Samples), genuine, impostor)
+		}
+		if len(s.Order) != 18 || len(s.Note) == 0 {
+			t.Errorf("order %v, notes %v", s.Order, s.Note)
+		}
+	}
+	if _, err := Load(t.TempDir(), Options{}); err == nil {
+		t.Error("an empty folder was taken")
+	}
+}
+
+// C-10: no list, whatever it holds, ends otherwise than with a set or an error.
+func FuzzList(f *testing.F) {
+	f.Add("a,b,label\n1,2,1\n", false)
+	f.Add("10 300\nA 1 2\nA 1 B 2\n", true)
+	f.Add("a,b,label,person_a,person_b,transaction\n1,2,morph,x,,9\n", false)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text string, lfw bool) {
+		name := "l.csv"
+		if lfw {
+			name = "l.txt"
+		}
+		s, err := Load(write(t, dir, name, text), Options{})
+		if err != nil {
+			return
+		}
+		for _, x := range s.Samples {
+			if x.Person < 0 || x.Person >= len(s.Persons) {
+				t.Fatalf("a picture of nobody: %+v", x)
+			}
+		}
+	})
+}

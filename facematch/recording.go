@@ -1,0 +1,313 @@
+package facematch
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"egate/verdict"
+)
+
+// Limits of a recording.
+const (
+	MaxRecording   = 2000 // pictures of one presentation
+	texturePicks   = 8    // pictures, nearest to frontal, whose texture and template are looked at
+	maxLeanDegrees = 20.0 // of roll; beyond it a picture is no frontal one
+)
+
+// Recording judges a presentation that was filmed without a gate: pictures in their order, of somebody
+// or something that turns to both sides. It measures what a Session measures, with the same functions,
+// thresholds and counts. What it cannot have is the dot: a turn counts to whichever side it goes, so a
+// recording says nothing of who does not follow.
+type Recording struct {
+	e      *Engine
+	p      Params
+	gate   bool
+	order  temporal
+	faces  int
+	twoRun int
+	sawTwo bool
+	seen   []seen
+	focal  float64
+	why    map[string]int
+}
+
+// seen is what is kept of one picture.
+type seen struct {
+	pts      [68]Point
+	side     float64
+	nose     float64 // offset, eye distances
+	pose     Pose
+	quality  float64
+	ok       bool // a frontal picture that would be kept
+	live     float64
+	template []float32
+}
+
+// NewRecording begins a presentation. With gate, frontal pictures must be of the quality that the gate
+// demands; without it every picture that is nearly frontal serves.
+func NewRecording(e *Engine, p Params, gate bool) *Recording {
+	return &Recording{e: e, p: p, gate: gate, order: newTemporal(), why: map[string]int{}}
+}
+
+// Close overwrites what was kept.
+func (r *Recording) Close() {
+	for i := range r.seen {
+		clear(r.seen[i].template)
+		clear(r.seen[i].pts[:])
+	}
+	r.seen = nil
+	r.order.wipe()
+	r.e.Wipe()
+}
+
+// Add looks at the next picture, taken at a time. It may be wiped afterwards.
+func (r *Recording) Add(img *Image, at time.Duration) error {
+	if err := img.check(); err != nil {
+		return err
+	}
+	r.order.picture(img, at, true)
+	found, err := r.e.detect(img)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		r.order.nobody()
+		r.twoRun = 0
+		r.why[NoFaceFound]++
+		return nil
+	}
+	d := found[largest(found)]
+	heads := 0
+	for _, f := range found {
+		if f.Side >= headPart*d.Side {
+			heads++
+		}
+	}
+	r.faces++
+	if heads > 1 {
+		if r.twoRun++; r.twoRun >= twoFor {
+			r.sawTwo = true
+		}
+		r.order.nobody()
+		r.why[SeveralFaces]++
+		return nil
+	}
+	r.twoRun = 0
+	r.order.found(img, d, at, true)
+	if len(r.seen) >= MaxRecording {
+		return nil
+	}
+	r.focal = r.p.focal(img)
+	var f face
+	defer clear(f.pts[:])
+	if err := r.e.analyse(img, d, &r.p.Limits, &f); err == errPoints {
+		r.why[NoFaceFound]++
+		return nil
+	} else if err != nil {
+		return err
+	}
+	s := seen{pts: f.pts, side: d.Side, nose: noseOffset(&f.pts), pose: f.pose, quality: f.quality.Overall(), template: make([]float32, r.e.embedder.m.Embedding.Dim)}
+	limits := &r.p.Limits
+	s.ok = s.quality >= 50
+	if !s.ok {
+		r.why[f.quality.Worst().String()]++
+	}
+	if !r.gate {
+		s.ok = math.Abs(f.pose.Yaw) <= limits[PoseYaw].Accept && math.Abs(f.pose.Pitch) <= limits[PosePitch].Bad && math.Abs(f.pose.Roll) <= maxLeanDegrees
+	}
+	if err := r.e.embed(r.e.embedder.crop, s.template); err != nil {
+		return err
+	}
+	r.e.square(r.e.pad, img, d)
+	if s.live, err = r.e.live(r.e.pad.crop); err != nil {
+		return err
+	}
+	r.seen = append(r.seen, s)
+	return nil
+}
+
+// Judgement is what a recording came to. Each check has its own result, and NotPossible where it was not
+// evaluated.
+type Judgement struct {
+	Checks           []verdict.Check
+	Pictures, Faces  int
+	Frontal          int // pictures that could be kept as frontal
+	Turned           [2]int
+	Repeats          int
+	Loops, Cuts      int
+	ChangedPerson    bool
+	Reasons          map[string]int // of pictures that were of no use
+	Score            float64        // against the reference, NaN without one
+	TurnNose, Spread float64        // largest turn seen by the nose, and both sides together, degrees
+}
+
+// Judge judges what was added. It may be called once.
+func (r *Recording) Judge(ref *Reference) Judgement {
+	j := Judgement{Pictures: r.order.pics, Faces: r.faces, Repeats: r.order.repeats, Loops: r.order.loops, Cuts: r.order.cuts, Reasons: r.why, Score: math.NaN()}
+	add := func(id verdict.CheckID, res verdict.Result, why verdict.Reason, score, threshold float64) {
+		j.Checks = append(j.Checks, verdict.Check{ID: id, Result: res, Reason: why, Score: score, Threshold: threshold})
+	}
+	switch {
+	case r.sawTwo:
+		add(verdict.CheckSingleFace, verdict.Fail, verdict.TwoFaces, 0, 0)
+	case r.faces == 0:
+		add(verdict.CheckSingleFace, verdict.Fail, verdict.NoFace, 0, 0)
+	default:
+		add(verdict.CheckSingleFace, verdict.Pass, verdict.OK, 0, 0)
+	}
+	front := r.frontal()
+	j.Frontal = len(front)
+	if len(front) == 0 {
+		add(verdict.CheckPADTexture, verdict.NotPossible, verdict.PADNotEvaluated, 0, r.e.padThreshold)
+		add(verdict.CheckPADPlanarity, verdict.NotPossible, verdict.PADNotEvaluated, 0, r.p.Planarity)
+		r.temporal(&j, add)
+		return j
+	}
+	var live []float64
+	for _, k := range front[:min(len(front), texturePicks)] {
+		live = append(live, r.seen[k].live)
+	}
+	texture, verdictOf := median(live), verdict.Fail
+	if texture >= r.e.padThreshold {
+		verdictOf = verdict.Pass
+	}
+	add(verdict.CheckPADTexture, verdictOf, reasonOf(verdictOf), texture, r.e.padThreshold)
+	planar, res := r.planarity(front, &j)
+	add(verdict.CheckPADPlanarity, res, reasonOf(res), planar, r.p.Planarity)
+	r.temporal(&j, add)
+	r.match(front, ref, &j)
+	return j
+}
+
+func (r *Recording) temporal(j *Judgement, add func(verdict.CheckID, verdict.Result, verdict.Reason, float64, float64)) {
+	res := verdict.Pass
+	if r.order.pics < 2 {
+		res = verdict.NotPossible
+	}
+	if r.order.bad() || j.ChangedPerson {
+		res = verdict.Fail
+	}
+	add(verdict.CheckPADTemporal, res, reasonOf(res), float64(j.Repeats+j.Loops+j.Cuts), repeatsAreBad)
+}
+
+// frontal are the indices of the pictures that may be kept, the most frontal first: a session asks to be
+// looked at, a recording has only the nose to tell.
+func (r *Recording) frontal() []int {
+	var out []int
+	for i := range r.seen {
+		if r.seen[i].ok {
+			out = append(out, i)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b int) int {
+		switch x, y := math.Abs(r.seen[a].nose), math.Abs(r.seen[b].nose); {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// planarity measures the turns of a recording from its most frontal pictures.
+func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Result) {
+	if len(front) < frontalFrames {
+		return 0, verdict.NotPossible
+	}
+	var base [68]Point
+	sum := make([]float32, r.e.embedder.m.Embedding.Dim)
+	defer func() { clear(sum); clear(base[:]) }()
+	for _, k := range front[:frontalFrames] {
+		for i, p := range r.seen[k].pts {
+			base[i].X += p.X / frontalFrames
+			base[i].Y += p.Y / frontalFrames
+		}
+		for i, v := range r.seen[k].template {
+			sum[i] += v
+		}
+	}
+	var heads [2][]float64
+	var turns [2]float64
+	var best [2]*held
+	var window []int
+	strangers := 0
+	for k := range r.seen {
+		nose, _ := turnBetween(&base, &r.seen[k].pts, r.focal)
+		side := 0
+		if nose < 0 {
+			side = 1
+		}
+		same := cosine(r.seen[k].template, sum)/norm(sum) >= sameFace
+		if !same && math.Abs(nose) < recheckNose {
+			if strangers++; strangers >= changedFor {
+				j.ChangedPerson = true
+			}
+		} else {
+			strangers = 0
+		}
+		if size := math.Abs(nose); size >= r.p.Turn && size < maxYaw && same {
+			if res, ok := homographyResidual(&base, &r.seen[k].pts); ok {
+				heads[side] = append(heads[side], res)
+				turns[side] = max(turns[side], size)
+			}
+		}
+		// Held still by the nose: rows of pictures whose mean tells a turn by its perspective.
+		if math.Abs(nose) >= stillNose {
+			window = window[:0]
+			continue
+		}
+		if window = append(window, k); len(window) > heldFrames {
+			window = window[1:]
+		}
+		if len(window) < heldFrames {
+			continue
+		}
+		h := new(held)
+		for _, i := range window {
+			h.add(&base, &r.seen[i].pts)
+		}
+		if h.n < minHeld {
+			continue
+		}
+		t := h.turn(&base, r.focal)
+		if best[0] == nil || t > best[0].turn(&base, r.focal) {
+			best[0] = h
+		}
+		if best[1] == nil || t < best[1].turn(&base, r.focal) {
+			best[1] = h
+		}
+	}
+	j.Turned = [2]int{len(heads[0]), len(heads[1])}
+	j.TurnNose, j.Spread = max(turns[0], turns[1]), turns[0]+turns[1]
+	for k := range best {
+		if best[k] == nil {
+			best[k] = new(held)
+		}
+	}
+	return judgePlanarity(&r.p, &base, &heads, best[0], best[1], r.focal)
+}
+
+// match is the median score of the best frontal pictures, by quality.
+func (r *Recording) match(front []int, ref *Reference, j *Judgement) {
+	best := slices.Clone(front)
+	slices.SortStableFunc(best, func(a, b int) int {
+		switch x, y := r.seen[a].quality, r.seen[b].quality; {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	if ref == nil || ref.model != r.e.embedder.name() {
+		return
+	}
+	var scores []float64
+	for _, k := range best[:min(embedFrames, len(best))] {
+		scores = append(scores, cosine(r.seen[k].template, ref.template))
+	}
+	j.Score = median(scores)
+}

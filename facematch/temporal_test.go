@@ -1,0 +1,209 @@
+package facematch_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"egate/facematch"
+	"egate/hal"
+	"egate/sim/camera"
+	"egate/sim/faces"
+	"egate/verdict"
+)
+
+// picture of a frame, with noise of a sensor that films a screen.
+func picture(f *hal.Frame, rnd *rand.Rand) *facematch.Image {
+	m := facematch.NewImage(f.Width, f.Height)
+	for y := range f.Height {
+		copy(m.Pix[y*m.Stride:(y+1)*m.Stride], f.Pix[y*f.Stride:])
+	}
+	if rnd != nil {
+		for i := range m.Pix {
+			m.Pix[i] = byte(max(0, min(255, int(m.Pix[i])+rnd.IntN(9)-4)))
+		}
+	}
+	return m
+}
+
+// F-08, X-08: what the order of the pictures tells, each cue alone and none for a person who turns: a loop
+// that was filmed again, so that no picture is equal to another; a film cut from two; a picture laid
+// round a face. Each is a veto of its own.
+func TestF08TemporalConsistency(t *testing.T) {
+	e := engine(t)
+	holder, err := faces.Get("astronaut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	film := func(seed uint64, n int, x0 float64) (out []*facematch.Image) {
+		sc := camera.New(seed)
+		x, err := sc.Person(holder, camera.Place{X: x0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f hal.Frame
+		for i := range n {
+			// From side to side in 24 pictures.
+			x.Look(20*triangle(float64(i)/24), 0)
+			sc.Render(time.Duration(i)*125*time.Millisecond, &f)
+			out = append(out, picture(&f, nil))
+		}
+		return out
+	}
+	noisy := func(m *facematch.Image, rnd *rand.Rand) *facematch.Image {
+		f := hal.Frame{Width: m.W, Height: m.H, Stride: m.Stride, Pix: m.Pix}
+		return picture(&f, rnd)
+	}
+	rnd := rand.New(rand.NewPCG(1, 9))
+	live := film(60, 60, 0)
+	var loop, cut, frozen []*facematch.Image
+	for i := range 60 {
+		loop = append(loop, noisy(live[i%24], rnd))
+		switch {
+		case i < 30:
+			cut, frozen = append(cut, live[i]), append(frozen, live[i])
+		default:
+			// The same person elsewhere, in another light: the face is where it was.
+			bright := noisy(live[i], rnd)
+			for y := range bright.H {
+				for x := range bright.W {
+					if (x/48+y/48)%2 == 0 && !near(x, y, bright) {
+						p := bright.Pix[y*bright.Stride+3*x:]
+						for c := range 3 {
+							p[c] = byte(min(255, int(p[c])+50))
+						}
+					}
+				}
+			}
+			cut, frozen = append(cut, bright), append(frozen, live[29])
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		film  []*facematch.Image
+		want  verdict.Result
+		which func(facematch.Judgement) int
+	}{
+		{"a person who turns", live, verdict.Pass, func(j facematch.Judgement) int { return 1 }},
+		{"a loop filmed again", loop, verdict.Fail, func(j facematch.Judgement) int { return j.Loops }},
+		{"a cut", cut, verdict.Fail, func(j facematch.Judgement) int { return j.Cuts }},
+		{"a film that stops", frozen, verdict.Fail, func(j facematch.Judgement) int { return j.Repeats }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := facematch.NewRecording(e, facematch.DefaultParams(verdict.DefaultMatch), false)
+			defer r.Close()
+			for i, m := range c.film {
+				if err := r.Add(m, time.Duration(i)*125*time.Millisecond); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j := r.Judge(nil)
+			got := checkOf(j.Checks, verdict.CheckPADTemporal)
+			t.Log(fmt.Sprintf("%s: %s; %d repeats, %d loops, %d cuts; planarity %s", c.name, got.Result, j.Repeats, j.Loops, j.Cuts,
+				checkOf(j.Checks, verdict.CheckPADPlanarity).Result))
+			if got.Result != c.want || c.which(j) == 0 {
+				t.Errorf("%s, want %s", got.Result, c.want)
+			}
+			// The veto is one of its own: nothing else is wrong, and a policy that requires it refuses.
+			p := verdict.DefaultPolicy()
+			p.Checks[verdict.CheckPADTemporal] = verdict.Required
+			all := passedDocument()
+			for _, id := range verdict.CheckIDs() {
+				if id > verdict.CheckPortrait && id != verdict.CheckPADTemporal {
+					all = append(all, verdict.Check{ID: id, Result: verdict.Pass, Reason: verdict.OK})
+				}
+			}
+			v := verdict.Decide(p, append(all, got))
+			if (v.Outcome == verdict.Allow) != (c.want == verdict.Pass) {
+				t.Errorf("the verdict is %s %s", v.Outcome, v.Reason)
+			}
+		})
+	}
+}
+
+// triangle goes 0, 1, 0, -1, 0 once per period.
+func triangle(x float64) float64 {
+	x -= float64(int(x))
+	switch {
+	case x < 0.25:
+		return 4 * x
+	case x < 0.75:
+		return 2 - 4*x
+	}
+	return 4*x - 4
+}
+
+// near says that a pixel is of the middle, where the person stands.
+func near(x, y int, m *facematch.Image) bool {
+	return x > m.W*3/10 && x < m.W*7/10 && y > m.H/8
+}
+
+func checkOf(checks []verdict.Check, id verdict.CheckID) verdict.Check {
+	for _, c := range checks {
+		if c.ID == id {
+			return c
+		}
+	}
+	return verdict.Check{}
+}
+
+// F-08: a presentation filmed without a gate is judged by the measures of the gate: heads that turn to both
+// sides pass planarity, sheets that are turned and moved by hand do not.
+func TestF08Recordings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long")
+	}
+	e := engine(t)
+	for i, c := range []struct {
+		name, who string
+		sheet     *camera.Sheet
+		angle     float64
+		want      []verdict.Result
+	}{
+		{"head", "astronaut", nil, 18, []verdict.Result{verdict.Pass}},
+		{"head", "admiral", nil, 18, []verdict.Result{verdict.Pass}},
+		{"head, hardly turning", "admiral", nil, 4, []verdict.Result{verdict.NotPossible, verdict.Fail}},
+		{"flat sheet", "astronaut", &camera.Sheet{Width: 210, Height: 297}, 22, []verdict.Result{verdict.NotPossible, verdict.Fail}},
+		{"flat sheet", "admiral", &camera.Sheet{Width: 297, Height: 420, Tilt: 6}, 22, []verdict.Result{verdict.NotPossible, verdict.Fail}},
+		{"bent sheet", "astronaut", &camera.Sheet{Width: 210, Height: 297, Bend: .2}, 22, []verdict.Result{verdict.NotPossible, verdict.Fail}},
+	} {
+		sc := camera.New(uint64(70 + i))
+		p, err := faces.Get(c.who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var x *camera.Subject
+		if c.sheet != nil {
+			x, err = sc.Print(p, *c.sheet, camera.Place{})
+		} else {
+			x, err = sc.Person(p, camera.Place{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := facematch.NewRecording(e, facematch.DefaultParams(verdict.DefaultMatch), false)
+		var f hal.Frame
+		for k := range 48 {
+			phase := float64(k) / 36
+			x.Look(c.angle*triangle(phase), 0)
+			x.Move(camera.Place{X: 25 * triangle(2*phase), Height: 15 * triangle(1.3*phase)})
+			sc.Render(time.Duration(k)*125*time.Millisecond, &f)
+			if err := r.Add(picture(&f, nil), time.Duration(k)*125*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := r.Judge(nil)
+		r.Close()
+		got := checkOf(j.Checks, verdict.CheckPADPlanarity)
+		t.Logf("%-22s %-10s planarity %.4f %-12s texture %.2f temporal %s; %d frontal, turned %v, spread %.0f", c.name, c.who, got.Score, got.Result,
+			checkOf(j.Checks, verdict.CheckPADTexture).Score, checkOf(j.Checks, verdict.CheckPADTemporal).Result, j.Frontal, j.Turned, j.Spread)
+		ok := false
+		for _, w := range c.want {
+			ok = ok || w == got.Result
+		}
+		if !ok {
+			t.Errorf("%s %s: planarity %s, want one of %v", c.name, c.who, got.Result, c.want)
+		}
+	}
+}
