@@ -96,7 +96,13 @@ func (n *network) options() *mqtt.ClientOptions {
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4)
 	if n.broker != nil {
-		return opt.AddBroker("tcp://self").SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return n.broker.dial() })
+		return opt.AddBroker("tcp://self").SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
+			conn, err := n.broker.dial()
+			if err != nil {
+				return nil, err
+			}
+			return newSpool(conn), nil
+		})
 	}
 	opt.AddBroker(n.cfg.Broker.URL)
 	if n.cfg.Broker.TLS != nil {
