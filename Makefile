@@ -6,6 +6,8 @@ GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
 WEB := console/web/dist/app/index.html
 FUZZTIME ?= 30s
 STEPS ?= 1000000
+KILLS ?= 2000
+ROUNDS ?= 300
 
 .DEFAULT_GOAL := help
 
@@ -58,6 +60,10 @@ passage-report: ## Passage tracking on simulated walks: docs/passage.md with its
 .PHONY: verify
 verify: ## Random campaign of loop, plant and people in lock-step with the model; STEPS=1000000
 	@cd test/passage && EGATE_VERIFY_STEPS=$(STEPS) go test -count=1 -timeout 15m -run '^TestVerify$$'
+
+.PHONY: evidence-campaign
+evidence-campaign: build ## Evidence under SIGKILL, bad disks and bad networks (20 minutes); SEED=, KILLS=2000, ROUNDS=300
+	@EGATE_BIN="$(CURDIR)/bin" EGATE_KILLS=$(KILLS) EGATE_ROUNDS=$(ROUNDS) SEED=$(SEED) go test -count=1 -timeout 30m -v ./test/evidence | grep -vE '^=== '
 
 .PHONY: mutate
 mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate

@@ -5,27 +5,29 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"egate/audit"
-	"egate/seal"
 )
 
 // auditVerify checks the evidence of a gate from its files, with checkpoints that left it earlier.
 func auditVerify(_ context.Context, out io.Writer, args []string) error {
 	f := flags("audit verify", out)
-	site := f.String("site", "", "name of the site")
-	gate := f.String("gate", "", "name of the gate")
-	key := f.String("key", "", "public key of the gate, one line of hexadecimal digits")
+	var e evidence
+	e.flags(f)
+	witness := f.String("witness", "", "public key of a witness: tell how far it has cosigned")
+	principal := f.String("witness-name", deskPrincipal, "name of that witness at the site")
+	export := f.String("export", "", "check this `file` of audit export instead of a STATE_DIR")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() < 1 || *site == "" || *gate == "" || *key == "" {
+	if f.NArg() < 1 && *export == "" || f.NArg() > 0 && *export != "" {
 		return errUsage
 	}
-	pub, err := seal.LoadPublic(*key)
-	if err != nil {
+	if err := e.load(); err != nil {
 		return err
+	}
+	if *export != "" {
+		return verifyExport(out, *export, e)
 	}
 	var outside [][]byte
 	for _, p := range f.Args()[1:] {
@@ -36,16 +38,16 @@ func auditVerify(_ context.Context, out io.Writer, args []string) error {
 		outside = append(outside, b)
 	}
 	dir := f.Arg(0)
-	r, err := audit.Verify(filepath.Join(dir, "journal"), filepath.Join(dir, "audit"), audit.Name(*site, *gate), pub, outside...)
+	r, err := audit.Verify(journalOf(dir), auditOf(dir), e.name(), e.pub, outside...)
 	if err != nil {
 		return err
 	}
-	for _, e := range r.Epochs {
-		fmt.Fprintf(out, "epoch %d: %d leaves below the signed checkpoint, %d of them still here and unchanged, %d above it\n", e.Epoch, e.Signed, e.Present, e.Above)
+	for _, x := range r.Epochs {
+		fmt.Fprintf(out, "epoch %d: %d leaves below the signed checkpoint, %d of them still here and unchanged, %d above it\n", x.Epoch, x.Signed, x.Present, x.Above)
 	}
 	fmt.Fprintf(out, "%d checkpoints from outside agree\n", r.Witnessed)
 	if r.TornTail {
 		fmt.Fprintln(out, "the last record was cut by a power loss and was never committed")
 	}
-	return nil
+	return tellCosigned(out, dir, e, r, *witness, *principal)
 }

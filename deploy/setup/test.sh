@@ -32,7 +32,7 @@ make --no-print-directory check || exit 1
 # The race detector slows drawing and matching of pictures by twenty: it runs the short form of every test,
 # and everything runs again in full without it. Packages whose tests start real programs and measure what
 # people and devices do in real time run alone.
-real='egate/test/(browser|brokers|e2e|pcsc)'
+real='egate/test/(browser|brokers|e2e|pcsc|evidence)'
 unit=$(go list ./... | grep -vE "^$real\$")
 step race '^(FAIL)' go test -race -short -timeout 12m -p 2 $unit
 step full '^(FAIL)' go test -timeout 12m -p 2 -skip '^TestExplorer$' $unit
