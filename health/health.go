@@ -61,6 +61,7 @@ type Fault struct {
 	Blocks   bool // no new travellers while it is active
 	Since    time.Time
 	Count    uint32 // times raised since the start of the controller
+	Latched  bool   // its cause has gone: it stays until an officer's reset
 }
 
 // Part is one part with its state.
@@ -91,6 +92,7 @@ type key struct {
 type active struct {
 	since time.Time
 	seen  time.Time // visible from then on
+	gone  bool      // the cause has gone: an officer's reset may end it
 }
 
 // Board holds the active faults. All methods may be called from any goroutine.
@@ -134,7 +136,11 @@ func (b *Board) Raise(c Code, part string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := key{c, part}
-	if _, ok := b.on[k]; ok || len(b.on) >= MaxFaults {
+	if a, ok := b.on[k]; ok {
+		a.gone = false
+		return false
+	}
+	if len(b.on) >= MaxFaults {
 		return false
 	}
 	now := b.now()
@@ -144,12 +150,18 @@ func (b *Board) Raise(c Code, part string) bool {
 	return true
 }
 
-// Clear ends a fault and reports whether it was active.
+// Clear tells that the cause of a fault has gone. It ends the fault and reports whether it was active; one that
+// an officer clears stays until Reset.
 func (b *Board) Clear(c Code, part string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := key{c, part}
-	if _, ok := b.on[k]; !ok {
+	a, ok := b.on[k]
+	if !ok {
+		return false
+	}
+	if Lookup(c).Clears == Officer {
+		a.gone = true
 		return false
 	}
 	delete(b.on, k)
@@ -165,19 +177,40 @@ func (b *Board) Set(c Code, part string, on bool) bool {
 	return b.Clear(c, part)
 }
 
-// Reset clears what an officer's reset may clear: the faults whose clearer is Officer. What has a
-// living cause is raised again by whoever sees it.
-func (b *Board) Reset() (cleared int) {
+// Reset is an officer's order: it ends every fault that an officer clears and whose cause has gone, and no
+// other (O-10). Codes limit it to some. It returns what it ended, in the order of the snapshot.
+func (b *Board) Reset(codes ...Code) (ended []Fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for k := range b.on {
-		if Lookup(k.code).Clears == Officer {
+	for k, a := range b.on {
+		if Lookup(k.code).Clears == Officer && a.gone && (len(codes) == 0 || slices.Contains(codes, k.code)) {
 			delete(b.on, k)
 			b.touch(k.part, b.now())
-			cleared++
+			ended = append(ended, b.fault(k, a))
 		}
 	}
-	return cleared
+	slices.SortFunc(ended, order)
+	return ended
+}
+
+// Latched lists the faults that wait for an officer, whether their cause has gone or not: they outlive the
+// controller.
+func (b *Board) Latched() (all []Fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, a := range b.on {
+		if Lookup(k.code).Clears == Officer {
+			all = append(all, b.fault(k, a))
+		}
+	}
+	slices.SortFunc(all, order)
+	return all
+}
+
+// fault tells one active fault. The lock is held.
+func (b *Board) fault(k key, a *active) Fault {
+	e := Lookup(k.code)
+	return Fault{Code: k.code, Part: k.part, Severity: e.Severity, Blocks: e.Blocks, Since: a.since, Count: b.counts[k], Latched: a.gone}
 }
 
 // Blocked tells whether a visible fault forbids new travellers, and the worst of them.
@@ -225,8 +258,7 @@ func (b *Board) Snapshot() Snapshot {
 		if a.seen.After(now) {
 			continue
 		}
-		e := Lookup(k.code)
-		f := Fault{Code: k.code, Part: k.part, Severity: e.Severity, Blocks: e.Blocks, Since: a.since, Count: b.counts[k]}
+		f := b.fault(k, a)
 		s.Faults = append(s.Faults, f)
 		if w, ok := worst[k.part]; !ok || order(f, w) < 0 {
 			worst[k.part] = f

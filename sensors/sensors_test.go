@@ -195,6 +195,9 @@ func TestD10Contacts(t *testing.T) {
 	if e, _ := b.last(gate.EvDoorMoved, gate.Entry); e.Pos != gate.PosUnknown {
 		t.Fatal(e.Pos)
 	}
+	if want := "door_contact_implausible/entry_door/true"; !slices.Contains(b.findings, want) {
+		t.Fatalf("both contacts are made, findings %v", b.findings)
+	}
 	b.set("entry_open", false)
 	b.after(time.Second)
 	// The closed contact was made where the door was open: what rests on it is told as doubtful until it has

@@ -205,6 +205,7 @@ func (l *Loop) tell(a gate.Action) {
 		what := "blocked"
 		if a.Reason == verdict.DoorForced {
 			what = "forced"
+			l.fault(health.DoorForced, part(a.Door), true)
 		}
 		l.emit(api.EventDoor, api.DoorEvent{Door: a.Door.String(), What: what})
 	case gate.WhatTest:
@@ -213,6 +214,18 @@ func (l *Loop) tell(a gate.Action) {
 		l.publishHealth()
 	case gate.WhatPassage:
 		l.ended(a)
+	}
+}
+
+// causes tells the board whether the causes of faults that wait for an officer are there or have gone.
+func (l *Loop) causes(e gate.Event) {
+	switch {
+	case e.Kind == gate.EvFire && e.Tri == gate.High:
+		l.fault(health.Fire, health.PartFireLoop, false)
+	case e.Kind == gate.EvFire && l.m.Mode == gate.ModeEmergency:
+		l.fault(health.Fire, health.PartFireLoop, true)
+	case e.Kind == gate.EvDoorMoved && l.m.Pos[e.Door] == gate.PosClosed:
+		l.fault(health.DoorForced, part(e.Door), false)
 	}
 }
 

@@ -170,6 +170,12 @@ func (l *Loop) answer(a gate.Action) {
 	if !a.On {
 		r.Result, r.Reason = "rejected", a.Reason.String()
 	}
+	switch {
+	case a.On && c.Name == api.CmdReset:
+		l.reset()
+	case a.On && c.Name == api.CmdEndEmergency:
+		l.reset(health.Fire)
+	}
 	l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason})
 	l.p.Link.Respond(c.Principal, r)
 }

@@ -1,12 +1,16 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"egate/api"
@@ -65,9 +69,10 @@ type Loop struct {
 	state    api.State
 	seq      uint64
 	healthAt time.Time
-	tested   *api.SelfTest // nil: not since boot
-	faults   bool          // blocked by a fault, as last told to the model
-	broken   bool          // the journal does not take records any more
+	tested   *api.SelfTest    // nil: not since boot
+	faults   bool             // blocked by a fault, as last told to the model
+	told     map[latched]bool // active faults, as last told in events
+	broken   bool             // the journal does not take records any more
 }
 
 // running is a timer of the machine.
@@ -87,6 +92,17 @@ type saved struct {
 	Model     gate.Model `json:"model"`
 	Reception string     `json:"reception,omitempty"` // passage ids
 	Passage   string     `json:"passage,omitempty"`
+	Latched   []latched  `json:"latched,omitempty"` // faults that wait for an officer's reset
+}
+
+// latched is a fault that a restart does not clear.
+type latched struct {
+	Code health.Code `json:"code"`
+	Part string      `json:"part"`
+}
+
+func (a latched) compare(b latched) int {
+	return cmp.Or(strings.Compare(string(a.Code), string(b.Code)), strings.Compare(a.Part, b.Part))
 }
 
 // New makes a loop. It does nothing until Run.
@@ -103,7 +119,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
-		leases: map[string]api.Lease{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
+		leases: map[string]api.Lease{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
 		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
 
@@ -219,6 +235,12 @@ func (l *Loop) boot() {
 				Stages: []api.StageTime{}, Checks: []verdict.Check{}})
 		}
 	}
+	for _, f := range old.Latched { // its cause is looked for anew
+		if health.Lookup(f.Code).Clears == health.Officer && l.p.Health.Raise(f.Code, f.Part) {
+			l.p.Health.Clear(f.Code, f.Part)
+			l.told[f] = true
+		}
+	}
 	if l.cfg.Simulated {
 		l.p.Health.Raise(health.Simulation, health.PartController)
 	}
@@ -250,6 +272,7 @@ func (l *Loop) take(e gate.Event) {
 	for _, a := range acts {
 		l.act(a)
 	}
+	l.causes(e)
 	l.stages(t0)
 	changed := before.Mode != m.Mode || before.Reception != m.Reception || before.Passage != m.Passage || before.Open != m.Open
 	if len(l.drafts) > 0 || len(l.leaves) > 0 || l.waits || changed {
@@ -272,7 +295,14 @@ func (l *Loop) take(e gate.Event) {
 
 // record hands the step to the journal; a grant waits for its result.
 func (l *Loop) record() {
-	body, err := json.Marshal(saved{Model: l.m, Reception: l.trips[gate.LaneReception].id(), Passage: l.trips[gate.LanePassage].id()})
+	s := saved{Model: l.m, Reception: l.trips[gate.LaneReception].id(), Passage: l.trips[gate.LanePassage].id()}
+	for f := range l.told {
+		if health.Lookup(f.Code).Clears == health.Officer {
+			s.Latched = append(s.Latched, f)
+		}
+	}
+	slices.SortFunc(s.Latched, latched.compare)
+	body, err := json.Marshal(s)
 	if err != nil {
 		l.log.Error("control: encode model", "err", err)
 		return
@@ -333,8 +363,48 @@ func (l *Loop) fault(c health.Code, part string, on bool) {
 	if !l.p.Health.Set(c, part, on) {
 		return
 	}
+	if k := (latched{c, part}); on {
+		l.told[k] = true
+	} else {
+		delete(l.told, k)
+	}
 	l.emit(api.EventFault, api.FaultEvent{Code: string(c), Part: part, Raised: on})
 	l.healthAt = time.Time{}
+	l.blocked()
+}
+
+// raised tells of faults that others than the loop raised or cleared: what the sensors found.
+func (l *Loop) raised() {
+	for _, f := range l.p.Health.Snapshot().Faults {
+		if k := (latched{f.Code, f.Part}); !l.told[k] {
+			l.told[k] = true
+			l.tellFault(k, true)
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(l.told), latched.compare) {
+		if !l.p.Health.Has(k.Code, k.Part) {
+			delete(l.told, k)
+			l.tellFault(k, false)
+		}
+	}
+}
+
+func (l *Loop) tellFault(k latched, on bool) {
+	l.emit(api.EventFault, api.FaultEvent{Code: string(k.Code), Part: k.Part, Raised: on})
+	if k.Code == health.Tamper {
+		l.emit(api.EventAlarm, api.Alarm{Reason: verdict.Tamper, Severity: severity(verdict.Tamper), Raised: on})
+	}
+	l.healthAt = time.Time{}
+}
+
+// reset follows an officer's order that ends what waits for it, or some of that (O-10).
+func (l *Loop) reset(codes ...health.Code) {
+	l.raised()
+	for _, f := range l.p.Health.Reset(codes...) {
+		k := latched{f.Code, f.Part}
+		delete(l.told, k)
+		l.tellFault(k, false)
+	}
 	l.blocked()
 }
 
@@ -352,6 +422,7 @@ func (l *Loop) blocked() {
 // lookRound is what is looked at without being asked.
 func (l *Loop) lookRound() {
 	l.fault(health.DisplaySilent, health.PartDisplay, !l.p.Display.RendererAlive())
+	l.raised()
 	l.blocked()
 	if time.Since(l.healthAt) >= healthEvery {
 		l.publishHealth()

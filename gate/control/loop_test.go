@@ -229,13 +229,22 @@ var testLimits = Limits{
 // loop runs f in a bubble of virtual time with a gate that shows its notice to the first traveller.
 func loop(t *testing.T, f func(*rig)) {
 	t.Helper()
+	recovered(t, nil, func(r *rig) {
+		r.screen("notice")
+		f(r)
+	})
+}
+
+// recovered is loop after an earlier run that left a record.
+func recovered(t *testing.T, record []byte, f func(*rig)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, sensors: make(chan gate.Event), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)},
 			insp: &fakeInspectors{events: make(chan protocol.InspectorEvent)}, jn: &fakeJournal{results: make(chan journal.Result, 1024)},
 			link: &fakeLink{in: make(chan Inbound)}, board: health.New(time.Now), ended: make(chan error, 1)}
 		var err error
 		r.l, err = New(Config{Site: "s", Gate: "g", Version: "1", Boot: "b", Epoch: func() uint64 { return 1 }, Limits: testLimits, Document: time.Second,
-			Capture: time.Second, Beat: 5 * time.Second, Languages: []string{"en"}},
+			Capture: time.Second, Beat: 5 * time.Second, Languages: []string{"en"}, Recovered: record},
 			Ports{Doors: r.doors, Lamps: fakeLamps{}, Display: r.disp, Inspectors: r.insp, Journal: r.jn, Link: r.link, Sensors: r.sensors, Health: r.board}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -252,7 +261,6 @@ func loop(t *testing.T, f func(*rig)) {
 		r.sense(gate.Event{Kind: gate.EvFire, Tri: gate.High})
 		r.says(0, protocol.FromInspector{Ready: &protocol.Ready{}})
 		r.pass(time.Second) // the guard times of the beams
-		r.screen("notice")
 		f(r)
 		cancel()
 		synctest.Wait()

@@ -129,6 +129,7 @@ type Plant struct {
 	inputs  map[string]bool
 	stuck   map[string]bool
 	welds   map[string]bool // stuck once made
+	hands   map[string]bool // inputs that nothing but Input moves
 	contact map[string]*contact
 	fire    bool
 	bodies  []*placed
@@ -182,7 +183,7 @@ const (
 // New makes a plant at rest: no output is driven, so that the doors are released and standing open,
 // as in a gate whose controller is off.
 func New(cfg Config) *Plant {
-	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{}, welds: map[string]bool{},
+	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{}, welds: map[string]bool{}, hands: map[string]bool{LineTamper: true, LineExit: false},
 		contact: map[string]*contact{}, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), aftermath: true}
 	p.doors[entry] = newDoor("entry", 0, cfg.Door)
 	p.doors[exit_] = newDoor("exit", cfg.LengthMM, cfg.Door)
@@ -300,6 +301,7 @@ func (p *Plant) Fire(on bool) {
 // Input sets an input line that nothing in the plant drives: the exit request button, tamper.
 func (p *Plant) Input(name string, high bool) {
 	p.mu.Lock()
+	p.hands[name] = high
 	p.input(name, high)
 	p.mu.Unlock()
 	p.flush()
@@ -329,6 +331,7 @@ func (p *Plant) Heal() {
 		d.cfg.Slow, d.forced = 0, 0
 	}
 	p.fire = false
+	p.hands[LineTamper], p.hands[LineExit] = true, false
 	p.input(LineFire, true)
 	p.input(LineTamper, true)
 	p.input(LineExit, false)
@@ -367,7 +370,13 @@ func (p *Plant) Unstick(name string) {
 	p.mu.Lock()
 	delete(p.stuck, name)
 	delete(p.welds, name)
+	if name == LineFire {
+		p.input(name, !p.fire)
+	} else if high, ok := p.hands[name]; ok {
+		p.input(name, high)
+	}
 	p.mu.Unlock()
+	p.flush()
 }
 
 // Force pushes a door open by hand, lock or not, and keeps it open for d (D-11).
@@ -382,6 +391,9 @@ func (p *Plant) Force(name string, d time.Duration) error {
 	}
 	return fmt.Errorf("plant: no door %q: entry and exit exist", name)
 }
+
+// LetGo ends Force: the leaf stays where it is.
+func (p *Plant) LetGo(name string) error { return p.Force(name, 0) }
 
 // Add places a body.
 func (p *Plant) Add(b Body) {

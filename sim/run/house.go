@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"egate/api"
 	"egate/console"
 	"egate/display"
+	"egate/health"
 	"egate/sim/plant"
 	"egate/sim/scenario"
 )
@@ -148,6 +151,7 @@ func (l *Lane) Gated() *Process {
 func (h *House) Rest(ctx context.Context, l *Lane) error {
 	ctx, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
+	go h.reset(ctx, l)
 	if err := l.Screen.Wait(ctx, func(s display.Screen) bool { return s.Name == display.ScreenNotice }); err != nil {
 		return h.why(l, err)
 	}
@@ -162,6 +166,19 @@ func (h *House) Rest(ctx context.Context, l *Lane) error {
 		return h.why(l, fmt.Errorf("run: the desk does not show an open gate: %w", err))
 	}
 	return nil
+}
+
+// resetEvery is how often an officer looks whether a gate waits for him.
+const resetEvery = 2 * time.Second
+
+// reset is the officer who resets a gate whose faults wait for that, until ctx ends (O-10).
+func (h *House) reset(ctx context.Context, l *Lane) {
+	waits := func(f api.Fault) bool { return health.Lookup(health.Code(f.Code)).Clears == health.Officer }
+	for pause(ctx, resetEvery) {
+		if g, ok := h.Desk.Gate(l.Gate.Name); ok && slices.ContainsFunc(g.Health.Faults, waits) {
+			_, _ = h.Desk.Order(ctx, l.Gate.Name, api.CmdReset, "", nil, "") // refused: the next look
+		}
+	}
 }
 
 // why adds what the desk and the log say.

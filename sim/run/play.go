@@ -241,6 +241,9 @@ func (s *stage) over(ctx context.Context) error {
 			return s.h.why(l, err)
 		}
 	}
+	look, looked := context.WithCancel(ctx)
+	defer looked()
+	go s.h.reset(look, l)
 	if err := l.Screen.Wait(ctx, func(sc display.Screen) bool { return sc.Name == display.ScreenNotice }); err != nil {
 		return s.h.why(l, fmt.Errorf("the gate did not come to rest: %w", err))
 	}
@@ -600,6 +603,8 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		pl.Unstick(p.Arg)
 	case scenario.DoSlowDoor:
 		return pl.Slow(p.Arg, p.N/100)
+	case scenario.DoFault, scenario.DoFaultEnd:
+		return pl.Inject(p.Arg, p.Kind == scenario.DoFault)
 	default:
 		return fmt.Errorf("run: %q is not played", p.Kind)
 	}

@@ -55,6 +55,8 @@ const (
 	DoStickLow       = "stick low"
 	DoUnstick        = "unstick"
 	DoSlowDoor       = "slow door"
+	DoFault          = "fault"
+	DoFaultEnd       = "fault end"
 	DoMode           = "mode"
 	DoSelfTest       = "self-test"
 	DoOpenEntry      = "open entry"
@@ -124,6 +126,8 @@ var dos = []form{
 	f(DoStickLow, "the line NAME sticks low"),
 	f(DoUnstick, "the line NAME works again"),
 	f(DoSlowDoor, "the NAME door runs at N % of its speed"),
+	f(DoFault, "the fault NAME happens"),
+	f(DoFaultEnd, "the fault NAME ends"),
 	f(DoMode, "the officer sets the gate to NAME mode"),
 	f(DoSelfTest, "the technician starts the self-test"),
 	f(DoOpenEntry, "the officer opens the entry door"),

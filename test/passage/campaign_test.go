@@ -1409,6 +1409,9 @@ func (f *field) rest() {
 		if time.Since(asked) > 3*time.Second {
 			asked = time.Now()
 			f.order(api.CmdEndEmergency, "", "anna", "")
+			if len(li.board.Latched()) > 0 {
+				f.order(api.CmdReset, "", "anna", "")
+			}
 			f.order(api.CmdOpenGate, "", "anna", "")
 			if f.p.View().People > 0 {
 				f.touch("exit_request") // whoever is inside wants out (P-08)
