@@ -153,6 +153,7 @@ type item struct {
 	cursor string
 	at     Cursor
 	fresh  string // reason of a new epoch
+	after  uint64 // only while this epoch is the last one; 0: whatever it is
 	reply  chan error
 }
 
@@ -437,7 +438,7 @@ func (j *Journal) commit() bool {
 	}
 	if batch[0].fresh != "" {
 		err := failed
-		if err == nil {
+		if it := batch[0]; err == nil && (it.after == 0 || st.epoch <= it.after) {
 			if err = j.begin(batch[0].fresh, st.epoch); err != nil {
 				err = j.fail(err)
 			}
@@ -652,6 +653,16 @@ func (j *Journal) Exported(epoch, upto uint64) error {
 // NewEpoch begins a new epoch because evidence was lost that only somebody else can know of: the
 // centre has acknowledged, or the audit log has signed, more than the journal holds.
 func (j *Journal) NewEpoch(ctx context.Context, why string) (uint64, error) {
+	return j.freshEpoch(ctx, 0, why)
+}
+
+// Lost is NewEpoch for a loss in a certain epoch: where a later one has begun already, because the same loss
+// was found in another way, nothing changes.
+func (j *Journal) Lost(ctx context.Context, epoch uint64, why string) (uint64, error) {
+	return j.freshEpoch(ctx, epoch, why)
+}
+
+func (j *Journal) freshEpoch(ctx context.Context, after uint64, why string) (uint64, error) {
 	if why == "" {
 		why = "unknown"
 	}
@@ -661,7 +672,7 @@ func (j *Journal) NewEpoch(ctx context.Context, why string) (uint64, error) {
 		j.mu.Unlock()
 		return 0, ErrClosed
 	}
-	j.queue = append(j.queue, item{fresh: why, reply: reply})
+	j.queue = append(j.queue, item{fresh: why, after: after, reply: reply})
 	j.wake()
 	j.mu.Unlock()
 	select {

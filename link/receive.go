@@ -186,7 +186,9 @@ func (l *Link) ack(ctx context.Context, session string, a api.Ack) error {
 	case errors.Is(err, journal.ErrStale):
 		return nil // the centre repeats itself: no harm
 	case errors.Is(err, journal.ErrAhead):
-		l.ahead(ctx)
+		if a.Epoch >= l.cfg.Epoch() { // of an earlier one it is known: its end was lost, and a new one began
+			l.ahead(ctx, a.Epoch)
+		}
 		return refuse("acknowledges more than there is")
 	default:
 		l.log.Error("link: acknowledgement", "err", err)
@@ -205,7 +207,7 @@ func (l *Link) ack(ctx context.Context, session string, a api.Ack) error {
 }
 
 // ahead tells of lost evidence, once per connection. Its goroutine ends with the connection.
-func (l *Link) ahead(ctx context.Context) {
+func (l *Link) ahead(ctx context.Context, epoch uint64) {
 	l.mu.Lock()
 	told := l.told
 	l.told = true
@@ -214,6 +216,9 @@ func (l *Link) ahead(ctx context.Context) {
 		return
 	}
 	go func() {
+		if l.cfg.Epoch() > epoch {
+			return // found in another way meanwhile
+		}
 		if err := l.cfg.Ahead(ctx, "the centre has acknowledged more than the journal holds"); err != nil {
 			l.log.Error("link: new epoch", "err", err)
 		}

@@ -71,7 +71,7 @@ func (w *witnessed) run(ctx context.Context, evidence *audit.Log, j *journal.Jou
 			switch err := evidence.Cosigned(c.Epoch, c.Size, c.Hash, []byte(c.Line), by); {
 			case errors.Is(err, audit.ErrBehind):
 				log.Error("egated: audit", "err", err, "security", true)
-				if _, err := j.NewEpoch(ctx, "a witness has cosigned what the journal does not hold"); err != nil {
+				if _, err := j.Lost(ctx, c.Epoch, "a witness has cosigned what the journal does not hold"); err != nil {
 					log.Error("egated: new epoch", "err", err)
 				}
 			case err != nil:

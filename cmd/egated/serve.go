@@ -96,7 +96,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Broker: cfg.Link.Broker, TLS: tlsCfg, User: cfg.Link.User, Password: password,
 		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Outbox: j.Outbox(), Log: log,
 		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
-		Ahead:    func(ctx context.Context, why string) error { _, err := j.NewEpoch(ctx, why); return err },
+		Ahead:    func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
 		Cosigned: cosigned.put})
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -149,6 +149,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	loop, err := control.New(control.Config{
 		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
+		Shift: cfg.Limits.Shift, ShiftWarning: cfg.Limits.ShiftWarning,
 		Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: worn.Counters,
 	}, ports, log)
 	if err != nil {

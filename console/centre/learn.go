@@ -58,6 +58,9 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 		if json.Unmarshal(e.Data, &a) == nil {
 			c.alert(g, e.Time, a.Reason.String(), a.Severity, a.Passage, a.Raised)
 		}
+	case api.EventGap:
+		// The gate tells of a loss itself, whatever else shows of it here.
+		c.alert(g, e.Time, console.AlertLost, "warning", "", true)
 	case api.EventMode:
 		c.settle(g, e.Time, func(a *alert) bool { return a.view.Passage == "" && a.view.Severity != "danger" && !own[a.view.Reason] })
 	case api.EventOrder:

@@ -31,6 +31,7 @@ const (
 	keepAlive    = 5 * time.Second
 	retryPause   = 500 * time.Millisecond
 	maxPacket    = 640 << 10 // a sealed dossier with two photos is the largest message
+	endEvery     = 100 * time.Millisecond
 	outbound     = 1024      // messages on their way out
 	selfPrefix   = "centre-" // of the centre's client id
 )
@@ -68,8 +69,25 @@ func (n *network) close() error {
 	if n.broker == nil {
 		return nil
 	}
-	return n.broker.close()
+	done := make(chan error, 1)
+	go func() { done <- n.broker.close() }()
+	again := time.NewTicker(endEvery)
+	defer again.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-again.C:
+			// The broker waits for all its clients, and has closed those that it knew when it began: one that came in
+			// at that moment would keep it for ever.
+			for _, cl := range n.broker.server.Clients.GetAll() {
+				cl.Stop(errEnding)
+			}
+		}
+	}
 }
+
+var errEnding = errors.New("centre: the broker ends")
 
 // run connects, and connects again, until ctx ends.
 func (n *network) run(ctx context.Context, ready func()) error {

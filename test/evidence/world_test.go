@@ -373,7 +373,7 @@ const maxNotes = 64
 func watch(t testing.TB, url string) *wire {
 	t.Helper()
 	w := &wire{events: map[string]map[id][32]byte{}, notes: map[string][][]byte{}}
-	opt := mqtt.NewClientOptions().AddBroker(url).SetClientID("observer").SetAutoReconnect(true).SetCleanSession(true).
+	opt := mqtt.NewClientOptions().AddBroker(url).SetClientID("observer").SetAutoReconnect(true).SetMaxReconnectInterval(time.Second).SetCleanSession(true).
 		SetOnConnectHandler(func(c mqtt.Client) {
 			c.SubscribeMultiple(map[string]byte{api.Topic(site, "+", api.TopicEvent+"/+"): 1, api.Topic(site, "+", api.TopicCheckpoint): 1},
 				func(_ mqtt.Client, m mqtt.Message) { w.take(m.Topic(), m.Payload()) })
