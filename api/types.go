@@ -254,6 +254,8 @@ const (
 	CmdStandby      = "gate_standby"
 	CmdService      = "gate_service"
 	CmdManual       = "gate_manual"
+	CmdHoldEntry    = "door_hold_entry" // D-12; again: the officer is still there
+	CmdLetGo        = "door_let_go"
 )
 
 // Response answers a command on rsp/{principal}/{id}.

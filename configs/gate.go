@@ -201,13 +201,17 @@ type Limits struct {
 	Decide     time.Duration `yaml:"decide"`      // verdict after the capture
 	Release    time.Duration `yaml:"release"`     // exit door open until the person is out
 	Clear      time.Duration `yaml:"clear"`       // doors closed, mantrap empty
-	LeaveBack  time.Duration `yaml:"leave_back"`  // way back to the side of origin, per try
+	LeaveBack  time.Duration `yaml:"leave_back"`  // nobody moves on the way back until an officer is called (D-13)
 	Referral   time.Duration `yaml:"referral"`    // an officer decides (P-08: the way back opens by itself at the cap)
 	Commit     time.Duration `yaml:"commit"`      // evidence on disk
 	LeaseGrace time.Duration `yaml:"lease_grace"` // without a valid lease until the gate closes for new travellers
 	Warm       time.Duration `yaml:"warm"`        // an inspector says that it is ready
 	Beat       time.Duration `yaml:"beat"`        // silence of an inspector
 	Recover    time.Duration `yaml:"recover"`     // proving the mantrap empty after a start
+	// Shift of an officer at the gate, until it takes no new traveller before another signs in, and how long before
+	// its end the desk is told (O-02). A shift of 0 never ends.
+	Shift        time.Duration `yaml:"shift"`
+	ShiftWarning time.Duration `yaml:"shift_warning"`
 }
 
 // Watchdog is the hardware watchdog; an empty device means none.
@@ -251,9 +255,9 @@ func Defaults() Gate {
 		Limits: Limits{
 			Document: 30 * time.Second, Chip: 25 * time.Second, Lookup: 5 * time.Second, Lift: 10 * time.Second,
 			NoShow: 10 * time.Second, Secure: 8 * time.Second, Capture: 20 * time.Second, Decide: 5 * time.Second,
-			Release: 15 * time.Second, Clear: 8 * time.Second, LeaveBack: 20 * time.Second, Referral: 2 * time.Minute,
+			Release: 15 * time.Second, Clear: 8 * time.Second, LeaveBack: 45 * time.Second, Referral: 2 * time.Minute,
 			Commit: 2 * time.Second, LeaseGrace: 15 * time.Second, Warm: 20 * time.Second, Beat: 5 * time.Second,
-			Recover: 10 * time.Second,
+			Recover: 10 * time.Second, Shift: time.Hour, ShiftWarning: 5 * time.Minute,
 		},
 	}
 }
@@ -454,7 +458,16 @@ func (l Limits) list() []limit {
 		{"clear", l.Clear, 2 * s, 60 * s}, {"leave_back", l.LeaveBack, 3 * s, 120 * s}, {"referral", l.Referral, 10 * s, 15 * 60 * s},
 		{"commit", l.Commit, 200 * time.Millisecond, 10 * s}, {"lease_grace", l.LeaseGrace, 2 * s, 60 * s}, {"warm", l.Warm, 2 * s, 60 * s},
 		{"beat", l.Beat, 2 * s, 15 * s}, {"recover", l.Recover, 2 * s, 60 * s},
+		{"shift", l.Shift, shiftMin(l.Shift), 24 * time.Hour}, {"shift_warning", l.ShiftWarning, 0, l.Shift},
 	}
+}
+
+// shiftMin is the least value of a shift: 0 is one that never ends.
+func shiftMin(d time.Duration) time.Duration {
+	if d == 0 {
+		return 0
+	}
+	return time.Minute
 }
 
 func loopback(host string) bool {

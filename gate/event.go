@@ -37,6 +37,7 @@ const (
 	EvBroken     // it reports a device fault
 	// The centre and the desk.
 	EvLease     // On
+	EvShift     // On: the shift of every officer with a lease has ended (O-02)
 	EvOrder     // Order, Lane, Mine, Second, Ref
 	EvOwnerLost // Lane: the console of the officer who owns a referral has gone
 	// Time and evidence.
@@ -48,7 +49,7 @@ const (
 
 var kindNames = [...]string{"none", "started", "door_moved", "beamed", "counted", "object", "fire", "exit_button", "fault", "accepted", "declined", "more",
 	"ready", "laid", "lifted", "prompt", "checked", "heads", "track_lost", "verdict", "reader_free", "camera_free", "exited", "silent", "broken",
-	"lease", "order", "owner_lost", "timer", "committed", "commit_failed"}
+	"lease", "shift", "order", "owner_lost", "timer", "committed", "commit_failed"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -79,6 +80,8 @@ const (
 	OrderStandby
 	OrderService
 	OrderManual
+	OrderHoldEntry // asked again: the officer is still there
+	OrderLetGo
 	orderEnd
 )
 

@@ -152,6 +152,7 @@ func (b *bits) node(n *node) {
 	put(b, 2, &m.Occ)
 	putBool(b, &m.Object)
 	putBool(b, &m.Lease)
+	putBool(b, &m.Over)
 	putBool(b, &m.Blocked)
 	for d := range 2 {
 		put(b, 2, &m.Pos[d])
@@ -185,6 +186,7 @@ func (b *bits) node(n *node) {
 	putBool(b, &m.Crossed)
 	putBool(b, &m.Tested)
 	putBool(b, &m.Freeing)
+	putBool(b, &m.LetGo)
 	put(b, 2, &m.Grant)
 	put(b, 1, &m.GrantID)
 	put(b, uint(timerEnd), &n.Armed)
@@ -240,7 +242,7 @@ func events() []Event {
 	out = append(out, Event{Kind: EvDoorMoved, Door: Entry, Pos: PosClosed, On: true}, Event{Kind: EvDoorMoved, Door: Exit, Pos: PosClosed, On: true})
 	out = append(out, Event{Kind: EvCounted, Count: CountZero, Door: Exit}, Event{Kind: EvCounted, Count: CountOne, Door: Exit})
 	for _, on := range []bool{false, true} {
-		out = append(out, Event{Kind: EvObject, On: on}, Event{Kind: EvLease, On: on}, Event{Kind: EvFault, On: on})
+		out = append(out, Event{Kind: EvObject, On: on}, Event{Kind: EvLease, On: on}, Event{Kind: EvShift, On: on}, Event{Kind: EvFault, On: on})
 	}
 	for _, t := range []Tri{Unknown, Low, High} {
 		out = append(out, Event{Kind: EvFire, Tri: t})
@@ -319,7 +321,7 @@ func fair(n node, e Event) bool {
 		return e.Tri == Low
 	case EvCounted:
 		return e.Count == CountZero && (!m.has(Entry) || m.Pos[Entry] == PosOpen || m.Pos[Exit] == PosOpen) || m.Occ == CountUnknown && e.Count <= CountOne
-	case EvObject, EvFault:
+	case EvObject, EvFault, EvShift:
 		return !e.On
 	case EvLease:
 		return e.On
@@ -330,7 +332,7 @@ func fair(n node, e Event) bool {
 	case EvReady, EvExited, EvReaderFree, EvCameraFree, EvTimer, EvCommitted, EvLifted:
 		return e.Kind != EvExited || m.Slots[e.Slot.Index()] == SlotEnding
 	case EvOrder:
-		return e.Order == OrderEndEmergency || e.Order == OrderOpenGate
+		return e.Order == OrderEndEmergency || e.Order == OrderOpenGate || e.Order == OrderLetGo
 	}
 	return false
 }

@@ -55,8 +55,8 @@ var invariants = []invariant{
 		if !opens(acts, Entry) {
 			return false, ""
 		}
-		if b.M.Cmd[Entry] == CmdNone && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering && !b.M.Freeing &&
-			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderSelfTest && b.M.Mode == ModeService)) {
+		if b.M.Cmd[Entry] == CmdNone && b.M.Passage != PasHold && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering && !b.M.Freeing &&
+			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderHoldEntry || e.Order == OrderSelfTest && b.M.Mode == ModeService)) {
 			return true, "the entry was opened without a grant"
 		}
 		return true, ""
@@ -101,7 +101,7 @@ var invariants = []invariant{
 		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode == ModeRecovering || b.M.Mode == ModeEmergency {
 			return false, ""
 		}
-		if a.M.Passage != PasLeave && !(a.M.Passage == PasRelease && a.M.exitOpened()) && a.M.Passage != PasClear {
+		if a.M.Passage != PasHold && a.M.Passage != PasLeave && !(a.M.Passage == PasRelease && a.M.exitOpened()) && a.M.Passage != PasClear {
 			return true, "still " + a.M.Passage.String()
 		}
 		return true, ""
@@ -208,17 +208,59 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-03 the self-test moves a door only while the other is secured and nobody is inside", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
-		if a.M.Passage != PasTest || !opens(acts, Entry) && !opens(acts, Exit) {
+	{"O-02 no document is taken after the end of a shift", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
+		if has(acts, ActBegin) && b.M.Over {
+			return true, "a document was taken"
+		}
+		return b.M.Over && b.M.serving(), ""
+	}, false},
+	{"O-02 the end of a shift takes nothing from whose document was taken", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+		if e.Kind != EvShift || !b.M.served() && b.M.Passage == PasEmpty {
 			return false, ""
 		}
-		for _, d := range []Door{Entry, Exit} {
-			again := b.M.Passage == PasTest && b.M.Cmd[d] != CmdNone // blocked, or slow
-			if opens(acts, d) && !again && (!a.M.secured(d.Other()) || !a.M.empty()) {
-				return true, d.String() + " moved"
-			}
+		if b.M.served() && a.M.Reception != b.M.Reception || a.M.Passage != b.M.Passage || a.M.Grant != b.M.Grant {
+			return true, "sent away"
 		}
 		return true, ""
+	}, false},
+	{"D-12 a held entry closes by an officer's order alone, with nobody inside and the exit secured", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if b.M.Passage != PasHold || a.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		for _, x := range acts {
+			if x.Kind == ActClose && x.Door == Entry && (!a.M.LetGo || !a.M.empty()) {
+				return true, "closed"
+			}
+		}
+		if a.M.Passage != PasHold && !b.M.LetGo && !(e.Kind == EvOrder && e.Order == OrderLetGo) {
+			return true, "let go without an order"
+		}
+		if opens(acts, Exit) || a.M.Passage == PasHold && a.M.Reception == RecNotice {
+			return true, "the exit moved, or somebody was served"
+		}
+		return true, ""
+	}, false},
+	{"D-13 who moves on the way back has the whole limit again", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if b.M.Passage != PasLeave || a.M.Passage != PasLeave || a.M.Mode == ModeEmergency || a.M.Occ == CountZero || e.Kind != EvCounted || a.M.Occ == b.M.Occ {
+			return false, ""
+		}
+		for _, x := range acts {
+			if x.Kind == ActStart && x.Timer == TimerPassage && x.Limit == LimitLeave {
+				return true, ""
+			}
+		}
+		return true, "the limit runs on"
+	}, false},
+	{"D-13 who stays on the way back is told of after one limit without progress", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
+		if b.M.Passage != PasLeave || b.M.Mode == ModeEmergency || e.Kind != EvTimer || e.Timer != TimerPassage {
+			return false, ""
+		}
+		for _, x := range acts {
+			if x.Kind == ActEmit && x.What == WhatAlarm && x.On && (x.Reason == verdict.PersonTrapped || x.Reason == verdict.MantrapNotEmpty) {
+				return true, ""
+			}
+		}
+		return true, "nobody was told"
 	}, false},
 	{"P-03 never are both doors told to open", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Cmd[Entry] == CmdOpen && n.M.Cmd[Exit] == CmdOpen {
@@ -535,7 +577,7 @@ var invariants = []invariant{
 		if served(b.M.Reception) && !served(a.M.Reception) && !has(acts, ActAdmit) || b.M.Reception == RecNotice && a.M.Reception == RecLeave {
 			want[LaneReception]++
 		}
-		if b.M.Passage != PasEmpty && b.M.Passage != PasTest && (a.M.Passage == PasEmpty || has(acts, ActAdmit)) {
+		if b.M.Passage != PasEmpty && b.M.Passage != PasTest && b.M.Passage != PasHold && (a.M.Passage == PasEmpty || has(acts, ActAdmit)) {
 			want[LanePassage]++
 		}
 		if ends[LaneReception] != want[LaneReception] || ends[LanePassage] < want[LanePassage] {

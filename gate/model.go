@@ -123,12 +123,13 @@ const (
 	PasClear           // doors closing, mantrap to be empty, inspector to have exited
 	PasManual          // let in by an officer's order, in manual mode
 	PasTest            // the self-test moves the doors of an empty mantrap, in service mode
+	PasHold            // an officer holds the entry open, with nobody served: a wheelchair, cleaning (D-12)
 	pasEnd
 )
 
 func (p Passage) String() string {
-	return [...]string{"empty", "admitting", "securing", "capturing", "releasing", "referred", "leaving_back", "clearing", "manual", "testing",
-		"?", "?", "?", "?", "?", "?"}[p&15]
+	return [...]string{"empty", "admitting", "securing", "capturing", "releasing", "referred", "leaving_back", "clearing", "manual", "testing", "holding",
+		"?", "?", "?", "?", "?"}[p&15]
 }
 
 // Command is what a door was last told.
@@ -229,6 +230,7 @@ type Model struct {
 	Occ     Count
 	Object  bool // something that is no person lies in the mantrap
 	Lease   bool // an officer's console holds the gate open (O-01)
+	Over    bool // the shift of every officer at a console has ended (O-02)
 	Blocked bool // a fault that forbids new travellers
 
 	// Doors.
@@ -264,6 +266,7 @@ type Model struct {
 	Allowed  bool // the verdict allows and nothing has voided it
 	Crossed  bool // the person left across the border
 	Tested   bool // the self-test has the entry door behind it
+	LetGo    bool // the officer no longer holds the entry: it closes once nobody is inside
 	Freeing  bool // it begins with the exit, whose contacts must be seen free before they are believed
 
 	Grant   Grant

@@ -150,6 +150,30 @@ func (s *step) order(e Event) {
 				s.open(Entry)
 			}
 		}
+	case OrderHoldEntry:
+		switch {
+		case m.Passage == PasHold: // still there
+			m.LetGo = false
+			s.answer(e, true, verdict.OK)
+			s.start(TimerPassage, LimitReferral, 1)
+		case !m.has(Entry), m.Mode != ModeOpen && m.Mode != ModeClosed && m.Mode != ModeManual:
+			no(verdict.GateClosed)
+		case m.Passage != PasEmpty || m.served() || !m.closed() || !m.empty() || m.Fire != High:
+			no(verdict.MantrapNotEmpty)
+		default:
+			s.answer(e, true, verdict.OK)
+			m.Passage = PasHold
+			s.open(Entry)
+			s.start(TimerPassage, LimitReferral, 1)
+		}
+	case OrderLetGo:
+		if m.Passage != PasHold {
+			no(verdict.AlreadyDecided)
+			return
+		}
+		m.LetGo = true
+		s.answer(e, true, verdict.OK)
+		s.start(TimerPassage, LimitClear, 1)
 	case OrderReset:
 		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave || m.served()
 		if busy || m.Mode == ModeRecovering {
@@ -177,7 +201,7 @@ func (s *step) order(e Event) {
 			return
 		}
 		// Toward the side of origin: whoever is inside may leave.
-		if m.Passage == PasTest || m.Passage == PasEmpty || m.Passage == PasClear || m.Passage == PasAdmit || m.Passage == PasRelease && m.exitOpened() {
+		if m.Passage == PasTest || m.Passage == PasHold || m.Passage == PasEmpty || m.Passage == PasClear || m.Passage == PasAdmit || m.Passage == PasRelease && m.exitOpened() {
 			no(verdict.MantrapNotEmpty)
 			return
 		}

@@ -63,14 +63,18 @@ func (s *step) secure(d Door) {
 	s.shut(d)
 }
 
-// serving tells whether new travellers are served.
+// serving tells whether travellers are served.
 func (m *Model) serving() bool { return m.Mode == ModeOpen && m.Lease && !m.Blocked }
+
+// inviting tells whether new ones are: not after the end of a shift, which lets those through whose document
+// was taken (O-02), nor while the entry is held open.
+func (m *Model) inviting() bool { return m.serving() && !m.Over && m.Passage != PasHold }
 
 func (s *step) settleReception() {
 	m := &s.m
 	switch m.Reception {
 	case RecIdle:
-		if !m.serving() || m.Reader != NoSlot || m.Topology == OneStep && m.Passage != PasEmpty {
+		if !m.inviting() || m.Reader != NoSlot || m.Topology == OneStep && m.Passage != PasEmpty {
 			return
 		}
 		for _, sl := range []Slot{Slot1, Slot2} {
@@ -80,7 +84,7 @@ func (s *step) settleReception() {
 			}
 		}
 	case RecNotice:
-		if !m.serving() || m.RSlot == NoSlot || m.Slots[m.RSlot.Index()] != SlotReady {
+		if !m.inviting() || m.RSlot == NoSlot || m.Slots[m.RSlot.Index()] != SlotReady {
 			m.Reception, m.RSlot = RecIdle, NoSlot
 		}
 	case RecLift:
@@ -223,6 +227,25 @@ func (s *step) settlePassage() {
 		}
 	case PasTest:
 		s.settleTest()
+	case PasHold:
+		s.settleHold()
+	}
+}
+
+// settleHold keeps the entry open until the officer lets go, and then until nobody is inside and its beam is
+// clear: it never closes by itself (D-12). Nobody's passage is told.
+func (s *step) settleHold() {
+	m := &s.m
+	switch {
+	case !m.secured(Exit):
+		s.secure(Exit)
+	case (!m.LetGo || !m.empty()) && m.Cmd[Entry] != CmdOpen: // somebody may have stepped in while it closed
+		s.open(Entry)
+	case m.LetGo && m.empty() && !m.secured(Entry):
+		s.secure(Entry)
+	case m.LetGo && m.empty():
+		m.clearPassage()
+		s.do(Action{Kind: ActStop, Timer: TimerPassage})
 	}
 }
 

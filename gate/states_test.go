@@ -24,7 +24,7 @@ var machineNames = [machines]string{"mode", "reception", "passage"}
 
 // maxStates of a machine, and kinds of events with orders told apart.
 const (
-	maxStates = 10
+	maxStates = int(pasEnd)
 	eventEnd  = int(kindEnd) + int(orderEnd)
 )
 
@@ -260,6 +260,7 @@ var strayed = []string{
 	up + document + inside + "\nready slot=2\naccepted\nlaid slot=2\nchecked slot=2 outcome=allow reason=ok\nlifted slot=2",
 	up + "\norder order=close_gate lane=passage mine=yes",
 	up + "\nfire tri=low",
+	up + "\norder order=hold_entry lane=passage mine=yes\norder order=let_go lane=passage mine=yes",
 	up + "\norder order=standby lane=passage mine=yes",
 	selfTest, manual,
 	upOneStep + insideOneStep + throughOneStep,

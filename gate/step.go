@@ -16,6 +16,7 @@ func Step(m Model, e Event) (Model, []Action) { return StepInto(nil, m, e) }
 func StepInto(buf []Action, m Model, e Event) (Model, []Action) {
 	s := step{m: m, out: buf}
 	s.facts(e)
+	s.progress(m, e)
 	s.safety(e)
 	if s.m.Mode != ModeEmergency {
 		s.void()
@@ -121,6 +122,8 @@ func (s *step) facts(e Event) {
 		m.Fire = e.Tri
 	case EvLease:
 		m.Lease = e.On
+	case EvShift:
+		m.Over = e.On
 	case EvFault:
 		m.Blocked = e.On
 	case EvReaderFree:
@@ -131,6 +134,16 @@ func (s *step) facts(e Event) {
 		if m.Camera == e.Slot {
 			m.Camera = NoSlot
 		}
+	}
+}
+
+// progress starts the limit of the way back again when somebody on it moves: a count, a beam, the door that
+// opens for him (D-13).
+func (s *step) progress(before Model, e Event) {
+	m := &s.m
+	moved := e.Kind == EvCounted && m.Occ != before.Occ || e.Kind == EvBeamed && m.Beam != before.Beam || e.Kind == EvDoorMoved && e.Pos == PosOpen && m.Pos != before.Pos
+	if moved && m.Passage == PasLeave && m.Occ != CountZero {
+		s.start(TimerPassage, LimitLeave, 1)
 	}
 }
 
@@ -213,7 +226,7 @@ func (s *step) safety(e Event) {
 	if m.Reception != RecIdle && m.Reception != RecNotice && m.Reception != RecLeave {
 		s.end(LaneReception, verdict.OutcomeNone, verdict.Emergency)
 	}
-	if m.Passage != PasEmpty && m.Passage != PasTest {
+	if m.Passage != PasEmpty && m.Passage != PasTest && m.Passage != PasHold {
 		if m.PReason != verdict.ReasonNone && m.Crossed {
 			s.end(LanePassage, m.POutcome, m.PReason)
 		} else {
@@ -290,7 +303,7 @@ func (m *Model) resetDoors() {
 
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
-	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Freeing, m.PSecond = 0, 0, false, false, false, false, false
+	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Freeing, m.LetGo, m.PSecond = 0, 0, false, false, false, false, false, false
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.
@@ -366,7 +379,7 @@ func (s *step) refer(r verdict.Reason) {
 	m := &s.m
 	s.drop()
 	m.Allowed = false
-	if m.Passage == PasRefer || m.Passage == PasLeave || m.Passage == PasClear || m.Passage == PasEmpty {
+	if m.Passage == PasRefer || m.Passage == PasLeave || m.Passage == PasClear || m.Passage == PasEmpty || m.Passage == PasHold {
 		return
 	}
 	m.POutcome, m.PReason = verdict.Refer, r
@@ -387,7 +400,7 @@ func (s *step) refer(r verdict.Reason) {
 // leave opens the way back to the side of origin (P-08): no grant, it acts as soon as the exit is closed.
 func (s *step) leave() {
 	m := &s.m
-	if m.Passage == PasEmpty || m.Passage == PasLeave || m.Passage == PasClear {
+	if m.Passage == PasEmpty || m.Passage == PasLeave || m.Passage == PasClear || m.Passage == PasHold {
 		return
 	}
 	s.drop()
@@ -686,7 +699,7 @@ func (s *step) inside(e Event) {
 // touch handles the traveller's touches and the exit button.
 func (s *step) touch(k Kind) {
 	m := &s.m
-	inside := m.Passage != PasEmpty && m.Passage != PasClear && m.Occ != CountZero
+	inside := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasHold && m.Occ != CountZero
 	switch k {
 	case EvAccepted:
 		if m.Reception != RecNotice || m.Slots[m.RSlot.Index()] != SlotReady {
@@ -929,12 +942,12 @@ func (s *step) passageTimer() {
 			m.PRef = RefNone
 			s.leave()
 		}
-	case PasLeave:
-		if m.PTries++; m.PTries == maxTries {
-			s.stays()
-		}
-		m.PTries = min(m.PTries, maxTries)
+	case PasLeave: // nobody has moved for a whole limit (D-13)
+		s.stays()
 		s.start(TimerPassage, LimitLeave, 1)
+	case PasHold: // the officer has not said again that he is there: the desk is told, the door stays as it is
+		s.alarm(verdict.OfficerNoDecision, true, LanePassage)
+		s.start(TimerPassage, LimitReferral, 1)
 	case PasClear:
 		if m.PTries == 0 {
 			r := verdict.MantrapNotEmpty

@@ -574,6 +574,74 @@ timer timer=guard_entry
 door_moved pos=closed
 expect open idle capturing
 `, alarms: []verdict.Reason{verdict.DoorForced}},
+	{name: "the end of a shift closes the gate before the next document, not in the middle of a passage (O-02)", trace: up + `
+accepted
+laid slot=1
+shift on=yes
+expect open reading empty
+checked slot=1 outcome=allow reason=ok
+lifted slot=1
+expect open idle admitting
+reader_free slot=1
+ready slot=2
+committed
+door_moved pos=open
+beamed tri=high
+counted count=1
+beamed tri=low
+timer timer=guard_entry
+door_moved pos=closed
+expect open idle capturing
+verdict slot=1 outcome=allow reason=ok
+committed
+door_moved door=exit pos=open
+beamed door=exit tri=high
+beamed door=exit tri=low
+counted count=0
+timer timer=guard_exit
+door_moved door=exit pos=closed
+exited slot=1
+expect open idle empty
+shift
+expect open notice empty
+`, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "an officer holds the entry open for cleaning, and nobody else (D-12)", trace: up + `
+order order=hold_entry lane=passage mine=yes
+expect open idle holding
+door_moved pos=open
+counted count=1
+exit_button
+declined
+expect open idle holding
+timer timer=passage
+expect open idle holding
+order order=hold_entry lane=passage mine=yes
+lease
+order order=let_go lane=passage mine=yes
+expect open idle holding
+beamed tri=high
+counted count=0
+beamed tri=low
+timer timer=guard_entry
+door_moved pos=closed
+expect open idle empty
+`, alarms: []verdict.Reason{verdict.OfficerNoDecision}, never: []ActionKind{ActBegin, ActCapture}},
+	{name: "somebody sits down on the way back: told after one limit without progress (D-13)", trace: up + document + inside + `
+exit_button
+expect open idle leaving_back
+door_moved pos=open
+counted count=unknown
+counted count=1
+beamed tri=high
+beamed tri=low
+expect open idle leaving_back
+timer timer=passage
+counted count=0
+timer timer=guard_entry
+door_moved pos=closed
+exited slot=1
+expect open idle empty
+`, reason: verdict.Declined, lane: LanePassage, alarms: []verdict.Reason{verdict.PersonTrapped}},
 	{name: "an exit that cannot be proven closed is set right by the self-test (D-10, M-02)", trace: `
 door_moved pos=closed
 beamed tri=low

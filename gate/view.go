@@ -99,7 +99,7 @@ func receptionView(m *Model) Screen {
 	case RecRefer, RecLeave:
 		return Screen{Name: "see_officer"}
 	}
-	if !m.serving() {
+	if !m.inviting() {
 		return Screen{Name: "closed"}
 	}
 	return Screen{Name: "waiting"}
@@ -114,7 +114,7 @@ func Lights(m Model) Lamps {
 		return Lamps{EntryGreen: true, ExitGreen: true, Beacon: true}
 	}
 	l := Lamps{
-		EntryGreen: m.Cmd[Entry] == CmdOpen && (m.Passage == PasAdmit || m.Passage == PasLeave || m.Passage == PasManual) || m.Topology == OneStep && m.Reception == RecNotice,
+		EntryGreen: m.Cmd[Entry] == CmdOpen && (m.Passage == PasAdmit || m.Passage == PasLeave || m.Passage == PasManual || m.Passage == PasHold) || m.Topology == OneStep && m.Reception == RecNotice,
 		ExitGreen:  m.Passage == PasRelease && m.exitOpened(),
 		Beacon:     m.Passage == PasRefer,
 		Light:      m.Passage == PasSecure || m.Passage == PasCapture || m.Passage == PasRelease,

@@ -128,8 +128,12 @@ func next(n node, turn int) (Event, bool) {
 		return Event{Kind: EvOrder, Order: OrderEndEmergency}, true
 	case !m.Lease:
 		return Event{Kind: EvLease, On: true}, true
+	case m.Over:
+		return Event{Kind: EvShift}, true
 	case m.Blocked:
 		return Event{Kind: EvFault}, true
+	case m.Passage == PasHold && !m.LetGo:
+		return Event{Kind: EvOrder, Order: OrderLetGo}, true
 	case m.Object:
 		return Event{Kind: EvObject}, true
 	case m.Grant != GrantNone:

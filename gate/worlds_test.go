@@ -19,6 +19,7 @@ var worlds = []world{
 	{name: "one-step: luggage and emergency", topology: OneStep, desk: true, more: documents(), keep: all(orderly, staffed, obeysOrForced(Exit))},
 	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, nobody, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
+	{name: "shift", keep: shifts(all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, without(EvOrder, EvOwnerLost, EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton, EvDeclined)))},
 	{name: "next document", keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, only(EvOrder, orders(OrderTake, OrderSendBack)), without(EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 }
 
@@ -42,7 +43,7 @@ func modes(n node, e Event) bool {
 	switch e.Kind {
 	case EvOrder:
 		switch e.Order {
-		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset:
+		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset, OrderHoldEntry, OrderLetGo:
 			return e.Mine
 		}
 		return false
@@ -61,10 +62,15 @@ func staffed(_ node, e Event) bool {
 	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order >= OrderSelfTest))
 }
 
+// shifts is a world in which shifts end and begin.
+func shifts(f filter) filter {
+	return func(n node, e Event) bool { return e.Kind == EvShift || f(n, e) }
+}
+
 type filter = func(n node, e Event) bool
 
 func all(fs ...filter) filter {
-	fs = append(fs, onlyOnce)
+	fs = append(fs, onlyOnce, without(EvShift))
 	return func(n node, e Event) bool {
 		for _, f := range fs {
 			if !f(n, e) {

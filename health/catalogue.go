@@ -36,6 +36,8 @@ const (
 	BrokerUnreachable     Code = "broker_unreachable"
 	MessageRefused        Code = "message_refused"
 	LeaseLost             Code = "lease_lost"
+	ShiftEnding           Code = "shift_ending"
+	ShiftOver             Code = "shift_over"
 	Tamper                Code = "tamper"
 	Fire                  Code = "fire"
 	Watchdog              Code = "watchdog"
@@ -189,6 +191,11 @@ var catalogue = []Entry{
 		"they have no effect", "attack, or a centre with the wrong key", "security log", "find the sender; check the keys"},
 	{LeaseLost, Error, true, Itself, 0, "no officer's console has renewed the lease of this gate in time",
 		"no new traveller; who is inside can leave to the side of origin", "officer signed out, console or network down", "sign in at the console", "sign in; restore the console"},
+	{ShiftEnding, Notice, false, Itself, 0, "the shift of the officer who signed in last ends within the time of warning (O-02)",
+		"none", "an officer has been at the gates for nearly a whole shift", "the roster of the line", "hand over: another officer signs in"},
+	{ShiftOver, Warning, false, Itself, 0, "the shift of every officer at a console has ended (O-02)",
+		"no new traveller; whose document was taken is served to the end, and referrals are decided", "nobody took over", "the roster of the line",
+		"another officer signs in, or the same one after a break of more than a minute"},
 	{Tamper, Danger, true, Officer, 0, "the enclosure was opened, or a paired device was changed",
 		"no new traveller, alarm at the desk", "service without notice, attack", "look at the gate", "an officer resets after a look; commission changed devices"},
 	{Fire, Danger, true, Officer, 0, "the fire loop is open, or cannot be read",

@@ -318,7 +318,7 @@ func TestE01Enumerations(t *testing.T) {
 		"common#/$defs/check/properties/result":              names(5, func(i int) string { return verdict.Result(i).String() }),
 		"common#/$defs/mode":                                 names(7, func(i int) string { return gate.Mode(i).String() }),
 		"common#/$defs/reception":                            names(8, func(i int) string { return gate.Reception(i).String() }),
-		"common#/$defs/passageState":                         names(10, func(i int) string { return gate.Passage(i).String() }),
+		"common#/$defs/passageState":                         names(11, func(i int) string { return gate.Passage(i).String() }),
 		"common#/$defs/position":                             append(names(4, func(i int) string { return gate.Position(i).String() }), "none"),
 		"common#/$defs/occupancy":                            names(4, func(i int) string { return gate.Count(i).String() }),
 		"common#/$defs/door":                                 names(2, func(i int) string { return gate.Door(i).String() }),

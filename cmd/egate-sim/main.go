@@ -25,6 +25,7 @@ const usage = `egate-sim plays the hardware of a gate and its travellers.
 
   egate-sim run [--once] [--scenario NAME]… [--json]   play scenarios with the real programs
   egate-sim check FILE…                                check scenario files
+  egate-sim inject [--end] [--dir DIR] FAULT…          make faults happen in a running simulation (--help lists them)
   egate-sim list                                       list the scenarios
   egate-sim trace --class C --seed N [--gap-mm G]      write what the beams see of a simulated walk, as CSV
   egate-sim geometry                                   write where the beams are, as CSV
@@ -70,6 +71,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return playChip(ctx, os.Stdout, args[1:])
 	case "run":
 		return play(ctx, args[1:])
+	case "inject":
+		return inject(ctx, args[1:])
 	case "check":
 		return check(args[1:])
 	case "list":
@@ -126,6 +129,39 @@ func play(ctx context.Context, args []string) error {
 		return err
 	}
 	return run.Run(ctx, o)
+}
+
+// inject makes faults happen in a running simulation, or ends them.
+func inject(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("egate-sim inject", flag.ContinueOnError)
+	dir := f.String("dir", "", "state folder of the simulation (default: the only one that runs)")
+	end := f.Bool("end", false, "end the faults")
+	list := f.Bool("list", false, "list every fault of the running plant by its name")
+	f.Usage = func() {
+		w := f.Output()
+		fmt.Fprint(w, "egate-sim inject [--end] [--dir DIR] FAULT… makes faults happen in a running simulation. They last until --end\nor the end of the scenario that is played.\n\n")
+		for _, x := range plant.Faults {
+			fmt.Fprintf(w, "  %-22s %s\n", x.Name, x.Does)
+		}
+		fmt.Fprint(w, "\nDOOR is entry or exit. LINE is an input such as entry_beam, exit_closed or beam_07; --list names them all.\nScenarios say: the fault NAME happens, the fault NAME ends.\n\n")
+		f.PrintDefaults()
+	}
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	words := append([]string{"inject"}, f.Args()...)
+	switch {
+	case *list:
+		words = []string{"list"}
+	case f.NArg() == 0:
+		f.Usage()
+		return errors.New("no fault is named")
+	case *end:
+		words[0] = "end"
+	}
+	out, err := run.Inject(ctx, *dir, words...)
+	fmt.Print(out)
+	return err
 }
 
 func trace(args []string) error {

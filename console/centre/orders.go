@@ -14,7 +14,7 @@ import (
 // commands are the orders there are (O-03).
 var commands = []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
 	api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest,
-	api.CmdStandby, api.CmdService, api.CmdManual}
+	api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo}
 
 // errAway says that an order could not be sent.
 var errAway = errors.New("centre: the gate is not connected")

@@ -179,6 +179,7 @@ var orders = map[string]bool{
 	api.CmdOpenGate: false, api.CmdCloseGate: false, api.CmdReset: false, api.CmdOpenEntry: false,
 	api.CmdOpenExit: false, api.CmdRelease: false, api.CmdEndEmergency: false, api.CmdSelfTest: false,
 	api.CmdStandby: false, api.CmdService: false, api.CmdManual: false,
+	api.CmdHoldEntry: false, api.CmdLetGo: false,
 }
 
 type order struct {

@@ -19,6 +19,7 @@ var orderNames = map[string]gate.Order{
 	api.CmdOpenEntry: gate.OrderOpenEntry, api.CmdOpenExit: gate.OrderOpenExit, api.CmdRelease: gate.OrderRelease,
 	api.CmdEndEmergency: gate.OrderEndEmergency, api.CmdSelfTest: gate.OrderSelfTest,
 	api.CmdStandby: gate.OrderStandby, api.CmdService: gate.OrderService, api.CmdManual: gate.OrderManual,
+	api.CmdHoldEntry: gate.OrderHoldEntry, api.CmdLetGo: gate.OrderLetGo,
 }
 
 // needsReason are the overrides (O-07).
@@ -68,16 +69,21 @@ const leaseTimer = gate.Timer(210)
 // prune drops leases that ended and tells the model whether one is left.
 func (l *Loop) prune() {
 	now := time.Now()
-	var last time.Time
+	var last, next time.Time // to expire
 	for k, le := range l.leases {
 		if !le.ExpiresAt.After(now) {
 			delete(l.leases, k)
-		} else if le.ExpiresAt.After(last) {
+			continue
+		}
+		if le.ExpiresAt.After(last) {
 			last = le.ExpiresAt
 		}
+		if next.IsZero() || le.ExpiresAt.Before(next) {
+			next = le.ExpiresAt
+		}
 	}
-	if !last.IsZero() {
-		l.startTimer(leaseTimer, last.Sub(now))
+	if !next.IsZero() {
+		l.startTimer(leaseTimer, next.Sub(now)) // each: its officer's referrals go back into the queue
 	}
 	for _, lane := range []gate.Lane{gate.LaneReception, gate.LanePassage} {
 		if t := l.trips[lane]; t != nil && t.owner != "" && !l.holds(t.owner) {
@@ -88,6 +94,7 @@ func (l *Loop) prune() {
 		l.fault(health.LeaseLost, health.PartLink, !held)
 		l.handle(gate.Event{Kind: gate.EvLease, On: held})
 	}
+	l.shifts(now)
 }
 
 // holds tells whether an officer's console still holds a lease.
@@ -218,6 +225,8 @@ func (l *Loop) show() {
 	switch {
 	case v.Name == "reading_lost":
 		s.Name, s.Prompt = "reading", verdict.ChipLost.String()
+	case v.Name == "place_document" && t != nil && l.m.RTries > 0:
+		s.Prompt = t.hints.next(l.m.RTries, v.Prompt).String()
 	case prompts[v.Prompt]:
 		s.Prompt = v.Prompt.String()
 	}

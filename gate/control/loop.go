@@ -52,6 +52,7 @@ type Loop struct {
 	chips []protocol.ChipSize
 
 	leases   map[string]api.Lease
+	onDuty   map[string]shift // by officer
 	orders   map[uint8]*api.Command
 	orderRef uint8
 	officer  string // of the order that is being followed
@@ -119,7 +120,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
-		leases: map[string]api.Lease{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
+		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
 		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
 
@@ -197,7 +198,7 @@ func (l *Loop) expired(f fired) {
 	}
 	delete(l.timers, f.timer)
 	switch f.timer {
-	case leaseTimer:
+	case leaseTimer, shiftTimer:
 		l.prune()
 	case silence(0), silence(1):
 		i := int(f.timer - silence(0))

@@ -218,6 +218,8 @@ func (l *fakeLink) last() api.Response {
 	return l.responses[len(l.responses)-1]
 }
 
+var protocolReady = protocol.FromInspector{Ready: &protocol.Ready{}}
+
 var testLimits = Limits{
 	gate.LimitDocument: 30 * time.Second, gate.LimitChip: 25 * time.Second, gate.LimitLift: 10 * time.Second, gate.LimitNoShow: 10 * time.Second,
 	gate.LimitSecure: 8 * time.Second, gate.LimitCapture: 20 * time.Second, gate.LimitRelease: 15 * time.Second, gate.LimitClear: 8 * time.Second,

@@ -111,7 +111,10 @@ type Config struct {
 	Document   time.Duration // what an inspector is given for document and chip
 	Capture    time.Duration
 	Beat       time.Duration // silence of an inspector
-	Languages  []string
+	// Shift is how long an officer may be at the gate without a break, ShiftWarning how long before its end the
+	// desk is told (O-02). A Shift of zero never ends.
+	Shift, ShiftWarning time.Duration
+	Languages           []string
 	// Topology is how the gate is built.
 	Topology gate.Topology
 	// Recovered is what the journal had at start: the state of an earlier run; nil for none.

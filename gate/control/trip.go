@@ -30,6 +30,7 @@ type trip struct {
 	overhead time.Duration
 	steps    int
 
+	hints     hints
 	language  string
 	progress  int
 	dot       *float64

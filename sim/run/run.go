@@ -135,6 +135,12 @@ func (s *session) run(ctx context.Context) (err error) {
 	for _, l := range h.Lanes {
 		s.say("  traveller screen    %s   (%s)", l.Gate.Display, l.Gate.Name)
 	}
+	inj, err := listen(filepath.Dir(s.dir), h.Lanes[0].Plant)
+	if err != nil {
+		return err
+	}
+	defer inj.close()
+	s.say("  faults              egate-sim inject --dir %s FAULT", filepath.Dir(s.dir))
 	if !s.o.Once {
 		openPages(site.Console.URL, h.Lanes)
 	}

@@ -101,7 +101,7 @@ var (
 		"lines lost", "link down", "journal held", "journal failed", "restart", "order", "order", "order", "touch", "touch", "lease lost", "case dropped", "screen dead", "signal",
 		"restless beam", "restless beam", "restless contact", "many touches", "many touches", "many touches", "many orders", "many orders", "many orders"}
 	orders = []string{api.CmdOpenGate, api.CmdCloseGate, api.CmdReset, api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest,
-		api.CmdStandby, api.CmdService, api.CmdManual, api.CmdTake, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdReturn, "nonsense"}
+		api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo, api.CmdTake, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdReturn, "nonsense"}
 	touches   = []string{string(display.TouchAccept), "decline", "more_time", "exit_request", "nonsense"}
 	documents = []verdict.Reason{verdict.OK, verdict.OK, verdict.OK, verdict.OK, verdict.OK, verdict.OK, verdict.CloneSuspected, verdict.CentreNoAnswer, verdict.MRZUnreadable}
 	facesSeen = []verdict.Reason{verdict.OK, verdict.OK, verdict.OK, verdict.OK, verdict.OK, verdict.OK, verdict.FaceMismatch, verdict.PADFailed, verdict.NoFace}
@@ -849,7 +849,7 @@ var orderOf = map[string]gate.Order{
 	api.CmdTake: gate.OrderTake, api.CmdReturn: gate.OrderReturn, api.CmdAccept: gate.OrderAccept, api.CmdSendBack: gate.OrderSendBack,
 	api.CmdHold: gate.OrderHold, api.CmdOpenGate: gate.OrderOpenGate, api.CmdCloseGate: gate.OrderCloseGate, api.CmdReset: gate.OrderReset,
 	api.CmdOpenEntry: gate.OrderOpenEntry, api.CmdOpenExit: gate.OrderOpenExit, api.CmdRelease: gate.OrderRelease,
-	api.CmdEndEmergency: gate.OrderEndEmergency, api.CmdSelfTest: gate.OrderSelfTest, api.CmdStandby: gate.OrderStandby, api.CmdService: gate.OrderService, api.CmdManual: gate.OrderManual,
+	api.CmdEndEmergency: gate.OrderEndEmergency, api.CmdSelfTest: gate.OrderSelfTest, api.CmdStandby: gate.OrderStandby, api.CmdService: gate.OrderService, api.CmdManual: gate.OrderManual, api.CmdHoldEntry: gate.OrderHoldEntry, api.CmdLetGo: gate.OrderLetGo,
 }
 
 // desk looks at the published state and decides referrals as the round says.
@@ -1412,6 +1412,7 @@ func (f *field) rest() {
 			if len(li.board.Latched()) > 0 {
 				f.order(api.CmdReset, "", "anna", "")
 			}
+			f.order(api.CmdLetGo, "", "anna", "")
 			f.order(api.CmdOpenGate, "", "anna", "")
 			if f.p.View().People > 0 {
 				f.touch("exit_request") // whoever is inside wants out (P-08)
