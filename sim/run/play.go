@@ -577,6 +577,10 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		return s.order(ctx, api.CmdOpenEntry, "")
 	case scenario.DoOpenExit:
 		return s.order(ctx, api.CmdOpenExit, "document_examined")
+	case scenario.DoHoldEntry:
+		return s.order(ctx, api.CmdHoldEntry, "")
+	case scenario.DoLetGo:
+		return s.order(ctx, api.CmdLetGo, "")
 	case scenario.DoNextTraveller:
 		return s.next(ctx)
 	case scenario.DoLeave:

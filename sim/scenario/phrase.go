@@ -61,6 +61,8 @@ const (
 	DoSelfTest       = "self-test"
 	DoOpenEntry      = "open entry"
 	DoOpenExit       = "open exit"
+	DoHoldEntry      = "hold entry"
+	DoLetGo          = "let go"
 )
 
 type form struct {
@@ -132,6 +134,8 @@ var dos = []form{
 	f(DoSelfTest, "the technician starts the self-test"),
 	f(DoOpenEntry, "the officer opens the entry door"),
 	f(DoOpenExit, "the officer opens the exit door"),
+	f(DoHoldEntry, "the officer holds the entry door open"),
+	f(DoLetGo, "the officer lets the entry door close"),
 }
 
 var later = regexp.MustCompile(`^(.*), ([0-9]+(?:\.[0-9]+)?) s later$`)
