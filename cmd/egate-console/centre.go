@@ -93,7 +93,7 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 	conf := centre.Config{
 		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: centre.Broker{URL: cfg.Broker.URL}, Signer: signer, SealKey: sealKey,
 		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg},
-		SessionLife: cfg.IdleOut + sessionGrace, GatesPerOfficer: cfg.GatesPerOfficer, Keep: cfg.HistoryKeep, Log: log,
+		SessionLife: cfg.IdleOut + sessionGrace, GatesPerOfficer: cfg.GatesPerOfficer, Keep: cfg.HistoryKeep, RepeatWindow: cfg.RepeatWindow, Log: log,
 	}
 	tlsConf, err := tlsConfig(cfg.Broker)
 	if err != nil {

@@ -35,6 +35,7 @@ type Config struct {
 	WatchList    string       `yaml:"watch_list"`    // YAML: documents, names; read again when it changes
 
 	GatesPerOfficer int           `yaml:"gates_per_officer"` // gates that one officer holds open (O-01)
+	RepeatWindow    time.Duration `yaml:"repeat_window"`     // a document used again within it goes to an officer (P-12); 0s in simulation only
 	HistoryKeep     time.Duration `yaml:"history_keep"`      // events older than this are deleted (DP-08)
 }
 
@@ -70,12 +71,13 @@ const (
 	minIdleOpen    = 5 * time.Second
 	defaultIdleOut = 15 * time.Minute
 	minKeep        = 24 * time.Hour
+	maxRepeat      = time.Hour // what is remembered is little and short-lived
 	maxKeep        = 5 * 366 * 24 * time.Hour
 )
 
 // defaults of the configuration.
 func defaults() Config {
-	return Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut, GatesPerOfficer: centre.DefaultGatesPerOfficer, HistoryKeep: centre.DefaultKeep}
+	return Config{IdleOpen: maxIdleOpen, IdleOut: defaultIdleOut, GatesPerOfficer: centre.DefaultGatesPerOfficer, HistoryKeep: centre.DefaultKeep, RepeatWindow: centre.DefaultRepeatWindow}
 }
 
 // exampleConfig is what errors point to.
@@ -165,6 +167,9 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 	}
 	if c.GatesPerOfficer < 1 || c.GatesPerOfficer > maxGates {
 		bad(at("gates_per_officer"), "must lie between 1 and %d, is %d", maxGates, c.GatesPerOfficer)
+	}
+	if c.RepeatWindow < 0 || c.RepeatWindow > maxRepeat || c.RepeatWindow == 0 && !c.Simulated {
+		bad(at("repeat_window"), "must lie between 1s and %s, and may be 0s (never) in simulation only; is %s", maxRepeat, c.RepeatWindow)
 	}
 	if c.HistoryKeep < minKeep || c.HistoryKeep > maxKeep {
 		bad(at("history_keep"), "must lie between %s and %s, is %s", minKeep, maxKeep, c.HistoryKeep)

@@ -34,6 +34,7 @@ type consoleYAML struct {
 	Officers  string            `yaml:"officers_file"`
 	Demo      map[string]string `yaml:"demo_officer"`
 	WatchList string            `yaml:"watch_list"`
+	Repeat    string            `yaml:"repeat_window"` // the same few documents pass all day
 }
 
 type consoleGate struct {
@@ -54,7 +55,7 @@ names:
 func (s *site) console(sim simulation) error {
 	c := consoleYAML{Site: s.name, Simulated: true, DataDir: sim.Console.State, Listen: sim.Console.URL[len("http://"):],
 		Broker: map[string]string{"listen": sim.Console.Broker}, KeyFile: "keys/centre.key", SealKey: "keys/centre-seal.key",
-		Officers: "officers.yaml", Demo: map[string]string{"name": sim.Console.Officer.Name, "secret": sim.Console.Officer.Secret}, WatchList: sim.WatchList}
+		Officers: "officers.yaml", Demo: map[string]string{"name": sim.Console.Officer.Name, "secret": sim.Console.Officer.Secret}, WatchList: sim.WatchList, Repeat: "0s"}
 	if s.broker != "" {
 		c.Broker = map[string]string{"url": "tcp://" + s.broker}
 	}

@@ -35,7 +35,7 @@ func TestP11AnswersHaveOneSize(t *testing.T) {
 	}
 	at, sizes := time.Unix(1_700_000_000, 123_456_789), map[int]bool{}
 	for number, want := range map[string]string{"AB1": "hold", "AB2": "refer", "AB3": "clear"} {
-		a, err := answer(question{Key: priv, Gate: gate, Envelope: api.Envelope{Passage: passage, Sealed: sealed(passage, number)}, List: list, At: at})
+		a, err := answer(question{Key: priv, Gate: gate, Envelope: api.Envelope{Passage: passage, Sealed: sealed(passage, number)}, List: list, At: at}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestP11AnswersHaveOneSize(t *testing.T) {
 		{Key: priv, Gate: "gate-2", Envelope: api.Envelope{Passage: passage, Sealed: sealed(passage, "AB1")}, List: list, At: at},
 		{Key: own, Gate: gate, Envelope: api.Envelope{Passage: passage, Sealed: sealed(passage, "AB1")}, List: list, At: at},
 	} {
-		if _, err := answer(q); err == nil {
+		if _, err := answer(q, nil); err == nil {
 			t.Error("a question that was bound to something else is answered")
 		}
 	}

@@ -69,6 +69,8 @@ type Config struct {
 	SessionLife time.Duration
 	// GatesPerOfficer is how many gates one officer holds open (O-01).
 	GatesPerOfficer int
+	// RepeatWindow is how long a document that was used at a gate is known again (P-12); 0: never.
+	RepeatWindow time.Duration
 	// Keep is how long events are kept (DP-08).
 	Keep time.Duration
 	Log  *slog.Logger
@@ -83,7 +85,8 @@ type Centre struct {
 	list    *watchList
 	net     *network
 	sealKid string
-	nobody  []byte // hash that no secret has
+	repeats *repeats // nil: not asked for
+	nobody  []byte   // hash that no secret has
 	events  chan row
 
 	life     context.Context // of the children
@@ -156,7 +159,7 @@ func New(cfg Config) (*Centre, error) {
 	if err != nil {
 		return nil, fmt.Errorf("centre: sealing key: %w", err)
 	}
-	c := &Centre{cfg: cfg, log: cfg.Log, sealKid: seal.KeyID(pub), events: make(chan row, rowQueue),
+	c := &Centre{cfg: cfg, log: cfg.Log, sealKid: seal.KeyID(pub), repeats: newRepeats(cfg.RepeatWindow), events: make(chan row, rowQueue),
 		gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{}, sessions: map[string]*session{},
 		waiting: map[string]chan api.Response{}, seen: map[[32]byte]time.Time{}}
 	c.life, c.endLife = context.WithCancel(context.Background())
@@ -247,6 +250,7 @@ func (c *Centre) end() {
 	c.mu.Unlock()
 	c.endLife()
 	c.children.Wait()
+	c.repeats.forget()
 }
 
 // retain deletes events that are older than Keep (DP-08).

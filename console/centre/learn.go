@@ -30,6 +30,9 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 		}
 		c.recent = append([]console.RecentView{{Gate: gate, Passage: p, At: e.Time}}, c.recent[:min(len(c.recent), maxRecent-1)]...)
 		g.close(p.Passage)
+		if p.Completed {
+			c.repeats.crossed(gate, p.Passage)
+		}
 		c.settle(g, e.Time, func(a *alert) bool { return a.view.Passage == p.Passage && a.view.Severity != "danger" })
 	case api.EventReferral:
 		var r api.ReferralEvent

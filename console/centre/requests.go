@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"egate/api"
+	"egate/console"
 	"egate/seal"
 	"egate/verdict"
 )
@@ -112,7 +113,13 @@ func (c *Centre) question(gate string, e api.Envelope, hash [32]byte, now time.T
 func (c *Centre) lookup(gate string, e api.Envelope) {
 	ctx, cancel := context.WithTimeout(c.life, answerLimit)
 	defer cancel()
-	a, err := ask(ctx, c.cfg.AnswerChild, question{Key: c.cfg.SealKey, Gate: gate, Envelope: e, List: c.list.now(), At: c.cfg.Now().UTC()})
+	q := question{Key: c.cfg.SealKey, Gate: gate, Envelope: e, List: c.list.now(), At: c.cfg.Now().UTC()}
+	var again func([]docTag) bool
+	if c.repeats != nil {
+		q.Keys = c.repeats.keys(q.At)
+		again = func(under []docTag) bool { return c.usedAgain(gate, e.Passage, under) }
+	}
+	a, err := ask(ctx, c.cfg.AnswerChild, q, again)
 	if err != nil {
 		c.log.Warn("centre: look-up", "gate", gate, "err", err, "security", true)
 		return // no answer is a referral (P-11)
@@ -120,6 +127,19 @@ func (c *Centre) lookup(gate string, e api.Envelope) {
 	h := sha256.Sum256(a.Sealed)
 	c.send(gate, answerKind, answerSection+e.Passage, 0, api.Envelope{Gate: gate, Passage: e.Passage, Epoch: e.Epoch, Type: answerKind,
 		Recipient: a.Recipient, ExpiresAt: c.cfg.Now().UTC().Add(answerLife), Sealed: a.Sealed, Hash: h[:], Reason: verdict.ReasonNone})
+}
+
+// usedAgain tells whether a document was used before, and the desk if so.
+func (c *Centre) usedAgain(gate, passage string, under []docTag) bool {
+	now := c.cfg.Now().UTC()
+	if !c.repeats.again(now, gate, passage, under) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alert(c.gates[gate], now, console.AlertRepeat, "warning", passage, true)
+	c.changed()
+	return true
 }
 
 // referral keeps a sealed dossier, in memory, for the session it was sealed to (O-06).
