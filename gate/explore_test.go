@@ -174,6 +174,7 @@ func (b *bits) node(n *node) {
 	put(b, 2, &m.RTries)
 	put(b, 2, &m.RMore)
 	putBool(b, &m.Doc)
+	putBool(b, &m.RHeld)
 	put(b, 4, &m.Passage)
 	put(b, 2, &m.PSlot)
 	put(b, 2, &m.POutcome)
@@ -183,6 +184,7 @@ func (b *bits) node(n *node) {
 	put(b, 2, &m.PMore)
 	put(b, 2, &m.PTries)
 	putBool(b, &m.Allowed)
+	putBool(b, &m.Held)
 	putBool(b, &m.Crossed)
 	putBool(b, &m.Tested)
 	putBool(b, &m.Freeing)
@@ -256,6 +258,9 @@ func events() []Event {
 		}
 		out = append(out, Event{Kind: EvPrompt, Slot: sl, Reason: verdict.MRZUnreadable}, Event{Kind: EvHeads, Slot: sl, N: 2})
 		for _, k := range []Kind{EvChecked, EvVerdict} {
+			if k == EvChecked {
+				out = append(out, Event{Kind: k, Slot: sl, Outcome: verdict.RefuseAndHold, Reason: verdict.CentreHit})
+			}
 			out = append(out, Event{Kind: k, Slot: sl, Outcome: verdict.Allow, Reason: verdict.OK},
 				Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.FaceMismatch}, Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.PADFailed})
 		}

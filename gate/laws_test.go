@@ -240,6 +240,24 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
+	{"P-09 who was admitted to be held gets no grant for the exit, and no frame is taken", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
+		if !a.M.Held {
+			return false, ""
+		}
+		if a.M.Grant == GrantExit || a.M.Grant == GrantOrder || opens(acts, Exit) || has(acts, ActCapture) || a.M.Allowed {
+			return true, "a grant"
+		}
+		return true, ""
+	}, false},
+	{"P-11 only the centre's own word admits somebody to be held", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+		if b.M.RHeld || !a.M.RHeld {
+			return false, ""
+		}
+		if e.Kind != EvChecked || e.Slot != b.M.RSlot || e.Reason != verdict.CentreHit || e.Outcome != verdict.RefuseAndHold {
+			return true, e.Kind.String()
+		}
+		return true, ""
+	}, false},
 	{"D-13 who moves on the way back has the whole limit again", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasLeave || a.M.Passage != PasLeave || a.M.Mode == ModeEmergency || a.M.Occ == CountZero || e.Kind != EvCounted || a.M.Occ == b.M.Occ {
 			return false, ""
@@ -321,7 +339,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
-	{"P-10 reception is passed only by an allow of its own inspector", func(b *node, e Event, a *node, _ []Action) (bool, string) {
+	{"P-10 reception is passed only by an allow of its own inspector, or to be held", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit ||
 			a.M.Topology == OneStep && b.M.Passage == PasEmpty && (a.M.Passage == PasSecure || a.M.Passage == PasCapture)
 		was := b.M.Reception == RecLift || b.M.Reception == RecWait
@@ -331,7 +349,7 @@ var invariants = []invariant{
 		if b.M.Passage == PasAdmit {
 			return false, ""
 		}
-		if e.Kind != EvChecked || e.Outcome != verdict.Allow || e.Slot != b.M.RSlot {
+		if e.Kind != EvChecked || e.Outcome != verdict.Allow && !a.M.RHeld && !a.M.Held || e.Slot != b.M.RSlot {
 			return true, "passed by " + e.Kind.String()
 		}
 		return true, ""

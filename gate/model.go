@@ -254,6 +254,7 @@ type Model struct {
 	RTries    uint8
 	RMore     uint8
 	Doc       bool // a document lies on the reader
+	RHeld     bool // the centre wants who laid it down to be admitted and held
 
 	Passage  Passage
 	PSlot    Slot
@@ -264,6 +265,7 @@ type Model struct {
 	PMore    uint8
 	PTries   uint8
 	Allowed  bool // the verdict allows and nothing has voided it
+	Held     bool // admitted to be held: no grant for the exit is possible (P-09)
 	Crossed  bool // the person left across the border
 	Tested   bool // the self-test has the entry door behind it
 	LetGo    bool // the officer no longer holds the entry: it closes once nobody is inside

@@ -63,7 +63,7 @@ func (s *step) order(e Event) {
 			s.grant(GrantOrder)
 		case !referred && e.Lane != LaneNone:
 			no(verdict.AlreadyDecided)
-		case e.Lane != LanePassage || authority == verdict.StaffedLane:
+		case e.Lane != LanePassage || authority == verdict.StaffedLane || m.Held:
 			no(verdict.NotAtADistance)
 		case authority == verdict.TwoOfficers && ref == RefTaken && e.Second && e.Order == OrderAccept:
 			m.PSecond = true

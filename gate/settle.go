@@ -110,6 +110,7 @@ func (s *step) settleReception() {
 		}
 		m.PSlot, m.RSlot, m.Reception = m.RSlot, NoSlot, RecIdle
 		m.POutcome, m.PReason = verdict.OutcomeNone, verdict.ReasonNone
+		m.Held, m.RHeld = m.RHeld, false
 		s.do(Action{Kind: ActStop, Timer: TimerReception})
 		s.do(Action{Kind: ActAdmit, Slot: m.PSlot})
 		if m.Topology == OneStep { // nobody is let in: who laid the document down is inside
@@ -167,6 +168,9 @@ func (s *step) settlePassage() {
 			s.refer(verdict.InspectorFault)
 		case !m.secured(Entry):
 			s.secure(Entry)
+		case m.closed() && m.Occ == CountOne && m.Held: // nobody is asked to look into a camera: the officer decides
+			s.refer(verdict.CentreHit)
+			m.POutcome = verdict.RefuseAndHold
 		case m.closed() && m.Occ == CountOne && m.Camera == NoSlot:
 			m.Passage, m.Camera = PasCapture, m.PSlot
 			s.do(Action{Kind: ActCapture, Slot: m.PSlot})

@@ -238,7 +238,7 @@ func (s *step) safety(e Event) {
 			s.kill(sl)
 		}
 	}
-	m.Reception, m.RSlot, m.RReason, m.RRef, m.Doc = RecIdle, NoSlot, verdict.ReasonNone, RefNone, false
+	m.Reception, m.RSlot, m.RReason, m.RRef, m.Doc, m.RHeld = RecIdle, NoSlot, verdict.ReasonNone, RefNone, false, false
 	m.clearPassage()
 }
 
@@ -303,7 +303,7 @@ func (m *Model) resetDoors() {
 
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
-	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Freeing, m.LetGo, m.PSecond = 0, 0, false, false, false, false, false, false
+	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Held, m.Freeing, m.LetGo, m.PSecond = 0, 0, false, false, false, false, false, false, false
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.
@@ -441,6 +441,10 @@ func slotTimer(sl Slot) Timer { return TimerSlot1 + Timer(sl.Index()) }
 // grant asks for a step to be recorded that opens a door once it is on disk.
 func (s *step) grant(g Grant) {
 	m := &s.m
+	if m.Held && g != GrantEntry {
+		s.refer(verdict.CentreHit)
+		return
+	}
 	m.Grant = g
 	m.GrantID++
 	s.do(Action{Kind: ActStop, Timer: TimerPassage}) // the stage is over: what follows has its own limit
@@ -603,7 +607,7 @@ func (s *step) lost(sl Slot, r verdict.Reason) {
 // refuse ends the document part: the traveller is referred at the reader and goes to the officer.
 func (s *step) refuse(r verdict.Reason) {
 	m := &s.m
-	m.Reception, m.RReason, m.RRef, m.RMore = RecRefer, r, RefOpen, 0
+	m.Reception, m.RReason, m.RRef, m.RMore, m.RHeld = RecRefer, r, RefOpen, 0, false
 	s.referral(LaneReception, RefEvOpen, r)
 	s.start(TimerReception, LimitReferral, 1)
 }
@@ -613,7 +617,7 @@ func (s *step) depart(o verdict.Outcome, r verdict.Reason) {
 	m := &s.m
 	s.end(LaneReception, o, r)
 	s.finish(m.RSlot)
-	m.Reception, m.RReason, m.RRef, m.RMore, m.RTries = RecLeave, r, RefNone, 0, 0
+	m.Reception, m.RReason, m.RRef, m.RMore, m.RTries, m.RHeld = RecLeave, r, RefNone, 0, 0, false
 	s.start(TimerReception, LimitNote, 1)
 }
 
@@ -645,9 +649,14 @@ func (s *step) atReader(e Event) {
 		if m.Reception != RecPlace && m.Reception != RecReading {
 			return
 		}
-		if e.Outcome != verdict.Allow {
+		// Admit and hold: by the centre's own word, told to the desk and to nobody at the gate.
+		m.RHeld = e.Outcome == verdict.RefuseAndHold && e.Reason == verdict.CentreHit && m.Doc
+		if e.Outcome != verdict.Allow && !m.RHeld {
 			s.refuse(e.Reason)
 			return
+		}
+		if m.RHeld {
+			s.alarm(verdict.CentreHit, true, LaneReception)
 		}
 		if m.Reception == RecPlace && !m.Doc {
 			s.do(Action{Kind: ActHalt, Slot: e.Slot, Reason: verdict.InspectorFault})

@@ -642,6 +642,36 @@ door_moved pos=closed
 exited slot=1
 expect open idle empty
 `, reason: verdict.Declined, lane: LanePassage, alarms: []verdict.Reason{verdict.PersonTrapped}},
+	{name: "the centre wants him admitted and held: the desk is called, the exit cannot be opened, he can go back (P-09)", trace: up + `
+accepted
+laid slot=1
+checked slot=1 outcome=refuse_and_hold reason=centre_hit
+expect open lift empty
+lifted slot=1
+expect open idle admitting
+reader_free slot=1
+committed
+door_moved pos=open
+beamed tri=high
+counted count=1
+beamed tri=low
+timer timer=guard_entry
+door_moved pos=closed
+expect open idle referred
+order order=take lane=passage
+order order=accept lane=passage mine=yes
+order order=open_exit lane=passage mine=yes
+verdict slot=1 outcome=allow reason=ok
+committed
+expect open idle referred
+exit_button
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+expect open idle empty
+`, outcome: verdict.RefuseAndHold, reason: verdict.CentreHit, lane: LanePassage, alarms: []verdict.Reason{verdict.CentreHit}, never: []ActionKind{ActCapture}},
 	{name: "an exit that cannot be proven closed is set right by the self-test (D-10, M-02)", trace: `
 door_moved pos=closed
 beamed tri=low

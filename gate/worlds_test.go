@@ -19,6 +19,7 @@ var worlds = []world{
 	{name: "one-step: luggage and emergency", topology: OneStep, desk: true, more: documents(), keep: all(orderly, staffed, obeysOrForced(Exit))},
 	{name: "one-step: documents", topology: OneStep, shut: true, keep: all(obeys(Exit), noFire, noObject, known, atMostOne, only(EvOrder, orders(OrderTake, OrderSendBack, OrderCloseGate, OrderOpenGate)), without(EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, nobody, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
+	{name: "admit and hold", desk: true, more: held(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeys(Exit), known, without(EvHeads, EvTrackLost, EvSilent, EvCommitFailed))},
 	{name: "shift", keep: shifts(all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, without(EvOrder, EvOwnerLost, EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton, EvDeclined)))},
 	{name: "next document", keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, only(EvOrder, orders(OrderTake, OrderSendBack)), without(EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 }
@@ -70,7 +71,7 @@ func shifts(f filter) filter {
 type filter = func(n node, e Event) bool
 
 func all(fs ...filter) filter {
-	fs = append(fs, onlyOnce, without(EvShift))
+	fs = append(fs, onlyOnce, without(EvShift), func(_ node, e Event) bool { return e.Outcome != verdict.RefuseAndHold })
 	return func(n node, e Event) bool {
 		for _, f := range fs {
 			if !f(n, e) {
@@ -167,6 +168,16 @@ func documents() []move {
 		out = append(out, move{[]Event{
 			{Kind: EvAccepted}, {Kind: EvLaid, Slot: sl}, {Kind: EvChecked, Slot: sl, Outcome: verdict.Allow, Reason: verdict.OK},
 			{Kind: EvLifted, Slot: sl}, {Kind: EvReaderFree, Slot: sl}}, at})
+	}
+	return out
+}
+
+// held are documents that the centre wants admitted and held, or not.
+func held() []move {
+	out := oneByOne()
+	for _, mv := range oneByOne() {
+		mv.events[2].Outcome, mv.events[2].Reason = verdict.RefuseAndHold, verdict.CentreHit
+		out = append(out, mv)
 	}
 	return out
 }

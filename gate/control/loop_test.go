@@ -341,10 +341,15 @@ func (r *rig) document(slot int) {
 // inside brings the traveller in, behind a closed door.
 func (r *rig) inside() {
 	r.t.Helper()
+	r.enter()
+	r.screen("capture")
+}
+
+func (r *rig) enter() {
+	r.t.Helper()
 	for _, e := range []gate.Event{{Kind: gate.EvDoorMoved, Pos: gate.PosOpen}, {Kind: gate.EvCounted, Count: gate.CountOne}, {Kind: gate.EvDoorMoved, Pos: gate.PosClosed}} {
 		r.sense(e)
 	}
-	r.screen("capture")
 }
 
 func (r *rig) allow(slot int) {

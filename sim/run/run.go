@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"egate/sim/memscan"
@@ -89,12 +90,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// byTopology puts the scenarios of one kind of gate together, in order of the first of each.
+// byTopology puts the scenarios of one kind of gate and one policy together, in order of the first of each.
 func byTopology(all []*scenario.Scenario) (groups [][]*scenario.Scenario) {
 next:
 	for _, s := range all {
 		for i := range groups {
-			if groups[i][0].Topology == s.Topology {
+			if groups[i][0].Topology == s.Topology && slices.Equal(groups[i][0].Hold, s.Hold) {
 				groups[i] = append(groups[i], s)
 				continue next
 			}
@@ -118,6 +119,9 @@ func (s *session) run(ctx context.Context) (err error) {
 	begin := time.Now()
 	site, err := NewSite(ctx, s.o.Bin, s.dir, s.o.Broker, s.group[0].Topology)
 	if err != nil {
+		return err
+	}
+	if err := site.hold(s.group[0].Hold); err != nil {
 		return err
 	}
 	h, err := Open(ctx, s.o.Bin, site, s.say)

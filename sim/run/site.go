@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // siteFile is what `egatectl site init --simulation` writes for the simulator.
@@ -63,6 +65,37 @@ func NewSite(ctx context.Context, bin, dir, broker, topology string) (*Site, err
 		return nil, fmt.Errorf("run: egatectl site init: %w\n%s", err, bytes.TrimSpace(out))
 	}
 	return LoadSite(dir)
+}
+
+// hold writes a policy by which some reasons end as refuse-and-hold, and names it to the gates; none: the built-in
+// policy stays.
+func (s *Site) hold(reasons []string) error {
+	if len(reasons) == 0 {
+		return nil
+	}
+	const name = "policy.yaml"
+	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte("hold: ["+strings.Join(reasons, ", ")+"]\n"), 0o600); err != nil {
+		return fmt.Errorf("run: policy: %w", err)
+	}
+	for _, g := range s.Gates {
+		path := s.Path(g.Config)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("run: policy: %w", err)
+		}
+		const section = "\ninspect:\n"
+		if bytes.Count(b, []byte(section)) != 1 {
+			return fmt.Errorf("run: policy: %s has no section inspect", path)
+		}
+		i := bytes.Index(b, []byte(section)) + len(section)
+		rest := b[i:]
+		indent := rest[:len(rest)-len(bytes.TrimLeft(rest, " "))]
+		line := string(indent) + "policy: " + name + "\n"
+		if err := os.WriteFile(path, slices.Concat(b[:i], []byte(line), rest), 0o600); err != nil {
+			return fmt.Errorf("run: policy: %w", err)
+		}
+	}
+	return nil
 }
 
 // LoadSite reads a site that exists.

@@ -43,6 +43,7 @@ type Scenario struct {
 	Why       string    `yaml:"why"`      // one sentence for the reader
 	Proves    []string  `yaml:"proves"`   // requirement ids
 	Topology  string    `yaml:"topology"` // of the gate: mantrap (usual) or one-step
+	Hold      Strings   `yaml:"hold"`     // reasons that end as refuse-and-hold by the site's policy (P-09)
 	Document  Document  `yaml:"document"`
 	Traveller Traveller `yaml:"traveller"`
 	Centre    string    `yaml:"centre"`  // usual, unreachable, forged
@@ -342,7 +343,7 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	for _, list := range []struct {
 		key string
 		l   Strings
-	}{{"expect.reason", s.Expect.Reason}, {"expect.alarms", s.Expect.Alarms}} {
+	}{{"hold", s.Hold}, {"expect.reason", s.Expect.Reason}, {"expect.alarms", s.Expect.Alarms}} {
 		for _, v := range list.l {
 			if err := r.UnmarshalText([]byte(v)); err != nil {
 				p.add(lineOf(n, list.key), fmt.Sprintf("%q is no reason code", v), nearest(v, reasons()))
