@@ -27,6 +27,9 @@ func doc(n int) api.LookupQuestion {
 // which gate; another document does not; and the number stands nowhere on the centre's disk.
 func TestP12SameDocument(t *testing.T) {
 	each(t, func(t *testing.T, embedded bool) {
+		if testing.Short() && !embedded {
+			t.Skip("the short form asks over the embedded broker only")
+		}
 		l := newLine(t, embedded)
 		l.stop()
 		cfg := l.c.cfg

@@ -480,8 +480,16 @@ func (w *world) failures() []string {
 	return append([]string(nil), w.wrong...)
 }
 
-// world makes a gate of the line; ctx ends its plant and its traveller.
+// world makes a gate of the line with a traveller and an officer; ctx ends them and its plant.
 func (l *line) world(ctx context.Context, name string) *world {
+	w := l.quiet(ctx, name)
+	go w.travel(ctx)
+	go w.desk(ctx)
+	return w
+}
+
+// quiet makes a gate of the line that nobody comes to.
+func (l *line) quiet(ctx context.Context, name string) *world {
 	t := l.t
 	t.Helper()
 	w := &world{line: l, name: name}
@@ -518,8 +526,6 @@ func (l *line) world(ctx context.Context, name string) *world {
 	w.scr = run.NewScreen("http://" + g.Display.Listen)
 	go w.plant.Run(ctx)
 	go w.scr.Run(ctx)
-	go w.travel(ctx)
-	go w.desk(ctx)
 	return w
 }
 
