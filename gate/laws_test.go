@@ -249,6 +249,17 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, false},
+	{"P-09 an order to open the exit for who is held is refused", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
+		if !b.M.Held || b.M.Mode == ModeEmergency || e.Kind != EvOrder || e.Order != OrderAccept && e.Order != OrderOpenExit {
+			return false, ""
+		}
+		for _, x := range acts {
+			if x.Kind == ActAnswer && x.On {
+				return true, "accepted"
+			}
+		}
+		return true, ""
+	}, false},
 	{"P-11 only the centre's own word admits somebody to be held", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if b.M.RHeld || !a.M.RHeld {
 			return false, ""

@@ -41,6 +41,14 @@ func TestD12HeldDoorClosesByOrderAlone(t *testing.T) {
 		if n := r.doors.count("close entry"); n != 1 {
 			t.Fatalf("closed %d times after the order", n)
 		}
+		r.sense(gate.Event{Kind: gate.EvCounted, Count: gate.CountOne}) // somebody slips in: he is not shut in
+		if n := r.doors.count("open entry"); n != 2 {
+			t.Fatalf("opened %d times", n)
+		}
+		r.sense(gate.Event{Kind: gate.EvCounted, Count: gate.CountZero})
+		if n := r.doors.count("close entry"); n != 2 {
+			t.Fatalf("closed %d times when he has gone", n)
+		}
 		r.sense(gate.Event{Kind: gate.EvDoorMoved, Pos: gate.PosClosed})
 		r.screen("notice")
 		if n := r.doors.count("open exit"); n != 0 {
