@@ -3,6 +3,8 @@
 //
 //	egate-console --config FILE           serve the pages and the centre's end
 //	egate-console --config FILE --check   say whether the configuration is good, and end
+//	egate-console --config FILE --statistics 2026-01-01..2026-02-01
+//	                                      passages per hour, gate, outcome and reason as CSV, without small counts (E-06)
 //	egate-console open-dossier            the one-shot child that opens one referral; started by the console only
 //	egate-console answer-lookup           the one-shot child that answers one look-up; started by the console only
 package main
@@ -12,10 +14,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,18 +48,22 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: egate-console --config FILE [--check]")
+var errUsage = errors.New("usage: egate-console --config FILE [--check | --statistics DAY..DAY]")
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("egate-console", flag.ContinueOnError)
 	path := flags.String("config", "", "configuration `file` (YAML), see configs/console.example.yaml")
 	check := flags.Bool("check", false, "check the configuration and end")
+	days := flags.String("statistics", "", "print counts of passages from the first to before the last `day` (2026-01-01..2026-02-01, UTC) as CSV, and end")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *path == "" {
 		return errUsage
 	}
 	cfg, err := LoadConfig(*path)
 	if err != nil || *check {
 		return err
+	}
+	if *days != "" {
+		return statistics(os.Stdout, cfg, *days)
 	}
 	// Session keys live in this process: no core dump, no reading by others of the same user (DP-03).
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
@@ -63,4 +73,15 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return serve(ctx, cfg, log)
+}
+
+// statistics writes the counts of some days. It may run beside the console.
+func statistics(w io.Writer, cfg Config, days string) error {
+	first, last, ok := strings.Cut(days, "..")
+	from, err1 := time.Parse(time.DateOnly, first)
+	to, err2 := time.Parse(time.DateOnly, last)
+	if !ok || err1 != nil || err2 != nil || !from.Before(to) {
+		return errors.New("egate-console: --statistics takes two days, the first before the last: 2026-01-01..2026-02-01")
+	}
+	return centre.WriteStatistics(w, filepath.Join(cfg.DataDir, "history.db"), time.Now(), from, to)
 }

@@ -49,7 +49,7 @@ func openStore(path string) (*store, error) {
 		return nil, fmt.Errorf("centre: database: %w", err)
 	}
 	db.SetMaxOpenConns(1)
-	if _, err = db.Exec(schema); err != nil {
+	if _, err = db.Exec(schema + aggregateSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("centre: database %s: %w", path, err), db.Close())
 	}
 	return &store{db}, nil

@@ -36,7 +36,7 @@ func delay(r *rand.Rand) time.Duration {
 // the same start, and the plant saw nothing unsafe. At the end everything is at the centre, in order.
 // EGATE_KILLS=2000 is the long form.
 func TestE03KilledControllers(t *testing.T) {
-	kills := scale(t, "EGATE_KILLS", 16)
+	kills := scale(t, "EGATE_KILLS", 12)
 	s := seed(t)
 	var names []string
 	for i := range gatesOfLine {
