@@ -32,8 +32,9 @@ const (
 	retryPause   = 500 * time.Millisecond
 	maxPacket    = 640 << 10 // a sealed dossier with two photos is the largest message
 	endEvery     = 100 * time.Millisecond
-	outbound     = 1024      // messages on their way out
-	selfPrefix   = "centre-" // of the centre's client id
+	endLimit     = 3 * time.Second // for the embedded broker to end
+	outbound     = 1024            // messages on their way out
+	selfPrefix   = "centre-"       // of the centre's client id
 )
 
 // network is the centre's client. A connection has a client of its own: paho's automatic reconnection
@@ -73,10 +74,17 @@ func (n *network) close() error {
 	go func() { done <- n.broker.close() }()
 	again := time.NewTicker(endEvery)
 	defer again.Stop()
+	limit := time.NewTimer(endLimit)
+	defer limit.Stop()
 	for {
 		select {
 		case err := <-done:
 			return err
+		case <-limit.C:
+			// Somebody has connected and says nothing: the broker does not know him as a client yet. It listens no
+			// more, and ends with this process.
+			n.cfg.Log.Warn("centre: broker: a connection without a client does not end")
+			return nil
 		case <-again.C:
 			// The broker waits for all its clients, and has closed those that it knew when it began: one that came in
 			// at that moment would keep it for ever.
