@@ -15,7 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"egate/api"
-	"egate/console/takeover"
+	"egate/console/mochi"
 )
 
 // Names of the embedded broker's listeners: the one that gates reach, and the pipe of the centre itself.
@@ -47,7 +47,7 @@ func startBroker(cfg Config) (*embedded, error) {
 	if err := s.AddHook(&access{site: cfg.Site, gates: gates, named: cfg.ListenTLS != nil}, nil); err != nil {
 		return nil, fmt.Errorf("centre: broker: %w", err)
 	}
-	if err := s.AddHook(takeover.New(s), nil); err != nil {
+	if err := s.AddHook(mochi.NewTakeover(s), nil); err != nil {
 		return nil, fmt.Errorf("centre: broker: %w", err)
 	}
 	conf := listeners.Config{ID: listenerGates, Address: cfg.Listen}
@@ -58,7 +58,7 @@ func startBroker(cfg Config) (*embedded, error) {
 			return nil, errors.New("centre: broker: TLS needs the authority of the clients")
 		}
 	}
-	if err := s.AddListener(listeners.NewTCP(conf)); err != nil {
+	if err := s.AddListener(mochi.Listener(s, listeners.NewTCP(conf))); err != nil {
 		return nil, fmt.Errorf("centre: broker: listen on %s: %w", cfg.Listen, err)
 	}
 	if err := s.Serve(); err != nil {
@@ -86,7 +86,7 @@ func (e *embedded) dial() (net.Conn, error) {
 	return near, nil
 }
 
-func (e *embedded) close() error { return e.server.Close() }
+func (e *embedded) close() error { return mochi.Close(e.server) }
 
 // access is who may do what at the embedded broker.
 type access struct {

@@ -15,6 +15,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"egate/api"
+	"egate/console/mochi"
 )
 
 // Broker is an external broker.
@@ -31,10 +32,8 @@ const (
 	keepAlive    = 5 * time.Second
 	retryPause   = 500 * time.Millisecond
 	maxPacket    = 640 << 10 // a sealed dossier with two photos is the largest message
-	endEvery     = 100 * time.Millisecond
-	endLimit     = 3 * time.Second // for the embedded broker to end
-	outbound     = 1024            // messages on their way out
-	selfPrefix   = "centre-"       // of the centre's client id
+	outbound     = 1024      // messages on their way out
+	selfPrefix   = "centre-" // of the centre's client id
 )
 
 // network is the centre's client. A connection has a client of its own: paho's automatic reconnection
@@ -70,32 +69,12 @@ func (n *network) close() error {
 	if n.broker == nil {
 		return nil
 	}
-	done := make(chan error, 1)
-	go func() { done <- n.broker.close() }()
-	again := time.NewTicker(endEvery)
-	defer again.Stop()
-	limit := time.NewTimer(endLimit)
-	defer limit.Stop()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-limit.C:
-			// Somebody has connected and says nothing: the broker does not know him as a client yet. It listens no
-			// more, and ends with this process.
-			n.cfg.Log.Warn("centre: broker: a connection without a client does not end")
-			return nil
-		case <-again.C:
-			// The broker waits for all its clients, and has closed those that it knew when it began: one that came in
-			// at that moment would keep it for ever.
-			for _, cl := range n.broker.server.Clients.GetAll() {
-				cl.Stop(errEnding)
-			}
-		}
+	if err := n.broker.close(); !errors.Is(err, mochi.ErrSilent) {
+		return err
 	}
+	n.cfg.Log.Warn("centre: broker: a connection without a client does not end")
+	return nil
 }
-
-var errEnding = errors.New("centre: the broker ends")
 
 // run connects, and connects again, until ctx ends.
 func (n *network) run(ctx context.Context, ready func()) error {

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"testing"
 
-	mochi "github.com/mochi-mqtt/server/v2"
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 
-	"egate/console/takeover"
+	"egate/console/mochi"
 )
 
 // Embedded is the broker that egate-console embeds.
@@ -20,7 +20,7 @@ type Embedded struct {
 
 	t  testing.TB
 	mu sync.Mutex
-	s  *mochi.Server
+	s  *mqtt.Server
 }
 
 // Mochi starts an embedded broker without access control, until the test ends.
@@ -42,14 +42,14 @@ func Mochi(t testing.TB) *Embedded {
 // Start starts it again after Kill, on the same port and with nothing in its memory.
 func (b *Embedded) Start() {
 	b.t.Helper()
-	s := mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err := s.AddHook(new(auth.AllowHook), nil); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := s.AddHook(takeover.New(s), nil); err != nil {
+	if err := s.AddHook(mochi.NewTakeover(s), nil); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := s.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: b.Addr})); err != nil {
+	if err := s.AddListener(mochi.Listener(s, listeners.NewTCP(listeners.Config{ID: "tcp", Address: b.Addr}))); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := s.Serve(); err != nil {
@@ -67,7 +67,7 @@ func (b *Embedded) Kill() {
 	b.s = nil
 	b.mu.Unlock()
 	if s != nil {
-		_ = s.Close()
+		_ = mochi.Close(s)
 	}
 }
 

@@ -1,10 +1,4 @@
-// Package takeover makes the embedded broker end a client's old connection, its last will included, before
-// it takes the next one of the same client.
-//
-// mochi ends the old connection in the background. Its last will, where mochi does not drop it, may then come after the new connection's
-// first words, and its tidying up, which goes by the client's name, may take the new connection's place in
-// the broker's book: that one could still speak and heard nothing any more.
-package takeover
+package mochi
 
 import (
 	"time"
@@ -19,25 +13,30 @@ const (
 	look     = time.Millisecond
 )
 
-// Hook is a hook of mochi.
-type Hook struct {
+// Takeover is a hook that makes the broker end a client's old connection, its last will included, before it
+// takes the next one of the same client.
+//
+// mochi ends the old connection in the background. Its last will, where mochi does not drop it, may then
+// come after the new connection's first words, and its tidying up, which goes by the client's name, may take
+// the new connection's place in the broker's book: that one could still speak and heard nothing any more.
+type Takeover struct {
 	mqtt.HookBase
 	server *mqtt.Server
 }
 
-// New makes the hook of a server, to which it must be added.
-func New(s *mqtt.Server) *Hook { return &Hook{server: s} }
+// NewTakeover makes the hook of a server, to which it must be added.
+func NewTakeover(s *mqtt.Server) *Takeover { return &Takeover{server: s} }
 
 // ID implements mqtt.Hook.
-func (h *Hook) ID() string { return "takeover" }
+func (h *Takeover) ID() string { return "takeover" }
 
 // Provides implements mqtt.Hook.
-func (h *Hook) Provides(b byte) bool { return b == mqtt.OnSessionEstablish }
+func (h *Takeover) Provides(b byte) bool { return b == mqtt.OnSessionEstablish }
 
 // OnSessionEstablish waits for the end of the old connection. It runs on the new one's own goroutine, so
 // that nobody else waits. mochi does not tell when its tidying up is done: the book is looked into until
 // the old client has gone from it.
-func (h *Hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
+func (h *Takeover) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	old, there := h.server.Clients.Get(cl.ID)
 	if !there || old == cl {
 		return

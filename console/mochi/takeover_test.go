@@ -1,4 +1,4 @@
-package takeover
+package mochi
 
 import (
 	"fmt"
@@ -20,10 +20,10 @@ func TestM01TakeoverKeepsTheNewConnection(t *testing.T) {
 	if err := s.AddHook(new(auth.AllowHook), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddHook(New(s), nil); err != nil {
+	if err := s.AddHook(NewTakeover(s), nil); err != nil {
 		t.Fatal(err)
 	}
-	l := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
+	l := Listener(s, listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"}))
 	if err := s.AddListener(l); err != nil {
 		t.Fatal(err)
 	}
