@@ -174,8 +174,8 @@ const samples = 60 // half of the obstructions in the closing pulse, half after 
 // BenchmarkDoorLatency is the way from the edge of an input to the command of a door, through sensors, loop,
 // interlock and doors in real time: fire input to release (D-02, with its 10 ms of debounce), safety beam to
 // opening of a closing door (D-05, no debounce), both after the pulse that closes it and within that pulse of
-// 150 ms, whose rest the opening then waits for. Under load two goroutines and two processes keep the
-// processors busy, the journal never answers and the broker hangs (E-04).
+// 150 ms, which the opening ends. Under load two goroutines and two processes keep the processors busy, the
+// journal never answers and the broker hangs (E-04).
 func BenchmarkDoorLatency(b *testing.B) {
 	for _, loaded := range []bool{false, true} {
 		name := "quiet"
