@@ -177,13 +177,14 @@ type Camera struct {
 
 // Inspect configures egate-inspect.
 type Inspect struct {
-	Program  string `yaml:"program"`             // egate-inspect; default: beside egated
-	Models   string `yaml:"models"`              // folder of the model pack
-	ModelKey string `yaml:"model_key,omitempty"` // Ed25519 public key of the pack; needed outside simulation
-	Trust    string `yaml:"trust"`               // signed trust bundle: CSCA certificates and CRLs
-	TrustKey string `yaml:"trust_key"`           // Ed25519 public key of the bundle
-	Policy   string `yaml:"policy,omitempty"`    // policy file; default: the built-in policy
-	AllowBAC bool   `yaml:"allow_bac"`           // documents without PACE may be read
+	Program string `yaml:"program"` // egate-inspect; default: beside egated
+	Models  string `yaml:"models"`  // folder of the model pack
+	// ModelKeys are Ed25519 public keys of who may sign the pack. Outside simulation two of them must have (F-06).
+	ModelKeys []string `yaml:"model_keys,omitempty"`
+	Trust     string   `yaml:"trust"`            // signed trust bundle: CSCA certificates and CRLs
+	TrustKey  string   `yaml:"trust_key"`        // Ed25519 public key of the bundle
+	Policy    string   `yaml:"policy,omitempty"` // policy file; default: the built-in policy
+	AllowBAC  bool     `yaml:"allow_bac"`        // documents without PACE may be read
 	// ForbidSHA1 makes signatures and hashes by SHA-1, which old documents have, "not possible".
 	ForbidSHA1 bool `yaml:"forbid_sha1,omitempty"`
 	Threads    int  `yaml:"threads"` // of the inference runtime
@@ -290,9 +291,12 @@ func parseGate(path string, raw []byte) (Gate, error) {
 func (g *Gate) resolve(f *File) {
 	for _, p := range []*string{&g.StateDir, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Link.CAFile, &g.Link.CertFile,
 		&g.Link.CertKeyFile, &g.Link.PasswordFile, &g.Lines.Device, &g.Devices.Scanner.Device, &g.Devices.NFC.Device,
-		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.ModelKey, &g.Inspect.Trust,
+		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.Trust,
 		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device} {
 		*p = f.Under(*p)
+	}
+	for i, p := range g.Inspect.ModelKeys {
+		g.Inspect.ModelKeys[i] = f.Under(p)
 	}
 }
 
@@ -358,8 +362,8 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 		if g.Lines.Driver == "simhal" || g.Devices.Camera.Driver == "simhal" {
 			bad(at("simulated"), "must be true with the driver simhal: a gate in service has real lines and a real camera")
 		}
-		if g.Inspect.ModelKey == "" {
-			bad(at("inspect", "model_key"), "is missing: a gate in service loads signed model packs only")
+		if len(g.Inspect.ModelKeys) < 2 {
+			bad(at("inspect", "model_keys"), "needs the keys of two persons or more: a gate in service loads model packs only that two have signed")
 		}
 	}
 	if g.Inspect.Threads < 1 || g.Inspect.Threads > 16 {

@@ -540,6 +540,19 @@ func SignManifest(dir, kid string, key ed25519.PrivateKey) error {
 	return nil
 }
 
+// SignedBy lists the keys that a pack says to be signed with, unverified.
+func SignedBy(dir string) ([]string, error) {
+	sigs, err := readSignatures(filepath.Join(dir, "manifest.sig"))
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(sigs))
+	for i, s := range sigs {
+		ids[i] = s.KeyID
+	}
+	return ids, nil
+}
+
 func readSignatures(path string) ([]Signature, error) {
 	raw, err := readLimited(path, maxManifest)
 	if errors.Is(err, os.ErrNotExist) {

@@ -63,6 +63,19 @@ func LoadPublic(path string) (ed25519.PublicKey, error) {
 	return b, nil
 }
 
+// LoadPublics reads Ed25519 public keys, by their KeyID.
+func LoadPublics(paths []string) (map[string]ed25519.PublicKey, error) {
+	keys := make(map[string]ed25519.PublicKey, len(paths))
+	for _, p := range paths {
+		k, err := LoadPublic(p)
+		if err != nil {
+			return nil, err
+		}
+		keys[KeyID(k)] = k
+	}
+	return keys, nil
+}
+
 func load(path string, private bool) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

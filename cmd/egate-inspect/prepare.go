@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -86,12 +85,12 @@ func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.I
 
 func openEngine(cfg configs.Gate) (*facematch.Engine, facematch.Info, error) {
 	opt := facematch.LoadOptions{Production: !cfg.Simulated, Today: time.Now()}
-	if cfg.Inspect.ModelKey != "" {
-		pub, err := seal.LoadPublic(cfg.Inspect.ModelKey)
+	if len(cfg.Inspect.ModelKeys) > 0 {
+		keys, err := seal.LoadPublics(cfg.Inspect.ModelKeys)
 		if err != nil {
 			return nil, facematch.Info{}, err
 		}
-		opt.Signers, opt.Signatures = map[string]ed25519.PublicKey{seal.KeyID(pub): pub}, 1
+		opt.Signers, opt.Signatures = keys, 1
 	}
 	pack, err := facematch.LoadPack(cfg.Inspect.Models, opt)
 	if err != nil {

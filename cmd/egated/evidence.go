@@ -95,7 +95,7 @@ type part struct{ what, is string }
 // parts are what decides at this gate. A file that is not there is "absent": whoever needs it says so.
 func parts(path string, cfg configs.Gate, kid string) []part {
 	rules := cfg.Inspect
-	rules.Program, rules.Models, rules.ModelKey, rules.Trust, rules.TrustKey = "", "", "", "", "" // where things are decides nothing
+	rules.Program, rules.Models, rules.ModelKeys, rules.Trust, rules.TrustKey = "", "", nil, "", "" // where things are decides nothing
 	if rules.Policy != "" {
 		rules.Policy = fileHash(rules.Policy)
 	}
