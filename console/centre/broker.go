@@ -86,7 +86,7 @@ func (e *embedded) dial() (net.Conn, error) {
 	return near, nil
 }
 
-func (e *embedded) close() error { return mochi.Close(e.server) }
+func (e *embedded) close() error { return e.server.Close() }
 
 // access is who may do what at the embedded broker.
 type access struct {

@@ -15,7 +15,6 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"egate/api"
-	"egate/console/mochi"
 )
 
 // Broker is an external broker.
@@ -69,11 +68,7 @@ func (n *network) close() error {
 	if n.broker == nil {
 		return nil
 	}
-	if err := n.broker.close(); !errors.Is(err, mochi.ErrSilent) {
-		return err
-	}
-	n.cfg.Log.Warn("centre: broker: a connection without a client does not end")
-	return nil
+	return n.broker.close()
 }
 
 // run connects, and connects again, until ctx ends.

@@ -1,9 +1,12 @@
 package mochi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -13,14 +16,16 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
-// TestCloseReturns: a server closes although clients come and go at that very moment.
+// TestCloseReturns: a server closes although clients come and go at that very moment, and although somebody
+// has connected and says nothing.
 func TestCloseReturns(t *testing.T) {
 	for range 20 {
 		s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		if err := s.AddHook(new(auth.AllowHook), nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.AddListener(Listener(s, listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"}))); err != nil {
+		l := Listener(s, listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"}))
+		if err := s.AddListener(l); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Serve(); err != nil {
@@ -28,6 +33,20 @@ func TestCloseReturns(t *testing.T) {
 		}
 		stop := make(chan struct{})
 		var busy sync.WaitGroup
+		dial := func() net.Conn {
+			c, err := net.Dial("tcp", l.Address())
+			if err != nil {
+				return nil // closed meanwhile
+			}
+			return c
+		}
+		silent := dial()
+		if silent == nil {
+			t.Fatal("nobody listens")
+		}
+		for !l.(*listener).serves() { // accepted, not only in the kernel's queue
+			runtime.Gosched()
+		}
 		for i := range 4 {
 			busy.Go(func() { // the book as the library's own connections use it
 				c := s.NewClient(nil, "elsewhere", fmt.Sprint(i), false)
@@ -42,8 +61,18 @@ func TestCloseReturns(t *testing.T) {
 				}
 			})
 		}
+		busy.Go(func() {
+			for c := dial(); c != nil; c = dial() {
+				defer c.Close()
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
 		closed := make(chan error, 1)
-		go func() { closed <- Close(s) }()
+		go func() { closed <- s.Close() }()
 		select {
 		case err := <-closed:
 			if err != nil {
@@ -54,5 +83,15 @@ func TestCloseReturns(t *testing.T) {
 		}
 		close(stop)
 		busy.Wait()
+		if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, net.ErrClosed) {
+			t.Fatal("a connection outlives the server")
+		}
+		_ = silent.Close()
 	}
+}
+
+func (l *listener) serves() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns) > 0
 }

@@ -67,7 +67,7 @@ func (b *Embedded) Kill() {
 	b.s = nil
 	b.mu.Unlock()
 	if s != nil {
-		_ = mochi.Close(s)
+		_ = s.Close()
 	}
 }
 
