@@ -283,7 +283,7 @@ func New(t Topology, open bool) Model {
 // has tells whether the gate has that door.
 func (m *Model) has(d Door) bool { return d == Exit || m.Topology == Mantrap }
 
-// secured tells that a door is proven closed and locked, and has not just been told to open: a door
+// secured tells that a door is proven closed and locked (P-03), and has not just been told to open: a door
 // still touches its contact when it starts to move. A door that the gate does not have stands in nobody's
 // way and needs no proof.
 func (m *Model) secured(d Door) bool {

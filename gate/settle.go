@@ -19,7 +19,7 @@ func (s *step) settle() {
 	}
 }
 
-// settleRecovery proves the mantrap empty: the exit closes first, whoever is inside leaves to the side
+// settleRecovery proves the mantrap empty (P-15): the exit closes first, whoever is inside leaves to the side
 // of origin, then the entry closes. No grant survives a start.
 func (s *step) settleRecovery() {
 	m := &s.m
@@ -63,7 +63,7 @@ func (s *step) secure(d Door) {
 	s.shut(d)
 }
 
-// serving tells whether travellers are served.
+// serving tells whether travellers are served (O-01).
 func (m *Model) serving() bool { return m.Mode == ModeOpen && m.Lease && !m.Blocked }
 
 // inviting tells whether new ones are: not after the end of a shift, which lets those through whose document
@@ -123,6 +123,7 @@ func (s *step) settleReception() {
 	}
 }
 
+// settlePassage moves the person's machine. Frames are taken of exactly one person behind closed doors (S-01).
 func (s *step) settlePassage() {
 	m := &s.m
 	switch m.Passage {
@@ -295,6 +296,7 @@ func (s *step) test(r verdict.Reason) {
 	s.do(Action{Kind: ActEmit, What: WhatTest, On: r == verdict.OK, Reason: r})
 }
 
+// settleClearing ends a passage once both doors are secured and nothing is left inside (S-05).
 func (s *step) settleClearing() {
 	m := &s.m
 	// Whoever is inside now leaves to the side of origin. Before a one-step door it is the next traveller,

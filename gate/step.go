@@ -9,7 +9,7 @@ type step struct {
 }
 
 // Step is the machine: pure and total. Every event is accepted in every state; what a state has no use
-// for changes facts only, and an order that cannot be followed is answered with its reason.
+// for changes facts only, and an order that cannot be followed is answered with its reason (P-01).
 func Step(m Model, e Event) (Model, []Action) { return StepInto(nil, m, e) }
 
 // StepInto is Step with room for the actions: a buffer that is used again costs no allocation.
@@ -318,7 +318,7 @@ func (s *step) end(l Lane, o verdict.Outcome, r verdict.Reason) {
 	s.do(Action{Kind: ActEmit, What: WhatPassage, Lane: l, Outcome: o, Reason: r, On: l == LanePassage && s.m.Crossed})
 }
 
-// void drops an allow that the facts no longer carry: it is bound to this unbroken occupancy.
+// void drops an allow that the facts no longer carry: it is bound to this unbroken occupancy (S-01).
 func (s *step) void() {
 	m := &s.m
 	if m.Passage != PasCapture && (m.Passage != PasRelease || m.Grant == GrantNone) {
@@ -374,7 +374,7 @@ func (s *step) intruder() {
 	s.m.PReason = verdict.IntruderDuringRelease
 }
 
-// refer hands the person in the mantrap to an officer. What was granted is dropped at once.
+// refer hands the person in the mantrap to an officer (P-09). What was granted is dropped at once.
 func (s *step) refer(r verdict.Reason) {
 	m := &s.m
 	s.drop()
@@ -438,7 +438,7 @@ func (s *step) kill(sl Slot) {
 
 func slotTimer(sl Slot) Timer { return TimerSlot1 + Timer(sl.Index()) }
 
-// grant asks for a step to be recorded that opens a door once it is on disk.
+// grant asks for a step to be recorded that opens a door once it is on disk: one grant, one door, once (P-04).
 func (s *step) grant(g Grant) {
 	m := &s.m
 	if m.Held && g != GrantEntry {
@@ -452,7 +452,7 @@ func (s *step) grant(g Grant) {
 	s.start(TimerCommit, LimitCommit, 1)
 }
 
-// committed acts on a grant whose evidence is on disk, if everything that it rests on still holds.
+// committed acts on a grant whose evidence is on disk, if everything that it rests on still holds (P-04, P-11).
 func (s *step) committed(n uint8) {
 	m := &s.m
 	if m.Grant == GrantNone || n != m.GrantID {
@@ -478,7 +478,7 @@ func (s *step) committed(n uint8) {
 	}
 }
 
-// open commands a door open. The other one is proven closed: the interlock asks the live contacts again.
+// open commands a door open. The other one is proven closed: the interlock asks the live contacts again (P-03).
 func (s *step) open(d Door) {
 	s.m.Cmd[d], s.m.Tries[d], s.m.Hold[d], s.m.Locked[d] = CmdOpen, 0, false, false
 	s.do(Action{Kind: ActOpen, Door: d})
@@ -869,6 +869,7 @@ func (s *step) doorTimer(d Door) {
 	}
 }
 
+// receptionTimer is the end of a stage at the reader (P-06); a document that stays on it is told (P-13).
 func (s *step) receptionTimer() {
 	m := &s.m
 	switch m.Reception {
@@ -894,6 +895,7 @@ func (s *step) receptionTimer() {
 	}
 }
 
+// passageTimer is the end of a stage inside: prompt, try again, referral, the way back (P-06).
 func (s *step) passageTimer() {
 	m := &s.m
 	switch m.Passage {

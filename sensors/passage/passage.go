@@ -138,7 +138,7 @@ type Tracker struct {
 	lowSince  time.Duration // low row not free with nobody inside, since
 	lowAlone  bool
 	lowFree   time.Duration // low row free since
-	object    bool
+	object    bool          // left behind by whoever is gone (S-05)
 	totals    Totals
 	blind     []int
 	f         facts

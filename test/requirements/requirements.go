@@ -1,10 +1,11 @@
-// Package requirements finds, for every requirement id, the tests that prove it: Go tests whose name,
-// comment or body names the id, and scenarios that name it. It generates docs/requirements.md; an id
-// without a test needs a reason in notyet.tsv.
+// Package requirements finds, for every requirement id, where it lives and the tests that prove it: functions,
+// types and constants whose comments name the id; Go tests whose name, comment or body names it, and scenarios
+// that do. It generates docs/requirements.md; an id without a test needs a reason in notyet.tsv.
 package requirements
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -21,8 +22,15 @@ import (
 // ID is one requirement.
 type ID struct {
 	ID, Text string
+	Places   []Place
 	Tests    []string // package.Test or a scenario
 	NotYet   string
+}
+
+// Place is a declaration in whose comments an id stands.
+type Place struct {
+	File string // relative to the root
+	Name string // of the function, method, type, or first name of the group; empty for the package comment
 }
 
 var (
@@ -46,6 +54,96 @@ func Load(path string) ([][2]string, error) {
 		out = append(out, [2]string{id, text})
 	}
 	return out, nil
+}
+
+// Places finds, for every id, the declarations below root that name it.
+func Places(root string) (map[string][]Place, error) {
+	found := map[string][]Place{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if name == "node_modules" || name == "test" || name == "bench" || strings.HasPrefix(name, ".") && path != root {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		rel, _ := filepath.Rel(root, path)
+		return places(path, filepath.ToSlash(rel), found)
+	})
+	return found, err
+}
+
+// places notes every id in the comments of one file under the declaration around it, or right after it.
+func places(path, rel string, found map[string][]Place) error {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+	if err != nil {
+		return err
+	}
+	for _, g := range file.Comments {
+		ids := inText.FindAllString(g.Text(), -1)
+		if len(ids) == 0 {
+			continue
+		}
+		p := Place{File: rel}
+		for _, d := range file.Decls {
+			from := d.Pos()
+			if doc := docOf(d); doc != nil {
+				from = doc.Pos()
+			}
+			if g.Pos() >= from && set.Position(g.Pos()).Line <= set.Position(d.End()).Line { // or behind it on its line
+				p.Name = nameOf(d, g)
+			}
+		}
+		for _, id := range ids {
+			if !slices.Contains(found[id], p) {
+				found[id] = append(found[id], p)
+			}
+		}
+	}
+	return nil
+}
+
+func docOf(d ast.Decl) *ast.CommentGroup {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		return d.Doc
+	case *ast.GenDecl:
+		return d.Doc
+	}
+	return nil
+}
+
+// nameOf is what a reader looks for: the function, or of a group of names the one that the comment stands beside.
+func nameOf(d ast.Decl, g *ast.CommentGroup) string {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		return d.Name.Name
+	case *ast.GenDecl:
+		name := ""
+		for _, s := range d.Specs {
+			if name != "" && s.Pos() > g.End() {
+				break
+			}
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				name = s.Name.Name
+			case *ast.ValueSpec:
+				name = s.Names[0].Name
+			}
+			if s.Pos() > g.End() {
+				break
+			}
+		}
+		return name
+	}
+	return ""
 }
 
 // Collect finds the tests below root.
@@ -136,7 +234,8 @@ func Page(ids []ID) string {
 		}
 	}
 	fmt.Fprintf(&b, "# Requirements and their tests\n\nGenerated from the tests by `go test ./test/requirements -update`; a test fails when this page is stale.\n"+
-		"An id stands beside a test that names it; the test says how much of the requirement it proves. %d of %d ids have one.\n\n| id | requirement | tests, or not yet |\n| --- | --- | --- |\n", n, len(ids))
+		"An id stands beside the declarations and the tests that name it; the test says how much of the requirement it proves. %d of %d ids have one.\n\n"+
+		"| id | requirement | where it lives | tests, or not yet |\n| --- | --- | --- | --- |\n", n, len(ids))
 	const shown = 6
 	for _, i := range ids {
 		what := "*not yet*: " + i.NotYet
@@ -152,7 +251,41 @@ func Page(ids []ID) string {
 				what += " · open: " + i.NotYet
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", i.ID, strings.ReplaceAll(i.Text, "|", "/"), what)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", i.ID, strings.ReplaceAll(i.Text, "|", "/"), where(i.Places), what)
 	}
 	return b.String()
+}
+
+// where lists places, file by file, those with the most names first.
+func where(places []Place) string {
+	names := map[string][]string{}
+	var files []string
+	for _, p := range places {
+		if _, ok := names[p.File]; !ok {
+			files = append(files, p.File)
+		}
+		names[p.File] = append(names[p.File], p.Name)
+	}
+	slices.SortStableFunc(files, func(a, b string) int {
+		return cmp.Or(len(names[b])-len(names[a]), strings.Compare(a, b))
+	})
+	const shown = 4
+	rest := ""
+	if len(files) > shown {
+		rest = fmt.Sprintf(" and %d more", len(files)-shown)
+		files = files[:shown]
+	}
+	out := make([]string, 0, len(files))
+	for _, f := range files {
+		list := slices.DeleteFunc(names[f], func(n string) bool { return n == "" })
+		if len(list) > shown {
+			list = append(slices.Clone(list[:shown]), "…")
+		}
+		s := "[" + f + "](../" + f + ")"
+		if len(list) > 0 {
+			s += " `" + strings.Join(list, "` `") + "`"
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, "; ") + rest
 }

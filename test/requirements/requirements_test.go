@@ -28,11 +28,15 @@ func TestPageIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	places, err := Places(root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	known := map[string]bool{}
 	var ids []ID
 	for _, r := range rows {
 		known[r[0]] = true
-		i := ID{ID: r[0], Text: r[1], Tests: found[r[0]], NotYet: reason[r[0]]}
+		i := ID{ID: r[0], Text: r[1], Places: places[r[0]], Tests: found[r[0]], NotYet: reason[r[0]]}
 		if len(i.Tests) == 0 && i.NotYet == "" {
 			t.Errorf("%s has neither a test nor a reason in notyet.tsv", i.ID)
 		}
