@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -74,14 +73,9 @@ func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(*to, 0o700); err != nil {
+	journal, err := reportFolder(*to, *fresh)
+	if err != nil {
 		return err
-	}
-	journal := filepath.Join(*to, "work.jsonl")
-	if *fresh {
-		if err := os.Remove(journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
 	}
 	b := newBar(os.Stderr)
 	b.unit = "pictures"

@@ -201,4 +201,33 @@ const pageText = `{{define "facts"}}<dl>
 {{with .Decode}}<tr><td>opening in the confined child</td><td>{{.P50}}</td><td>{{.P95}}</td><td>{{.Max}}</td></tr>{{end}}
 {{with .Detect}}<tr><td>detection</td><td>{{.P50}}</td><td>{{.P95}}</td><td>{{.Max}}</td></tr>{{end}}
 {{with .Whole}}<tr><td>detection to template</td><td>{{.P50}}</td><td>{{.P95}}</td><td>{{.Max}}</td></tr>{{end}}</table>{{end}}
+{{template "open" .NotEvaluated}}{{end}}</body></html>{{end}}
+
+{{define "pad.html"}}{{template "head" "Presentation attack detection: evaluation"}}
+{{with .R}}<h1>Presentation attack detection: evaluation</h1>
+<p class="sub">{{.Set.Presentations}} presentations, {{.Set.Pictures}} pictures. Terms of ISO/IEC 30107-3. Figures hold for these films and this model pack, and say nothing of other instruments, cameras or light.</p>
+<div class="figs">
+<div class="fig">worst species, APCER<b>{{with .Worst}}{{rate .Error}}{{else}}not evaluated{{end}}</b><span>{{with .Worst}}{{.Name}}: {{bounds .Error}}{{end}}</span></div>
+<div class="fig">living persons, BPCER<b>{{with .BonaFide}}{{rate .Error}}{{else}}not evaluated{{end}}</b><span>{{with .BonaFide}}{{bounds .Error}}{{end}}</span></div>
+<div class="fig">required by the policy<b>{{len .Policy.Required}} signals</b><span>{{range $i, $x := .Policy.Required}}{{if $i}}, {{end}}{{$x}}{{end}}</span></div>
+</div>
+{{template "facts" .}}
+{{range .Set.Notes}}<p class="s">Note: {{.}}.</p>{{end}}
+<p class="s">{{.Policy.Rate}} pictures a second were assumed.</p>
+
+<h2>By species, under the policy</h2>
+<table><tr><th>species</th><th>presentations</th><th>classified wrongly</th><th>refused by a required signal</th><th>no response</th></tr>
+{{range .Species}}<tr><td>{{.Name}}<div class="s">{{if .BonaFide}}BPCER, BPNRR{{else}}APCER, APNRR{{end}}</div></td><td class="n">{{.Presentations}}</td><td class="n"><b>{{rate .Error}}</b><div class="s">{{bounds .Error}}</div></td><td class="n">{{rate .Detected}}<div class="s">{{bounds .Detected}}</div></td><td class="n">{{rate .NoResponse}}<div class="s">{{bounds .NoResponse}}</div></td></tr>{{end}}</table>
+<p class="s">An attack is accepted, wrongly, only if every required signal passes. A living person is rejected, wrongly, if one refuses or could not be evaluated: such a person is sent to an officer. No response: no signal at all could be evaluated. Bounds at 95 % (Wilson), every presentation taken for independent.</p>
+
+<h2>By signal, alone</h2>
+<table><tr><th>species</th><th>signal</th><th>evaluated</th><th>not evaluated</th><th>error of the evaluated</th><th>score: lowest, median, highest</th></tr>
+{{range .Species}}{{$k := .}}{{range .Signals}}<tr><td>{{$k.Name}}</td><td>{{.Signal}}{{if .Required}} <span class="s">required</span>{{end}}</td><td class="n">{{.Evaluated}}</td><td class="n">{{.NotEvaluated}}</td><td class="n">{{rate .Error}}<div class="s">{{bounds .Error}}</div></td><td class="n">{{if .Median}}{{num .Low}}, {{num .Median}}, {{num .High}}{{end}}</td></tr>{{end}}{{end}}</table>
+<p class="s">Error: attacks that passed, living persons that did not. Planarity needs a turn of 10 degrees and more to both sides; without it, it is not evaluated.</p>
+{{end}}{{range .Pictures}}<img src="{{.URL}}" alt="plot: {{.Name}}">{{end}}
+{{with .R}}
+<h2>Pictures of no use</h2>
+<table><tr><th>species</th><th>why</th></tr>{{range .Species}}<tr><td>{{.Name}}</td><td>{{range $i, $x := rows .Reasons}}{{if $i}}, {{end}}{{$x.Name}} {{$x.N}}{{else}}none{{end}}</td></tr>{{end}}</table>
+<p class="s">A picture may be of no use as a frontal one and serve as a turned one.</p>
+{{with .Latency}}<p class="s">Time per picture, detection to template and texture, mean of a film: median {{.P50}} ms, 95 % {{.P95}} ms.</p>{{end}}
 {{template "open" .NotEvaluated}}{{end}}</body></html>{{end}}`

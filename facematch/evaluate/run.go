@@ -112,10 +112,11 @@ func Run(ctx context.Context, s *Set, cfg Config) (*Outcome, error) {
 		todo[i] = true
 		o.scores[i] = float32(math.NaN())
 	}
-	j, err := o.openJournal(cfg.Journal, todo)
+	j, err := openJournal(cfg.Journal, head{Format: journalFormat, Set: s.Hash, Pairs: len(s.Pairs), Pack: o.Info.Hash}, func(raw []byte) bool { return o.take(raw, todo) })
 	if err != nil {
 		return nil, err
 	}
+	j.pairs = len(s.Pairs) <= maxJournal
 	err = o.work(ctx, cfg, engines, j, todo)
 	if jerr := j.close(); err == nil {
 		err = jerr
@@ -323,14 +324,13 @@ type line struct {
 	Score   *float64 `json:"c,omitempty"` // absent: not compared
 }
 
-// openJournal reads what was done before and opens the file for more. A journal of another set or pack is
-// refused; a last line that was cut off is dropped.
-func (o *Outcome) openJournal(path string, todo []bool) (*journal, error) {
-	j := &journal{pairs: len(o.Set.Pairs) <= maxJournal, last: time.Now()}
+// openJournal reads what was done before and opens the file for more; whole lines that take refuses, and what
+// follows them, are dropped, as is a last line that was cut off. A journal of something else is refused.
+func openJournal(path string, want head, take func(raw []byte) bool) (*journal, error) {
+	j := &journal{last: time.Now()}
 	if path == "" {
 		return j, nil
 	}
-	want := head{Format: journalFormat, Set: o.Set.Hash, Pairs: len(o.Set.Pairs), Pack: o.Info.Hash}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("evaluate: journal: %w", err)
 	}
@@ -339,7 +339,7 @@ func (o *Outcome) openJournal(path string, todo []bool) (*journal, error) {
 		return nil, fmt.Errorf("evaluate: journal: %w", err)
 	}
 	j.f = f
-	good, err := o.replay(f, want, todo)
+	good, err := replay(f, want, take)
 	if err == nil {
 		err = f.Truncate(good)
 	}
@@ -360,7 +360,7 @@ func (o *Outcome) openJournal(path string, todo []bool) (*journal, error) {
 // ErrJournal says that a journal is of something else.
 var ErrJournal = errors.New("it is of another set, pack or version; name another output folder or remove it")
 
-func (o *Outcome) replay(f io.Reader, want head, todo []bool) (good int64, err error) {
+func replay(f io.Reader, want head, take func(raw []byte) bool) (good int64, err error) {
 	r := bufio.NewReaderSize(f, 1<<16)
 	for n := 0; ; n++ {
 		raw, err := r.ReadBytes('\n')
@@ -372,31 +372,36 @@ func (o *Outcome) replay(f io.Reader, want head, todo []bool) (good int64, err e
 			if json.Unmarshal(raw, &h) != nil || h != want {
 				return 0, ErrJournal
 			}
-			good += int64(len(raw))
-			continue
-		}
-		var l line
-		if json.Unmarshal(raw, &l) != nil {
-			return good, nil
-		}
-		switch {
-		case l.Sample != nil && l.Picture != nil && *l.Sample >= 0 && *l.Sample < len(o.pictures):
-			o.pictures[*l.Sample] = *l.Picture
-			o.pictures[*l.Sample].done = true
-		case l.Pair != nil && *l.Pair >= 0 && *l.Pair < len(todo):
-			if todo[*l.Pair] {
-				o.Resumed++
-			}
-			todo[*l.Pair] = false
-			o.scores[*l.Pair] = float32(math.NaN())
-			if l.Score != nil {
-				o.scores[*l.Pair] = float32(*l.Score)
-			}
-		default:
+		} else if !take(raw) {
 			return good, nil
 		}
 		good += int64(len(raw)) // whole lines only
 	}
+}
+
+// take notes one line of a journal of pairs.
+func (o *Outcome) take(raw []byte, todo []bool) bool {
+	var l line
+	if json.Unmarshal(raw, &l) != nil {
+		return false
+	}
+	switch {
+	case l.Sample != nil && l.Picture != nil && *l.Sample >= 0 && *l.Sample < len(o.pictures):
+		o.pictures[*l.Sample] = *l.Picture
+		o.pictures[*l.Sample].done = true
+	case l.Pair != nil && *l.Pair >= 0 && *l.Pair < len(todo):
+		if todo[*l.Pair] {
+			o.Resumed++
+		}
+		todo[*l.Pair] = false
+		o.scores[*l.Pair] = float32(math.NaN())
+		if l.Score != nil {
+			o.scores[*l.Pair] = float32(*l.Score)
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 func (j *journal) write(v any) error {
