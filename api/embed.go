@@ -10,6 +10,11 @@ import (
 //go:embed asyncapi.yaml
 var AsyncAPI []byte
 
+// TR03135 maps events, checks, results and reasons to the terms of BSI TR-03135-1 (E-01).
+//
+//go:embed tr03135.yaml
+var TR03135 []byte
+
 //go:embed schemas/*.json
 var schemaFiles embed.FS
 
