@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"egate/sim/memscan"
@@ -86,31 +87,31 @@ func dispatch(ctx context.Context, args []string) error {
 		return nil
 	}
 	fmt.Fprint(os.Stderr, usage)
-	flags(&run.Options{}, new(names), new(string)).PrintDefaults()
+	flags(&run.Options{}, new(names)).PrintDefaults()
 	if cmd == "help" || cmd == "--help" || cmd == "-h" {
 		return nil
 	}
 	return fmt.Errorf("unknown command %q", cmd)
 }
 
-func flags(o *run.Options, want *names, from *string) *flag.FlagSet {
+func flags(o *run.Options, want *names) *flag.FlagSet {
 	f := flag.NewFlagSet("egate-sim run", flag.ContinueOnError)
 	f.Var(want, "scenario", "play this scenario only; may be repeated")
-	f.StringVar(from, "scenarios", "", "folder of scenario files instead of the built-in ones")
+	f.StringVar(&o.From, "scenarios", "", "folder of scenario files instead of the built-in ones")
 	f.StringVar(&o.Bin, "bin", "", "folder of the programs (default: where egate-sim lies)")
 	f.StringVar(&o.Dir, "dir", "", "folder for state and logs (default: a fresh one)")
 	f.BoolVar(&o.Once, "once", false, "play each scenario once, print the table and end")
-	f.BoolVar(&o.JSON, "json", false, "print one JSON object a scenario")
+	f.IntVar(&o.Jobs, "jobs", runtime.NumCPU(), "with --once: play on so many sites side by side")
+	f.BoolVar(&o.JSON, "json", false, "print one JSON object a scenario; progress goes to standard error")
 	f.StringVar(&o.Broker, "broker", "", "loopback host:port of a broker that runs already (default: the console's embedded one)")
 	f.BoolVar(&o.Keep, "keep", false, "keep the state folder")
 	return f
 }
 
 func play(ctx context.Context, args []string) error {
-	o := run.Options{Out: os.Stdout}
+	o := run.Options{Out: os.Stdout, Err: os.Stderr}
 	var want names
-	var from string
-	if err := flags(&o, &want, &from).Parse(args); err != nil {
+	if err := flags(&o, &want).Parse(args); err != nil {
 		return err
 	}
 	if o.Bin == "" {
@@ -121,8 +122,8 @@ func play(ctx context.Context, args []string) error {
 		o.Bin = filepath.Dir(self)
 	}
 	files := fs.FS(scenarios.Files)
-	if from != "" {
-		files = os.DirFS(from)
+	if o.From != "" {
+		files = os.DirFS(o.From)
 	}
 	var err error
 	if o.Scenarios, err = scenario.Load(files, want...); err != nil {

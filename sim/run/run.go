@@ -21,11 +21,14 @@ type Options struct {
 	Bin       string // folder of the programs
 	Dir       string // state folder; empty makes a fresh one that is removed after a run without failure
 	Scenarios []*scenario.Scenario
-	Once      bool // play each scenario once and end; else keep travellers coming
+	From      string // folder of the scenario files; empty for the built-in ones
+	Jobs      int    // with Once: how many sites are played side by side
+	Once      bool   // play each scenario once and end; else keep travellers coming
 	JSON      bool
 	Keep      bool   // keep the state folder
 	Broker    string // host:port of a broker that runs already; empty for the console's own
 	Out       io.Writer
+	Err       io.Writer // progress, where Out takes JSON
 }
 
 // ErrFailed says that scenarios failed; the output has told which.
@@ -34,9 +37,11 @@ var ErrFailed = errors.New("scenarios failed")
 // Run plays scenarios and prints what came of them.
 func Run(ctx context.Context, o Options) (err error) {
 	say := func(format string, a ...any) {
-		if !o.JSON {
-			fmt.Fprintf(o.Out, format+"\n", a...)
+		w := o.Out
+		if o.JSON {
+			w = o.Err
 		}
+		fmt.Fprintf(w, format+"\n", a...)
 	}
 	if err := memscan.SelfTest(ctx, os.Args[0]); err != nil {
 		return fmt.Errorf("the memory scan does not find a planted leak: %w", err)
@@ -56,18 +61,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		}()
 	}
 	begin := time.Now()
-	groups := byTopology(o.Scenarios)
-	if !o.Once {
-		groups = groups[:1] // a run without end stays at one gate
-	}
-	var results []*Result
-	for i, group := range groups {
-		s := session{o: o, say: say, dir: filepath.Join(dir, fmt.Sprintf("site-%d", i+1)), group: group}
-		err := s.run(ctx)
-		results = append(results, s.results...)
-		if err != nil {
-			return err
-		}
+	results, err := o.play(ctx, dir, say)
+	if err != nil {
+		return err
 	}
 	if ctx.Err() != nil && !o.Once {
 		return nil // Ctrl-C is how a run without end ends
@@ -77,6 +73,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		if !r.Pass() {
 			failed++
 		}
+	}
+	if o.JSON { // the results have been printed
+		say = func(string, ...any) {}
 	}
 	say("")
 	table(say, results)
@@ -88,6 +87,26 @@ func Run(ctx context.Context, o Options) (err error) {
 		return ErrFailed
 	}
 	return nil
+}
+
+// play plays the scenarios, site after site or side by side.
+func (o Options) play(ctx context.Context, dir string, say func(string, ...any)) (results []*Result, err error) {
+	if o.Once && o.Jobs > 1 && len(o.Scenarios) > 1 && o.Broker == "" && !o.JSON { // one broker is one site's
+		return sideBySide(ctx, o, dir, say)
+	}
+	groups := byTopology(o.Scenarios)
+	if !o.Once {
+		groups = groups[:1] // a run without end stays at one gate
+	}
+	for i, group := range groups {
+		s := session{o: o, say: say, dir: filepath.Join(dir, fmt.Sprintf("site-%d", i+1)), group: group}
+		err := s.run(ctx)
+		results = append(results, s.results...)
+		if err != nil {
+			return results, err
+		}
+	}
+	return results, nil
 }
 
 // byTopology puts the scenarios of one kind of gate and one policy together, in order of the first of each.
