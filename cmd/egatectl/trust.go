@@ -50,6 +50,7 @@ func trustImport(_ context.Context, out io.Writer, args []string) error {
 	listed := f.Bool("accept-listed", false, "let certificates of a master list that no key verifies be anchors; each use is named in the report")
 	life := f.Duration("valid", defaultBundleLife, "how long gates may use the bundle")
 	published := f.Duration("take-deviations", 0, "take what a state's deviation list can excuse, for so long (default: show it only)")
+	signers := f.String("signers", "", "keep the document signers of these countries from an LDIF export, as UT,DE: for documents that carry no certificate")
 	fetched := f.String("fetched", "", "when the files came from their publishers, 2006-01-02 or RFC 3339 (default: the times of the files)")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -94,12 +95,21 @@ func trustImport(_ context.Context, out io.Writer, args []string) error {
 	if old != nil {
 		next := *old
 		next.Anchors, next.CRLs, next.Deviations = slices.Clone(old.Anchors), slices.Clone(old.CRLs), slices.Clone(old.Deviations)
+		next.Signers = slices.Clone(old.Signers)
 		b = &next
 	}
 	b.Version++
 	b.Created, b.Expires = now.UTC().Truncate(time.Second), now.Add(*life).UTC().Truncate(time.Second)
 	b.AcceptListed = b.AcceptListed || *listed
 	im := trust.Importer{Bundle: b, TrustCSCAs: *cscas, DeviationLife: *published, Now: now}
+	if *signers != "" {
+		im.SignersOf = strings.Split(*signers, ",")
+	}
+	for _, c := range im.SignersOf {
+		if len(c) != 2 {
+			return fmt.Errorf("--signers: %q is no country: two letters each, with commas between", c)
+		}
+	}
 	for _, r := range roots {
 		c, err := readCertificate(r)
 		if err != nil {
@@ -153,7 +163,7 @@ func printImported(out io.Writer, x *trust.Imported) {
 	for _, c := range []struct {
 		n    int
 		name string
-	}{{x.CRLs, "revocation lists"}, {x.Deviations, "deviations"}, {x.Refused, "refused"}, {x.Left, "left"}} {
+	}{{x.CRLs, "revocation lists"}, {x.Signers, "document signers"}, {x.Deviations, "deviations"}, {x.Refused, "refused"}, {x.Left, "left"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.name))
 		}

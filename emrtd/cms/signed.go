@@ -281,9 +281,21 @@ func (s *SignerInfo) attributes(e ber.Element) error {
 // SignerCertificate finds the embedded certificate of a signer (RFC 5652 §5.3), by issuer and serial or
 // by subject key identifier.
 func (sd *SignedData) SignerCertificate(i int) (*Certificate, []string, error) {
-	s := &sd.Signers[i]
+	return sd.Signers[i].among(sd.Certificates)
+}
+
+// Named finds the certificate that a signer names, to the letter, among certificates from elsewhere; nil where
+// there is none.
+func (s *SignerInfo) Named(certs []*Certificate) *Certificate {
+	if c, dev, err := s.among(certs); err == nil && len(dev) == 0 {
+		return c
+	}
+	return nil
+}
+
+func (s *SignerInfo) among(certs []*Certificate) (*Certificate, []string, error) {
 	var serialOnly *Certificate
-	for _, c := range sd.Certificates {
+	for _, c := range certs {
 		if s.Serial != nil {
 			if c.Serial.Cmp(s.Serial) != 0 {
 				continue

@@ -3,6 +3,7 @@ package pa_test
 import (
 	"bytes"
 	"crypto"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -145,6 +146,22 @@ func (o *ossl) crl(ca string) []byte {
 	return o.read("crl.der")
 }
 
+// directory takes document signers out of an LDIF export.
+func (o *ossl) directory(b *trust.Bundle, countries string, certs ...[]byte) {
+	o.t.Helper()
+	var text strings.Builder
+	for _, c := range certs {
+		fmt.Fprintf(&text, "dn: o=dsc\nuserCertificate;binary:: %s\n\n", base64.StdEncoding.EncodeToString(c))
+	}
+	i := trust.Importer{Bundle: b, SignersOf: strings.Split(countries, ","), Now: time.Now()}
+	if _, err := i.Add("pkd", []byte(text.String()), time.Now()); err != nil {
+		o.t.Fatal(err)
+	}
+	if err := i.Finish(); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
 // defect is one family: a document as a careless or hostile issuer would make it.
 type defect struct {
 	name    string
@@ -218,6 +235,23 @@ func TestC02OpenSSLDefects(t *testing.T) {
 			return sod
 		}, change: map[verdict.CheckID]outcome{verdict.CheckDSAtSigning: {Result: verdict.Pass, Reason: verdict.DeviationKnown}}, dev: []string{pa.DevKnown + "UT-9", cms.DevNoSignedAttrs}},
 		{name: "certificate not included", sign: []string{"-nocerts"}, change: map[verdict.CheckID]outcome{
+			verdict.CheckSODSignature: impossible(verdict.SODSignatureFailed), verdict.CheckDSChain: impossible(verdict.NoAnchor),
+			verdict.CheckDSToday: impossible(verdict.NoAnchor), verdict.CheckDSAtSigning: impossible(verdict.SigningTimeUnknown),
+			verdict.CheckDSRevocation: impossible(verdict.CRLStale), verdict.CheckDG1Country: impossible(verdict.CountryMismatch)}},
+		{name: "certificate not included, kept from the state's directory", sign: []string{"-nocerts"}, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			o.directory(b, "ut", o.der("ds"))
+			if len(b.Signers) != 1 {
+				o.t.Fatalf("%d signers kept", len(b.Signers))
+			}
+			return sod
+		}, dev: []string{pa.DevSignerNotCarried}},
+		{name: "certificate not included, another one kept", sign: []string{"-nocerts"}, before: func(o *ossl) {
+			o.key("other")
+			o.issue("csca", "other", "/C=UT/O=State/CN=DS 2", dsExt, clock.Add(-time.Hour), clock.Add(time.Hour))
+		}, after: func(o *ossl, b *trust.Bundle, sod []byte) []byte {
+			o.directory(b, "UT", o.der("other"))
+			return sod
+		}, change: map[verdict.CheckID]outcome{
 			verdict.CheckSODSignature: impossible(verdict.SODSignatureFailed), verdict.CheckDSChain: impossible(verdict.NoAnchor),
 			verdict.CheckDSToday: impossible(verdict.NoAnchor), verdict.CheckDSAtSigning: impossible(verdict.SigningTimeUnknown),
 			verdict.CheckDSRevocation: impossible(verdict.CRLStale), verdict.CheckDG1Country: impossible(verdict.CountryMismatch)}},

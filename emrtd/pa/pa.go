@@ -27,10 +27,12 @@ import (
 const (
 	DevKeyUsagePeriod = "x509.signed_outside_private_key_usage_period"
 	DevDSKeyUsage     = "x509.ds_key_usage_absent"
-	DevCOMDiffers     = "lds.com_differs_from_sod"
-	DevCountryAlpha3  = "x509.ds_country_alpha3"
-	DevCountryCase    = "x509.ds_country_not_in_capitals"
-	DevDSDocType      = "x509.document_type_not_in_ds_list"
+	// DevSignerNotCarried: the certificate of the signer came from the trust bundle; the SOD carries none.
+	DevSignerNotCarried = "cms.signer_certificate_not_in_sod"
+	DevCOMDiffers       = "lds.com_differs_from_sod"
+	DevCountryAlpha3    = "x509.ds_country_alpha3"
+	DevCountryCase      = "x509.ds_country_not_in_capitals"
+	DevDSDocType        = "x509.document_type_not_in_ds_list"
 	// DevKnown prefixes the id of an entry of the signed list of known deviations.
 	DevKnown = "known:"
 )
@@ -117,9 +119,21 @@ func (v *Verifier) parse(sod []byte) error {
 	if v.sd, err = cms.Parse(in); err != nil {
 		return err
 	}
-	v.ds, v.dsDev, v.dsErr = v.sd.SignerCertificate(0)
+	v.ds, v.dsDev, v.dsErr = v.signer(0)
 	v.object, err = lds.ParseSecurityObject(v.sd.Content)
 	return err
+}
+
+// signer finds the certificate of a signer: in the SOD or, where that carries none, among those that the trust
+// bundle keeps.
+func (v *Verifier) signer(i int) (*cms.Certificate, []string, error) {
+	c, dev, err := v.sd.SignerCertificate(i)
+	if errors.Is(err, cms.ErrNoSigner) && v.trust != nil {
+		if c = v.sd.Signers[i].Named(v.trust.Signers()); c != nil {
+			return c, []string{DevSignerNotCarried}, nil
+		}
+	}
+	return c, dev, err
 }
 
 // Lists tells whether the SOD lists a data group. It holds only as far as Authentic does.
@@ -203,7 +217,7 @@ func (v *Verifier) checkSOD() verdict.Check {
 		dev = append(dev, cms.DevManySigners)
 	}
 	for i := range v.sd.Signers {
-		cert, d, err := v.sd.SignerCertificate(i)
+		cert, d, err := v.signer(i)
 		if err == nil {
 			dev = append(dev, d...)
 			d, err = v.sd.VerifySigner(i, cert)

@@ -44,6 +44,12 @@ type Entry struct {
 	DER    []byte `json:"der"`
 }
 
+// SignerEntry is the certificate of a document signer as its state has published it.
+type SignerEntry struct {
+	Source string `json:"source"`
+	DER    []byte `json:"der"`
+}
+
 // CRLEntry is one revocation list with the time at which it was fetched from its publisher.
 type CRLEntry struct {
 	Source  string    `json:"source"`
@@ -79,11 +85,13 @@ type Bundle struct {
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 	// Simulation marks a bundle whose anchors are made by the simulator.
-	Simulation   bool        `json:"simulation,omitempty"`
-	AcceptListed bool        `json:"accept_listed,omitempty"`
-	Anchors      []Entry     `json:"anchors"`
-	CRLs         []CRLEntry  `json:"crls,omitempty"`
-	Deviations   []Deviation `json:"deviations,omitempty"`
+	Simulation   bool    `json:"simulation,omitempty"`
+	AcceptListed bool    `json:"accept_listed,omitempty"`
+	Anchors      []Entry `json:"anchors"`
+	// Signers are document signers of an export, kept for documents whose SOD carries none. They are no anchors.
+	Signers    []SignerEntry `json:"signers,omitempty"`
+	CRLs       []CRLEntry    `json:"crls,omitempty"`
+	Deviations []Deviation   `json:"deviations,omitempty"`
 }
 
 type signature struct {
@@ -186,7 +194,7 @@ func (b *Bundle) valid() error {
 		return fmt.Errorf("%w: not a trust bundle", ErrFormat)
 	case b.Site == "" || b.Version == 0 || b.Created.IsZero() || !b.Expires.After(b.Created):
 		return fmt.Errorf("%w: bundle needs site, version, created and a later expires", ErrFormat)
-	case len(b.Anchors) > MaxAnchors || len(b.CRLs) > MaxCRLs || len(b.Deviations) > MaxAnchors:
+	case len(b.Anchors) > MaxAnchors || len(b.CRLs) > MaxCRLs || len(b.Deviations) > MaxAnchors || len(b.Signers) > MaxSigners:
 		return fmt.Errorf("%w: bundle entries", ErrLimit)
 	}
 	for _, e := range b.Anchors {

@@ -58,6 +58,14 @@ func (b *Bundle) items() map[string]Change {
 		}
 		m["c"+string(h[:])] = Change{What: "crl", Text: text}
 	}
+	for _, e := range b.Signers {
+		h := sha256.Sum256(e.DER)
+		text := "unreadable certificate"
+		if c, err := cms.ParseCertificate(e.DER); err == nil {
+			text = Describe(c)
+		}
+		m["s"+string(h[:])] = Change{What: "signer", Text: text}
+	}
 	for _, d := range b.Deviations {
 		m[fmt.Sprintf("d%+v", d)] = Change{What: "deviation", Text: fmt.Sprintf("%s: %s %s until %s", d.ID, d.Country, d.Check, d.Expires.Format("2006-01-02"))}
 	}

@@ -19,6 +19,8 @@ const (
 	MaxBundle = 24 << 20
 	// MaxAnchors bounds the certificates: 627 different ones are in the German and Dutch lists.
 	MaxAnchors = 5000
+	// MaxSigners bounds the document signers that a bundle keeps for documents that carry none: those of a few states.
+	MaxSigners = 4000
 	// MaxCRLs bounds the revocation lists: one per issuing state and key generation.
 	MaxCRLs = 2000
 	// MaxPath bounds the CSCA certificates from a document signer up to an anchor: a document is

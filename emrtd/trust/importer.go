@@ -2,12 +2,14 @@ package trust
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"egate/emrtd/ber"
@@ -49,9 +51,13 @@ type Importer struct {
 	// DeviationLife takes the entries of a state's deviation list that can excuse a check (see Excuses), for so
 	// long; zero takes none: what a state publishes is for the site to weigh.
 	DeviationLife time.Duration
-	Now           time.Time
+	// SignersOf are countries, two letters each, whose document signers are kept from an LDIF export where they
+	// chain to an anchor: some states have issued documents whose SOD carries no certificate.
+	SignersOf []string
+	Now       time.Time
 
-	lists []queued
+	lists   []queued
+	signers []queued
 }
 
 type queued struct {
@@ -69,6 +75,7 @@ type Imported struct {
 	Signed       time.Time // of a master list, zero where it names no time
 	Anchors      map[Kind]int
 	CRLs         int // taken; known after Finish
+	Signers      int // document signers taken; known after Finish
 	Deviations   int
 	Refused      int // certificates and lists that do not parse or verify
 	Left         int // document signers, and CSCA certificates that nobody vouches for
@@ -248,7 +255,13 @@ func (i *Importer) ldif(out *Imported, data []byte, fetched time.Time) error {
 	if err != nil {
 		return err
 	}
-	out.Left += len(l.Certificates)
+	if len(i.SignersOf) == 0 {
+		out.Left += len(l.Certificates)
+	} else {
+		for _, d := range l.Certificates {
+			i.signers = append(i.signers, queued{der: d, source: out.Source, from: out})
+		}
+	}
 	for _, m := range l.MasterLists {
 		// Each list of an export stands or falls by itself: an export holds those of many states.
 		part := &Imported{Source: out.Source, Anchors: out.Anchors}
@@ -318,9 +331,9 @@ func (i *Importer) deviations(out *Imported, data []byte) error {
 }
 
 // Finish verifies the revocation lists with the anchors of the whole bundle and takes those that are
-// newer than what the bundle holds of the same key.
+// newer than what the bundle holds of the same key, and the document signers that chain to an anchor.
 func (i *Importer) Finish() error {
-	if len(i.lists) == 0 {
+	if len(i.lists)+len(i.signers) == 0 {
 		return nil
 	}
 	s, err := i.Bundle.Store()
@@ -339,6 +352,39 @@ func (i *Importer) Finish() error {
 		}
 	}
 	i.lists = nil
+	return i.keepSigners(s)
+}
+
+func (i *Importer) keepSigners(s *Store) error {
+	have := map[[sha256.Size]byte]bool{}
+	for _, e := range i.Bundle.Signers {
+		have[sha256.Sum256(e.DER)] = true
+	}
+	for _, q := range i.signers {
+		c, err := cms.ParseCertificate(q.der)
+		if err != nil {
+			q.from.Refused++
+			continue
+		}
+		if !slices.ContainsFunc(i.SignersOf, func(s string) bool { return strings.EqualFold(s, c.Subject.Country) }) {
+			q.from.Left++
+			continue
+		}
+		if _, err := s.Find(c, i.Now); err != nil || c.IsCA {
+			q.from.Refused++
+			continue
+		}
+		if have[c.SHA256()] {
+			continue
+		}
+		if len(i.Bundle.Signers) >= MaxSigners {
+			return fmt.Errorf("%s: %w: more than %d document signers: name fewer countries", q.source, ErrLimit, MaxSigners)
+		}
+		have[c.SHA256()] = true
+		i.Bundle.Signers = append(i.Bundle.Signers, SignerEntry{q.source, c.Raw})
+		q.from.Signers++
+	}
+	i.signers = nil
 	return nil
 }
 

@@ -45,6 +45,31 @@ func TestC07LDIF(t *testing.T) {
 		t.Errorf("%d %d %d %d %d", len(l.CRLs), len(l.MasterLists), len(l.Certificates), len(l.CSCAs), l.Ignored)
 	}
 	root := must(cms.ParseCertificate(a.CSCA()))
+	// Document signers are kept of named countries only, and only where they chain to an anchor.
+	for _, x := range []struct {
+		of                      string
+		vouched                 bool
+		taken, left, refusedToo int
+	}{{"ut", true, 1, 0, 0}, {"UT", false, 0, 0, 1}, {"DE", true, 0, 1, 0}} {
+		b := &trust.Bundle{Type: trust.BundleType, Site: "x", Version: 1, Created: now, Expires: now.Add(time.Hour)}
+		if x.vouched {
+			must(b.AddAnchor(a.CSCA(), "by hand"))
+		}
+		i := trust.Importer{Bundle: b, SignersOf: []string{x.of}, Now: now}
+		only := []byte("dn: o=dsc\n" + value("userCertificate;binary", a.DS()))
+		for round := range 2 { // a second export changes nothing
+			got, err := i.Add("pkd", only, now)
+			if err != nil || i.Finish() != nil {
+				t.Fatal(err)
+			}
+			if round == 1 {
+				x.taken = 0
+			}
+			if got.Signers != x.taken || got.Left != x.left || got.Refused != x.refusedToo {
+				t.Errorf("%s, vouched %v: %+v", x.of, x.vouched, got)
+			}
+		}
+	}
 	for _, vouched := range []bool{false, true} {
 		// Without a pinned root the master list of the export is refused, and nothing verifies the CRL.
 		b := &trust.Bundle{Type: trust.BundleType, Site: "x", Version: 1, Created: now, Expires: now.Add(time.Hour)}

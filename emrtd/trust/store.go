@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"egate/emrtd/cms"
@@ -46,6 +47,7 @@ type Store struct {
 	bySKI        map[string][]*Anchor
 	byName       map[string][]*Anchor
 	crls         map[string][]crl
+	signers      func() []*cms.Certificate
 	deviations   []Deviation
 }
 
@@ -64,6 +66,14 @@ func (b *Bundle) Store() (*Store, error) {
 		bySKI: map[string][]*Anchor{}, byName: map[string][]*Anchor{}, crls: map[string][]crl{},
 		acceptListed: b.AcceptListed, deviations: slices.Clone(b.Deviations),
 	}
+	s.signers = sync.OnceValue(func() (all []*cms.Certificate) { // parsed when a document asks for one: few do
+		for _, e := range b.Signers {
+			if c, err := cms.ParseCertificate(e.DER); err == nil {
+				all = append(all, c)
+			}
+		}
+		return all
+	})
 	countries := map[string]bool{}
 	for _, e := range b.Anchors {
 		c, err := cms.ParseCertificate(e.DER)
@@ -97,6 +107,10 @@ func (b *Bundle) Store() (*Store, error) {
 
 // Info describes the store.
 func (s *Store) Info() Info { return s.info }
+
+// Signers lists the document signers that the bundle keeps for documents that carry none. Being here proves
+// nothing of a certificate.
+func (s *Store) Signers() []*cms.Certificate { return s.signers() }
 
 // Anchors lists the certificates, for display.
 func (s *Store) Anchors() []*Anchor { return slices.Clone(s.anchors) }
