@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -24,11 +25,11 @@ func TestC08HostTime(t *testing.T) {
 		for range 10 {
 			card.n = 0
 			opt.Rand = &fixed{}
-			start := time.Now()
+			start := cpu(t)
 			if _, err := emrtd.Read(context.Background(), card, d, opt); err != nil {
 				t.Fatal(err)
 			}
-			best = min(best, time.Since(start))
+			best = min(best, cpu(t)-start)
 		}
 		fmt.Fprintf(w, "%s\t%.1f ms\t%d ms\n", v.name, float64(best.Microseconds())/1000, v.limit.Milliseconds())
 		if best > v.limit {
@@ -36,4 +37,14 @@ func TestC08HostTime(t *testing.T) {
 		}
 	}
 	w.Flush()
+}
+
+// cpu is the processor time that this process has used: other programs on the machine do not count.
+func cpu(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"math/big"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func fill(part []byte, size int) [][]byte {
 }
 
 // C-10: the largest and the most expensive that a chip or a publisher can hand in, within the limits of each
-// decoder: nothing takes a second or 64 MiB.
+// decoder: nothing takes a second of a processor or 64 MiB.
 func TestC10MostExpensiveInputs(t *testing.T) {
 	deep := bytes.Repeat([]byte{0x30, 0x80}, lds.MaxFile/2-16)
 	nested := []byte{0x04, 0}
@@ -135,18 +136,29 @@ func TestC10MostExpensiveInputs(t *testing.T) {
 			runtime.ReadMemStats(&a)
 			best := time.Hour
 			for range 2 {
-				start := time.Now()
+				start := cpu(t)
 				f()
-				best = min(best, time.Since(start))
+				best = min(best, cpu(t)-start)
 			}
 			runtime.ReadMemStats(&b)
 			alloc := (b.TotalAlloc - a.TotalAlloc) / 2
 			t.Logf("%v, %d KiB", best.Round(time.Microsecond), alloc>>10)
-			if best > time.Second || alloc > 64<<20 {
+			// The short form runs under the race detector, which makes ten of one.
+			if best > time.Second && !testing.Short() || alloc > 64<<20 {
 				t.Errorf("%v, %d KiB", best, alloc>>10)
 			}
 		})
 	}
+}
+
+// cpu is the processor time that this process has used: other programs on the machine do not count.
+func cpu(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // rsaSOD is a SOD with a key of 8192 bits, an exponent of 256 and eight false signatures.
