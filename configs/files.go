@@ -12,5 +12,10 @@ var GateYAML []byte
 //go:embed sim.yaml
 var SimYAML []byte
 
+// SiteProfileYAML is a site profile to start from.
+//
+//go:embed site-profile.yaml
+var SiteProfileYAML []byte
+
 // Example parses one of the profiles above without resolving its paths.
 func Example(raw []byte) (Gate, error) { return parseGate("profile", raw) }

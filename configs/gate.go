@@ -15,13 +15,15 @@ import (
 // Gate is the configuration of one gate: egated and its inspectors read the same file. Relative
 // paths start at the folder of the file; times are written with their unit ("20s").
 type Gate struct {
-	Site      string   `yaml:"site"`      // name of the site, as in the topics
-	Gate      string   `yaml:"gate"`      // name of the gate, unique at the site
-	Simulated bool     `yaml:"simulated"` // marks every page and event
-	Topology  string   `yaml:"topology"`  // mantrap or one-step
-	LengthMM  int      `yaml:"length_mm"` // from the entry door, or the outer beam of a one-step zone, to the exit door
-	StateDir  string   `yaml:"state_dir"` // journal and cursors; nothing personal
-	Languages []string `yaml:"languages"` // of the traveller screen, the first is the default
+	Site      string   `yaml:"site"`              // name of the site, as in the topics
+	Gate      string   `yaml:"gate"`              // name of the gate, unique at the site
+	Simulated bool     `yaml:"simulated"`         // marks every page and event
+	Topology  string   `yaml:"topology"`          // mantrap or one-step
+	LengthMM  int      `yaml:"length_mm"`         // from the entry door, or the outer beam of a one-step zone, to the exit door
+	StateDir  string   `yaml:"state_dir"`         // journal and cursors; nothing personal
+	Languages []string `yaml:"languages"`         // of the traveller screen, the first is the default
+	Lane      string   `yaml:"lane"`              // standard, or wide: for wheelchairs, prams and guide dogs (A-06)
+	Profile   string   `yaml:"profile,omitempty"` // file of what the site prescribes (M-08); empty: nothing
 
 	Keys     Keys     `yaml:"keys"`
 	Link     Link     `yaml:"link"`
@@ -88,6 +90,7 @@ type DoorFacts struct {
 	FingerGap    float64   `yaml:"finger_gap_mm"` // left between closing edges where the force is above byHandN
 	HandForce    HandForce `yaml:"hand_force_n"`
 	Detection    Detection `yaml:"detection_mm"`
+	ClearWidth   float64   `yaml:"clear_width_mm"` // of the narrower door when open
 }
 
 // HandForce is what it takes to open a leaf by hand, in N.
@@ -115,6 +118,37 @@ const (
 	minEscape       = 1500 // mm
 	minDetection    = 1000
 )
+
+// Lanes of a gate. EN 17352 does not cover lanes for people with special needs: a wide one says so itself (A-06).
+const (
+	StandardLane = "standard"
+	WideLane     = "wide"
+)
+
+const (
+	minWideMM    = 900 // for a wheelchair
+	minClearMM   = 500
+	wideMinLimit = 15 * time.Second // to enter, to stand clear of the door, to leave: twice what a walker needs
+)
+
+// checkLane refuses a wide lane that is too narrow or too quick for whom it is.
+func (g *Gate) checkLane(at func(...string) string, bad func(string, string, ...any)) {
+	w := g.Doors.Facts.ClearWidth
+	switch {
+	case !(w >= minClearMM):
+		bad(at("doors", "facts", "clear_width_mm"), "must be %d mm at least, is %g: measure the narrower door", minClearMM, w)
+	case g.Lane == WideLane && w < minWideMM:
+		bad(at("doors", "facts", "clear_width_mm"), "must be %d mm at least in a wide lane, is %g (A-06)", minWideMM, w)
+	}
+	if g.Lane != WideLane {
+		return
+	}
+	for key, v := range map[string]time.Duration{"no_show": g.Limits.NoShow, "secure": g.Limits.Secure, "release": g.Limits.Release} {
+		if v < wideMinLimit {
+			bad(at("limits", key), "must be %s at least in a wide lane, is %s (A-06)", wideMinLimit, v)
+		}
+	}
+}
 
 // Energy of a moving leaf in J.
 func (f DoorFacts) Energy() float64 { v := f.LeafSpeed / 1000; return f.LeafMass * v * v / 2 }
@@ -237,6 +271,7 @@ var (
 		"entry_lock", "exit_lock", "release", "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon",
 		"light_r", "light_g", "light_b"}
 	plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	lineName  = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
 	beamName  = regexp.MustCompile(`^beam_[0-9]{2}$`)
 	langTag   = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 )
@@ -248,6 +283,7 @@ const exampleGate = "configs/gate.yaml"
 func Defaults() Gate {
 	return Gate{
 		Topology:  Mantrap,
+		Lane:      StandardLane,
 		LengthMM:  1600,
 		Languages: []string{"en", "fr", "es", "de", "ar", "uk"},
 		Doors:     Doors{Pulse: 150 * time.Millisecond, Travel: 4 * time.Second},
@@ -289,7 +325,7 @@ func parseGate(path string, raw []byte) (Gate, error) {
 }
 
 func (g *Gate) resolve(f *File) {
-	for _, p := range []*string{&g.StateDir, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Link.CAFile, &g.Link.CertFile,
+	for _, p := range []*string{&g.StateDir, &g.Profile, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Link.CAFile, &g.Link.CertFile,
 		&g.Link.CertKeyFile, &g.Link.PasswordFile, &g.Lines.Device, &g.Devices.Scanner.Device, &g.Devices.NFC.Device,
 		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.Trust,
 		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device} {
@@ -314,6 +350,8 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 		}
 	}
 	oneOf(g.Topology, []string{"topology"}, Mantrap, OneStep)
+	oneOf(g.Lane, []string{"lane"}, StandardLane, WideLane)
+	g.checkLane(at, bad)
 	if g.LengthMM < 800 || g.LengthMM > 4000 {
 		bad(at("length_mm"), "must lie between 800 and 4000, is %d", g.LengthMM)
 	}

@@ -65,6 +65,11 @@ func TestD06D07Refusals(t *testing.T) {
 		"hand force":        {"start: 80", "start: 91", "hand_force_n.start: must be 90 N at most"},
 		"detection":         {"escape: 1500", "escape: 1400", "detection_mm.escape: must be 1500 mm at least"},
 		"detection, other":  {"other: 1000", "other: 900", "must be 1000 mm at least"},
+		"narrow":            {"clear_width_mm: 650", "clear_width_mm: 450", "must be 500 mm at least"},
+		"no width":          {"    clear_width_mm: 650       # of the narrower door when open\n", "", "clear_width_mm: must be"},
+		"narrow wide lane":  {"lane: standard", "lane: wide", "must be 900 mm at least in a wide lane"},
+		"quick wide lane":   {"lane: standard", "lane: wide", "limits.secure: must be 15s at least in a wide lane"},
+		"no lane":           {"lane: standard", "lane: narrow", "lane: must be one of"},
 		"no number":         {"leaf_mass_kg: 10", "leaf_mass_kg: .nan", "doors.facts.leaf_mass_kg: is missing"},
 		"pulse over cap":    {"pulse: 150ms", "pulse: 3s", "D-09"},
 		"key file missing":  {"  gate: keys/gate-1.key        # Ed25519 seed of this gate, readable by its user only\n", "", "keys.gate: is missing"},
@@ -92,6 +97,18 @@ func TestP02OneStep(t *testing.T) {
 	}
 	if _, there := g.Lines.Inputs["entry_beam"]; !there || g.Topology != OneStep {
 		t.Errorf("%+v", g.Lines.Inputs)
+	}
+}
+
+// a wide lane is 900 mm wide and leaves more time to enter, to stand clear of the door and to leave.
+func TestA06WideLane(t *testing.T) {
+	raw := string(GateYAML)
+	for old, now := range map[string]string{"lane: standard": "lane: wide", "clear_width_mm: 650": "clear_width_mm: 920", "no_show: 10s": "no_show: 20s", "secure: 8s": "secure: 20s", "release: 15s": "release: 30s"} {
+		raw = strings.Replace(raw, old, now, 1)
+	}
+	g, err := parseGate("wide.yaml", []byte(raw))
+	if err != nil || g.Lane != WideLane {
+		t.Errorf("%s: %v", g.Lane, err)
 	}
 }
 

@@ -211,7 +211,7 @@ var catalogue = []Entry{
 	{DemoModels, Notice, false, Maintenance, 0, "the models are those of the demonstration", "none", "no licensed model pack installed", "egatectl check", "install the site's model pack"},
 	{Simulation, Notice, false, Maintenance, 0, "the gate is simulated: its keys and travellers are", "every page and event says so", "simulated: true in the configuration", "none", "none"},
 	{ConfigurationMismatch, Error, true, Restart, 0, "the configuration does not fit the wiring or the site profile",
-		"no new traveller", "wrong file, changed wiring", "egatectl check lists every mismatch", "correct the configuration"},
+		"no new traveller", "wrong file, changed wiring", "egatectl config check lists every mismatch; the part is the key", "correct the configuration, or have the profile corrected"},
 	{InternalFault, Error, true, Restart, 0, "the controller met a state that it should not be able to reach",
 		"no new traveller; who is inside can leave to the side of origin", "defect in the program", "journal", "restart; report the journal extract to the maker"},
 	{Unlisted, Error, true, Restart, 0, "a fault that this catalogue does not list", "no new traveller", "versions of programs differ", "egatectl version", "install one release"},

@@ -33,6 +33,7 @@ func decide(p Policy, checks []Check, last CheckID) Verdict {
 		}
 	}
 	var failed, open Reason
+	minor := false
 	for id := CheckNone + 1; id <= last; id++ {
 		c := made[id]
 		switch p.Checks[id] {
@@ -45,6 +46,10 @@ func decide(p Policy, checks []Check, last CheckID) Verdict {
 				continue
 			}
 		default:
+			continue
+		}
+		if id == CheckAge && c.Result == NotPossible && c.Reason == CompanionNeeded {
+			minor = true // decided last, with the minor inside: see below
 			continue
 		}
 		reason := c.Reason
@@ -63,6 +68,8 @@ func decide(p Policy, checks []Check, last CheckID) Verdict {
 	case failed != ReasonNone:
 	case open != ReasonNone:
 		v.Reason = open
+	case minor && last > lastDocumentCheck: // everything else has passed: an officer looks for the adult (P-10)
+		v.Reason = CompanionNeeded
 	default:
 		v.Outcome, v.Reason = Allow, OK
 		return v

@@ -116,12 +116,60 @@ func TestP10Eligibility(t *testing.T) {
 		"card":         {Facts{'I', "UKR", 40, true}, [3]Result{Fail, Pass, Pass}},
 		"excluded":     {Facts{'P', "UTO", 40, true}, [3]Result{Pass, Fail, Pass}},
 		"none":         {Facts{}, [3]Result{Fail, Fail, NotPossible}},
+		"child":        {Facts{'P', "UKR", 9, true}, [3]Result{Pass, Pass, Fail}},
 	} {
 		got := p.Eligibility(c.f)
 		for i := range got {
 			if got[i].Result != c.want[i] {
 				t.Errorf("%s: %s %s, want %s", name, got[i].ID, got[i].Result, c.want[i])
 			}
+		}
+	}
+}
+
+// P-10: a minor whom the policy admits with an adult is inspected like everybody, and what nothing else stands
+// against is decided by an officer who has seen the adult. What the zone leaves open is no such minor.
+func TestP10AccompaniedMinor(t *testing.T) {
+	p := DefaultPolicy()
+	p.Rules.AccompaniedMinAge = 12
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	age := func(years int, certain bool) []Check {
+		c := p.Eligibility(Facts{'P', "UKR", years, certain})[2]
+		return with(CheckAge, c.Result, c.Reason)
+	}
+	for name, c := range map[string]struct {
+		checks    []Check
+		document  Outcome
+		whole     Outcome
+		why       Reason
+		authority Authority
+	}{
+		"of age":              {age(18, true), Allow, Allow, OK, OneOfficer},
+		"with an adult":       {age(17, true), Allow, Refer, CompanionNeeded, OneOfficer},
+		"at the birthday":     {age(12, true), Allow, Refer, CompanionNeeded, OneOfficer},
+		"the day before":      {age(11, true), Refer, Refer, AgeNotEligible, OneOfficer},
+		"age open":            {age(12, false), Refer, Refer, AgeNotEligible, OneOfficer},
+		"and another's face":  {append(age(14, true), Check{ID: CheckMatch, Result: Fail, Reason: FaceMismatch}), Allow, Refer, FaceMismatch, OneOfficer},
+		"and a copied chip":   {append(age(14, true), Check{ID: CheckClone, Result: Fail, Reason: CloneSuspected}), Refer, Refer, CloneSuspected, StaffedLane},
+		"and no centre, P-11": {append(age(14, true), Check{ID: CheckLookup, Result: NotPossible, Reason: CentreNoAnswer}), Refer, Refer, CentreNoAnswer, OneOfficer},
+		"a plain failure":     {with(CheckAge, Fail, CompanionNeeded), Refer, Refer, CompanionNeeded, OneOfficer},
+	} {
+		if v := DecideDocument(p, c.checks); v.Outcome != c.document {
+			t.Errorf("%s: at the reader %s %s", name, v.Outcome, v.Reason)
+		}
+		v := Decide(p, c.checks)
+		if who, _ := v.Reason.Overturn(); v.Outcome != c.whole || v.Reason != c.why || who != c.authority {
+			t.Errorf("%s: %s %s %s", name, v.Outcome, v.Reason, who)
+		}
+	}
+	if _, ask := CompanionNeeded.Overturn(); len(ask) != 1 || ask[0] != CompanionSeen {
+		t.Errorf("the officer is asked %v", ask)
+	}
+	for _, bad := range []int{-1, 19} {
+		if p.Rules.AccompaniedMinAge = bad; p.Validate() == nil {
+			t.Errorf("from %d years: accepted", bad)
 		}
 	}
 }

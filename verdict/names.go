@@ -91,6 +91,7 @@ const (
 	DocumentTypeNotEligible
 	NationalityNotEligible
 	AgeNotEligible
+	CompanionNeeded
 	CentreHit
 	CentreRefer
 	CentreNoAnswer
@@ -154,7 +155,8 @@ var reasonNames = [...]string{
 	DocumentExpired: "document_expired", DocumentNotYetValid: "document_not_yet_valid",
 	DocumentReportedLost: "document_reported_lost", DocumentTypeNotEligible: "document_type_not_eligible",
 	NationalityNotEligible: "nationality_not_eligible", AgeNotEligible: "age_not_eligible",
-	CentreHit: "centre_hit", CentreRefer: "centre_refer", CentreNoAnswer: "centre_no_answer",
+	CompanionNeeded: "companion_needed",
+	CentreHit:       "centre_hit", CentreRefer: "centre_refer", CentreNoAnswer: "centre_no_answer",
 	CentreAnswerInvalid: "centre_answer_invalid",
 	PortraitUnusable:    "portrait_unusable", NoFace: "no_face", TwoFaces: "two_faces", FaceQuality: "face_quality",
 	FaceOccluded: "face_occluded", FaceTrackLost: "face_track_lost", PADFailed: "pad_failed",

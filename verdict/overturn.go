@@ -21,7 +21,13 @@ const (
 	DocumentExamined = "document_examined"
 	LookupDone       = "lookup_done"
 	TechnicalCause   = "technical_cause"
+	CompanionSeen    = "companion_seen"
 )
+
+// Questions are all of them.
+func Questions() []string {
+	return []string{PersonCompared, DocumentExamined, LookupDone, TechnicalCause, CompanionSeen}
+}
 
 // Overturn says who may overturn a referral for this reason, and which question the officer must have
 // answered; one of them, as the reason of the order.
@@ -36,6 +42,8 @@ func (r Reason) Overturn() (Authority, []string) {
 		return TwoOfficers, []string{PersonCompared}
 	case FaceMismatch, FaceQuality, FaceOccluded, NoFace, PortraitUnusable, StageTimeout:
 		return OneOfficer, []string{PersonCompared}
+	case CompanionNeeded:
+		return OneOfficer, []string{CompanionSeen}
 	case CentreNoAnswer, CentreAnswerInvalid, CentreRefer:
 		return OneOfficer, []string{LookupDone}
 	case InspectorFault, DeviceFault, EvidenceFault:

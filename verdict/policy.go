@@ -61,6 +61,9 @@ type Rules struct {
 	Nationalities []string `yaml:"nationalities" json:"nationalities"`   // three-letter codes; empty: all
 	Excluded      []string `yaml:"excluded_nationalities" json:"excluded_nationalities"`
 	MinAge        int      `yaml:"min_age" json:"min_age"` // full years
+	// AccompaniedMinAge is the age from which a minor may use the gate whose adult an officer has seen; 0: none may.
+	// The minor is inspected like everybody and then referred: one person, one passage, one officer's decision.
+	AccompaniedMinAge int `yaml:"accompanied_min_age" json:"accompanied_min_age,omitempty"`
 }
 
 // Facts are what the rules look at. They are personal and stay in the inspector.
@@ -125,6 +128,9 @@ func (p Policy) Validate() error {
 	if p.Match < 0.3 || p.Match >= 1 {
 		return fmt.Errorf("verdict: policy: match_threshold %.2f lies outside 0.30 … 0.99", p.Match)
 	}
+	if a := p.Rules.AccompaniedMinAge; a < 0 || a > p.Rules.MinAge {
+		return fmt.Errorf("verdict: policy: eligibility: accompanied_min_age %d must lie between 0 (nobody) and min_age", a)
+	}
 	if p.Rules.DocumentTypes == "" || p.Rules.MinAge < 0 || p.Rules.MinAge > 120 {
 		return fmt.Errorf("verdict: policy: eligibility: document_types and a min_age of 0 to 120 are needed")
 	}
@@ -142,8 +148,11 @@ func (p Policy) Eligibility(f Facts) []Check {
 	nat := !slices.Contains(p.Rules.Excluded, f.Nationality) && f.Nationality != "" &&
 		(len(p.Rules.Nationalities) == 0 || slices.Contains(p.Rules.Nationalities, f.Nationality))
 	age := one(CheckAge, f.Age >= p.Rules.MinAge, AgeNotEligible)
-	if age.Result == Fail && !f.AgeCertain {
+	switch from := p.Rules.AccompaniedMinAge; {
+	case age.Result == Fail && !f.AgeCertain:
 		age.Result = NotPossible
+	case age.Result == Fail && from > 0 && f.Age >= from:
+		age.Result, age.Reason = NotPossible, CompanionNeeded
 	}
 	return []Check{
 		one(CheckDocumentType, f.DocumentType != 0 && slices.Contains([]byte(p.Rules.DocumentTypes), f.DocumentType), DocumentTypeNotEligible),

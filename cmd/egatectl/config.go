@@ -20,6 +20,17 @@ func configCheck(_ context.Context, out io.Writer, args []string) error {
 			errs = append(errs, err)
 			continue
 		}
+		differs, err := g.CheckProfile()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, m := range differs {
+			errs = append(errs, fmt.Errorf("%s: %s", path, m))
+		}
+		if len(differs) > 0 {
+			continue
+		}
 		fmt.Fprintf(out, "%s: ok: %s/%s, %s, %d inputs, %d outputs%s\n", path, g.Site, g.Gate, g.Topology,
 			len(g.Lines.Inputs), len(g.Lines.Outputs), map[bool]string{true: ", simulation"}[g.Simulated])
 		d := g.Doors.Facts
@@ -39,6 +50,9 @@ func configExample(_ context.Context, out io.Writer, args []string) error {
 		return err
 	case "sim":
 		_, err := out.Write(configs.SimYAML)
+		return err
+	case "site-profile":
+		_, err := out.Write(configs.SiteProfileYAML)
 		return err
 	}
 	return errUsage

@@ -27,7 +27,7 @@ func commands() []command {
 		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
 		{"key make", "[--sealing] NAME", "make a key pair: NAME.key, private, and NAME.pub", keyMake},
 		{"config check", "FILE…", "check the configuration of a gate; every mistake with file, line and cure", configCheck},
-		{"config example", "gate|sim", "print a profile to start from", configExample},
+		{"config example", "gate|sim|site-profile", "print a file to start from", configExample},
 		{"document read", "--reader R --mrz FILE [--trust FILE --key FILE] [--json]", "read a chip and report what it proves; status 0 authentic, 1 not, 3 not possible", documentRead},
 		{"document verify", "--trust FILE --key FILE [--at DAY] [--json] DIR", "passive authentication of files read earlier (EF.SOD, DG1, …)", documentVerify},
 		{"document explain", "FILE", "show a file of a document as a tree, without judging it", documentExplain},

@@ -49,8 +49,15 @@ func run(args []string) error {
 		return errUsage
 	}
 	cfg, err := configs.Load(*path)
-	if err != nil || *check {
+	if err != nil {
 		return err
+	}
+	differs, err := cfg.CheckProfile()
+	if err != nil {
+		return err
+	}
+	if *check {
+		return mismatches(differs)
 	}
 	// The gate's signing key lives here: no core dump, no reading by others of the same user.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
@@ -58,7 +65,19 @@ func run(args []string) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level()})).With("gate", cfg.Gate)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return serve(ctx, *path, cfg, log)
+	for _, m := range differs {
+		log.Error("egated: site profile", "key", m.Key, "has", m.Has, "want", m.Want, "at", m.At)
+	}
+	return serve(ctx, *path, cfg, differs, log)
+}
+
+// mismatches are all the ways in which a gate differs from its site's profile, as one error (M-08).
+func mismatches(list []configs.Mismatch) error {
+	errs := make([]error, 0, len(list))
+	for _, m := range list {
+		errs = append(errs, errors.New(m.String()))
+	}
+	return errors.Join(errs...)
 }
 
 // level is debug where EGATE_DEBUG is set.

@@ -45,7 +45,7 @@ const (
 )
 
 // serve wires everything and runs until ctx ends.
-func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger) (err error) {
+func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs.Mismatch, log *slog.Logger) (err error) {
 	signer, err := seal.LoadSigner(cfg.Keys.Gate)
 	if err != nil {
 		return fmt.Errorf("egated: keys.gate: %w", err)
@@ -78,6 +78,10 @@ func serve(ctx context.Context, path string, cfg configs.Gate, log *slog.Logger)
 	board := health.New(nil)
 	board.Declare(health.PartScanner, health.PartNFC, health.PartCamera, health.PartLines, health.PartEntry, health.PartExit, health.PartMantrap,
 		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop)
+
+	for _, m := range differs { // a gate that is not as the site prescribes takes nobody (M-08)
+		board.Raise(health.ConfigurationMismatch, m.Key)
+	}
 
 	worn, err := wear.Load(cfg.StateDir)
 	if err != nil { // usable all the same

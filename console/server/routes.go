@@ -15,6 +15,7 @@ import (
 	"egate/api"
 	"egate/console"
 	"egate/locales"
+	"egate/verdict"
 )
 
 // policy of the officers' pages: own files only; one Trusted Types policy, that of the template library.
@@ -171,7 +172,7 @@ func (s *Server) view(gate string) (console.GateView, bool) {
 }
 
 // Overrides are the reason codes of an acceptance (O-07).
-var Overrides = []string{"person_compared", "document_examined", "lookup_done", "technical_cause"}
+var Overrides = verdict.Questions()
 
 // orders that the desk may give, and whether they name a referral.
 var orders = map[string]bool{

@@ -4,7 +4,7 @@ import { clock, reason, seconds, t, waiting, word } from "./i18n.js";
 import { base } from "./style.js";
 
 const KEEP = 100, PAGES = 40;
-const overrides = ["person_compared", "document_examined", "lookup_done", "technical_cause"];
+const overrides = ["person_compared", "document_examined", "lookup_done", "technical_cause", "companion_seen"];
 
 /** One gate in full: orders, stage times, parts and faults, history. No person in it. */
 export class GateDetails extends LitElement {

@@ -3,7 +3,7 @@ import { closeReferral, openReferral, order, photo, Refused, type Check, type Fa
 import { check as checkName, reason, t, waiting, word } from "./i18n.js";
 import { base } from "./style.js";
 
-const overrides = ["person_compared", "document_examined", "lookup_done", "technical_cause"];
+const overrides = ["person_compared", "document_examined", "lookup_done", "technical_cause", "companion_seen"];
 
 /** The referral desk: both photos side by side, the checks, one decision. Nothing of it outlives the view. */
 export class ReferralDesk extends LitElement {
