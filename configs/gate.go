@@ -31,6 +31,7 @@ type Gate struct {
 	Lines    Lines    `yaml:"lines"`
 	Doors    Doors    `yaml:"doors"`
 	Devices  Devices  `yaml:"devices"`
+	Hardware Hardware `yaml:"hardware,omitempty"`
 	Inspect  Inspect  `yaml:"inspect"`
 	Limits   Limits   `yaml:"limits"`
 	Watchdog Watchdog `yaml:"watchdog"`
@@ -209,6 +210,14 @@ type Camera struct {
 	Height int    `yaml:"height"`
 }
 
+// Hardware is what the devices are bound by (X-04), and who may work at the gate itself (M-09).
+type Hardware struct {
+	Pairing     string   `yaml:"pairing,omitempty"`     // signed pairing: egatectl hardware pair
+	Technicians []string `yaml:"technicians,omitempty"` // Ed25519 public keys: who may pair, test and use the socket
+	Officers    []string `yaml:"officers,omitempty"`    // Ed25519 public keys: who may countersign a pairing
+	Socket      string   `yaml:"socket,omitempty"`      // unix socket for egatectl hardware on this machine; empty: none
+}
+
 // Inspect configures egate-inspect.
 type Inspect struct {
 	Program string `yaml:"program"` // egate-inspect; default: beside egated
@@ -328,11 +337,32 @@ func (g *Gate) resolve(f *File) {
 	for _, p := range []*string{&g.StateDir, &g.Profile, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Link.CAFile, &g.Link.CertFile,
 		&g.Link.CertKeyFile, &g.Link.PasswordFile, &g.Lines.Device, &g.Devices.Scanner.Device, &g.Devices.NFC.Device,
 		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.Trust,
-		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device} {
+		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device, &g.Hardware.Pairing, &g.Hardware.Socket} {
 		*p = f.Under(*p)
+	}
+	for _, l := range [][]string{g.Hardware.Technicians, g.Hardware.Officers} {
+		for i, p := range l {
+			l[i] = f.Under(p)
+		}
 	}
 	for i, p := range g.Inspect.ModelKeys {
 		g.Inspect.ModelKeys[i] = f.Under(p)
+	}
+}
+
+// pseudoTerminal is the name of one. Drivers refuse what such a name hides behind a link (serialhal).
+var pseudoTerminal = regexp.MustCompile(`^/dev/(pts/|ptmx$|[pt]ty[p-za-e][0-9a-f]$)`)
+
+// part is a device of the gate and where the configuration names it.
+type part struct {
+	key            []string
+	driver, device string
+}
+
+func (g *Gate) parts() []part {
+	return []part{
+		{[]string{"lines"}, g.Lines.Driver, g.Lines.Device}, {[]string{"devices", "scanner"}, g.Devices.Scanner.Driver, g.Devices.Scanner.Device},
+		{[]string{"devices", "nfc"}, g.Devices.NFC.Driver, g.Devices.NFC.Device}, {[]string{"devices", "camera"}, g.Devices.Camera.Driver, g.Devices.Camera.Device},
 	}
 }
 
@@ -397,12 +427,23 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 		bad(at("devices", "camera"), "width and height must lie between 320 and 3840 pixels")
 	}
 	if !g.Simulated {
-		if g.Lines.Driver == "simhal" || g.Devices.Camera.Driver == "simhal" {
-			bad(at("simulated"), "must be true with the driver simhal: a gate in service has real lines and a real camera")
+		for _, d := range g.parts() {
+			if d.driver == "simhal" {
+				bad(at(append(d.key, "driver")...), "simhal is for the simulation: a gate in service has real lines and a real camera, or says simulated: true")
+			}
+			if pseudoTerminal.MatchString(d.device) {
+				bad(at(append(d.key, "device")...), "%s is a pseudo-terminal: behind it is a program, not a device", d.device)
+			}
+		}
+		if g.Hardware.Pairing == "" || len(g.Hardware.Technicians) == 0 || len(g.Hardware.Officers) == 0 {
+			bad(at("hardware"), "needs pairing, technicians and officers: the devices of a gate in service are bound to it (X-04)")
 		}
 		if len(g.Inspect.ModelKeys) < 2 {
 			bad(at("inspect", "model_keys"), "needs the keys of two persons or more: a gate in service loads model packs only that two have signed")
 		}
+	}
+	if g.Hardware.Socket != "" && len(g.Hardware.Technicians) == 0 {
+		bad(at("hardware", "technicians"), "is missing: nobody could use the socket")
 	}
 	if g.Inspect.Threads < 1 || g.Inspect.Threads > 16 {
 		bad(at("inspect", "threads"), "must lie between 1 and 16")

@@ -25,6 +25,7 @@ func TestSimDiffersInDriversPathsAndLimitsOnly(t *testing.T) {
 	s.Inspect.Models, s.Inspect.ModelKeys, s.Inspect.Trust, s.Inspect.TrustKey = g.Inspect.Models, g.Inspect.ModelKeys, g.Inspect.Trust, g.Inspect.TrustKey
 	s.Devices.Scanner.Device, s.Devices.NFC.Device = g.Devices.Scanner.Device, g.Devices.NFC.Device
 	s.Devices.Camera.Driver, s.Devices.Camera.Device = g.Devices.Camera.Driver, g.Devices.Camera.Device
+	s.Hardware = g.Hardware // keys and paths; nothing is plugged in a simulation
 	s.Lines.Driver, s.Lines.Device = g.Lines.Driver, g.Lines.Device
 	for _, m := range []map[string]Line{g.Lines.Inputs, g.Lines.Outputs, s.Lines.Inputs, s.Lines.Outputs} {
 		for k := range m {
@@ -55,6 +56,7 @@ func TestD06D07Refusals(t *testing.T) {
 		"missing line":      {"    fire_ok: {}\n", "", `line "fire_ok" is missing`},
 		"unknown line":      {"    fire_ok: {}\n", "    fire_ok: {}\n    door_bell: {}\n", "no line of this topology"},
 		"sim in service":    {"simulated: true", "simulated: false", "simhal"},
+		"socket, nobody":    {"inspect:\n", "hardware: {socket: s.sock}\n\ninspect:\n", "hardware.technicians: is missing"},
 		"two documents":     {"site: example", "site: example\n---\nsite: other", "one document"},
 		"wrong type":        {"threads: 1", "threads: many", "into int"},
 		"bad gate name":     {"gate: gate-1", "gate: Gate_1", "must be 1 to 32"},

@@ -39,6 +39,7 @@ const (
 	ShiftEnding           Code = "shift_ending"
 	ShiftOver             Code = "shift_over"
 	Tamper                Code = "tamper"
+	DevicesUnpaired       Code = "devices_unpaired"
 	Fire                  Code = "fire"
 	Watchdog              Code = "watchdog"
 	ClockUnset            Code = "clock_unset"
@@ -68,6 +69,7 @@ const (
 	PartController = "controller"
 	PartEnclosure  = "enclosure"
 	PartFireLoop   = "fire_loop"
+	PartUSB        = "usb"
 )
 
 // Entry is what the catalogue says of one code.
@@ -197,7 +199,9 @@ var catalogue = []Entry{
 		"no new traveller; whose document was taken is served to the end, and referrals are decided", "nobody took over", "the roster of the line",
 		"another officer signs in, or the same one after a break of more than a minute"},
 	{Tamper, Danger, true, Officer, 0, "the enclosure was opened, or a paired device was changed",
-		"no new traveller, alarm at the desk", "service without notice, attack", "look at the gate", "an officer resets after a look; commission changed devices"},
+		"no new traveller, alarm at the desk", "service without notice, attack; a device that nobody paired is plugged (part usb)", "look at the gate; egatectl hardware list", "unplug what does not belong there, or egatectl hardware pair with an officer's countersignature; then an officer resets"},
+	{DevicesUnpaired, Error, true, Itself, 0, "the devices of the gate are not bound to it: the pairing is missing, not signed by two persons, older than the one in use, or lacks a part",
+		"no new traveller", "not commissioned, or the file was replaced", "egatectl hardware list", "egatectl hardware pair, countersigned by an officer"},
 	{Fire, Danger, true, Officer, 0, "the fire loop is open, or cannot be read",
 		"emergency release: both doors open, transactions are cancelled", "fire alarm, loop cut", "fire panel", "an officer ends the emergency when the loop is closed again"},
 	{Watchdog, Warning, false, Itself, 0, "the hardware watchdog cannot be opened or fed, or it has reset the machine",

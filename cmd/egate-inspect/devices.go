@@ -34,7 +34,7 @@ func (s scannerPort) Close() error {
 }
 
 func (d devices) Scanner(ctx context.Context) (hal.DocumentScanner, error) {
-	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.Scanner.Device})
+	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.Scanner.Device, RefusePseudo: !d.simulated})
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +61,9 @@ func (r readerPort) Close() error {
 
 func (d devices) Reader(ctx context.Context) (hal.CardReader, error) {
 	if d.cfg.NFC.Driver == "pcsc" {
-		return pcsc.Open(ctx, pcsc.Options{Socket: d.cfg.NFC.Device, Reader: d.cfg.NFC.Reader})
+		return pcsc.Open(ctx, pcsc.Options{Socket: d.cfg.NFC.Device, Reader: d.cfg.NFC.Reader, RefuseVirtual: !d.simulated})
 	}
-	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.NFC.Device})
+	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.NFC.Device, RefusePseudo: !d.simulated})
 	if err != nil {
 		return nil, err
 	}

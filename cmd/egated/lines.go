@@ -14,6 +14,7 @@ import (
 	"egate/gate"
 	"egate/hal"
 	"egate/hal/gpiohal"
+	"egate/hal/identity"
 	"egate/hal/simhal"
 	"egate/health"
 	"egate/health/wear"
@@ -27,15 +28,22 @@ const reopen = time.Second
 // its name, not an end: without lines nothing moves, and what is not driven is released.
 type lines struct {
 	cfg configs.Lines
-	mu  sync.Mutex
-	cur hal.Lines
+	// service refuses lines of a chip that is a program of the kernel (gpio-sim, gpio-mockup).
+	service bool
+	mu      sync.Mutex
+	cur     hal.Lines
 }
 
-func newLines(cfg configs.Lines) *lines { return &lines{cfg: cfg} }
+func newLines(cfg configs.Gate) *lines { return &lines{cfg: cfg.Lines, service: !cfg.Simulated} }
 
 func (l *lines) open() (hal.Lines, error) {
 	var got hal.Lines
 	var err error
+	if l.service {
+		if id, err := identity.New().Of(l.cfg.Device); err == nil && id.Simulated() {
+			return nil, fmt.Errorf("%s (%s) is a simulated chip: a gate in service has real lines", l.cfg.Device, id.Port)
+		}
+	}
 	if l.cfg.Driver == "simhal" {
 		m := map[string]simhal.Line{}
 		for n, c := range l.cfg.Inputs {

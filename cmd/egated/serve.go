@@ -24,6 +24,7 @@ import (
 	"egate/display"
 	"egate/gate"
 	"egate/gate/control"
+	"egate/hal/identity"
 	"egate/hal/watchdog"
 	"egate/health"
 	"egate/health/wear"
@@ -109,13 +110,18 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	lk.PublishInfo(api.Info{At: time.Now().UTC(), Contract: api.Contract, Boot: boot, Version: buildinfo.Version, Kid: signer.KeyID(),
 		Topology: cfg.Topology, Languages: cfg.Languages, Simulated: cfg.Simulated})
 
-	wires := newLines(cfg.Lines)
+	wires := newLines(cfg)
 	defer wires.Close()
 	geometry, err := matrix(cfg)
 	if err != nil {
 		return err
 	}
 	guarded, err := guard(cfg, geometry, wires)
+	if err != nil {
+		return err
+	}
+
+	hw, err := newHardware(cfg, identity.New(), board, j.Meta(changeRow("pairing")), log)
 	if err != nil {
 		return err
 	}
@@ -142,7 +148,11 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if found.First {
 		recovered = nil
 	}
-	lastStep, err := tellChanges(ctx, j, found.LastStep, parts(path, cfg, signer.KeyID()))
+	now := parts(path, cfg, signer.KeyID())
+	if hw != nil {
+		now = append(now, part{"pairing", hw.version()})
+	}
+	lastStep, err := tellChanges(ctx, j, found.LastStep, now)
 	if err != nil {
 		log.Error("egated: evidence", "err", err)
 	}
@@ -185,6 +195,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	})
 	g.Go(func() error { return lk.Run(ctx) })
 	g.Go(func() error { return sense(ctx, geometry, wires, board, worn, sensed, log) })
+	if hw != nil {
+		g.Go(func() error { hw.run(ctx); return nil })
+	}
 	g.Go(func() error { follow(ctx, evidence, lk, board, log); return nil })
 	g.Go(func() error { cosigned.run(ctx, evidence, j, cfg.Site, centre, log); return nil })
 	g.Go(func() error { status(ctx, board, lk); return nil })

@@ -191,3 +191,25 @@ func FuzzReaders(f *testing.F) {
 		}
 	})
 }
+
+// TestX08VirtualReaderIsRefused: the reader of vsmartcard, whose cards are programs, is none for a gate in service.
+func TestX08VirtualReaderIsRefused(t *testing.T) {
+	path := daemon(t, func(c net.Conn, cmd uint32, body []byte) bool {
+		if cmd != cmdReaders {
+			return polite(c, cmd, body)
+		}
+		table := make([]byte, maxReaders*readerSize)
+		copy(table, "Virtual PCD 00 00")
+		order.PutUint32(table[nameSize+4:], statePresent)
+		_, _ = c.Write(table)
+		return true
+	})
+	if r, err := Open(t.Context(), Options{Socket: path}); err != nil {
+		t.Error(err)
+	} else if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(t.Context(), Options{Socket: path, RefuseVirtual: true}); !errors.Is(err, hal.ErrLost) || !bytes.Contains([]byte(err.Error()), []byte("virtual, refused in service")) {
+		t.Errorf("in service: %v", err)
+	}
+}

@@ -31,6 +31,14 @@ type Options struct {
 	// MaxAPDU caps command and response for readers that refuse extended length (some refuse 264 bytes with
 	// 0x80100016); 0 for no cap.
 	MaxAPDU int
+	// RefuseVirtual leaves out readers without an antenna: vsmartcard's, whose cards are programs.
+	RefuseVirtual bool
+}
+
+// Virtual tells the readers that are programs by their names.
+func Virtual(name string) bool {
+	n := strings.ToLower(name)
+	return strings.Contains(n, "virtual pcd") || strings.Contains(n, "vpcd") || strings.Contains(n, "virtual smart card")
 }
 
 // Reader is a PC/SC reader (hal.CardReader).
@@ -122,6 +130,10 @@ func (r *Reader) find(ctx context.Context) (state, error) {
 	var all []string
 	var hits []state
 	for _, s := range list {
+		if r.opt.RefuseVirtual && Virtual(s.name) {
+			all = append(all, s.name+" (virtual, refused in service)")
+			continue
+		}
 		all = append(all, s.name)
 		if strings.HasPrefix(s.name, r.opt.Reader) {
 			hits = append(hits, s)

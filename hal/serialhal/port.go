@@ -44,7 +44,12 @@ type Options struct {
 	Device string
 	// Baud is the speed at opening; 0 means 115200.
 	Baud int
+	// RefusePseudo refuses a pseudo-terminal, whatever its name: behind it is a program, not a device.
+	RefusePseudo bool
 }
+
+// ErrPseudo says that the port is a pseudo-terminal, which a gate in service does not use.
+var ErrPseudo = errors.New("serialhal: a pseudo-terminal is no device: a gate in service has real ones")
 
 // Port is a serial port. It implements hal.SerialPort.
 type Port struct {
@@ -260,6 +265,9 @@ func open(opt Options) (*session, error) {
 		return nil, fmt.Errorf("serialhal: open: %w: %w", hal.ErrLost, err)
 	}
 	fail := func(err error) (*session, error) { ctl.Close(); return nil, err }
+	if opt.RefusePseudo && pseudo(ctl) {
+		return fail(fmt.Errorf("%s: %w", opt.Device, ErrPseudo))
+	}
 	if err := unix.Flock(int(ctl.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return fail(fmt.Errorf("serialhal: %s is in use by another process: %w", opt.Device, err))
 	}
@@ -279,6 +287,18 @@ func open(opt Options) (*session, error) {
 	s.wg.Go(s.write)
 	go s.end()
 	return s, nil
+}
+
+// pseudo tells by the major number (Documentation/admin-guide/devices.txt of the kernel): 2 and 3 are BSD
+// pseudo-terminals, 5:2 is /dev/ptmx, 128 to 143 are UNIX98 ones. The node that was opened is asked: a name
+// may be a link, and may be another one by now.
+func pseudo(f *os.File) bool {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return true
+	}
+	major, minor := unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))
+	return major == 2 || major == 3 || major == 5 && minor == 2 || major >= 128 && major <= 143
 }
 
 func device(node string) (uint64, bool) {

@@ -128,7 +128,7 @@ func start(d device, opt Options) (*Camera, error) {
 	c := &Camera{dev: d, start: time.Now(), done: make(chan struct{})}
 	c.name, _ = d.GetName()
 	c.bus, _ = d.GetBusInfo()
-	if opt.RefuseVirtual && virtual(c.name, c.bus) {
+	if opt.RefuseVirtual && Virtual(c.name, c.bus) {
 		return nil, fmt.Errorf("%q is a virtual camera: a gate in service has a real one", c.name)
 	}
 	offered := d.GetSupportedFormats()
@@ -178,8 +178,9 @@ func start(d device, opt Options) (*Camera, error) {
 	return c, nil
 }
 
-// virtual names the kernel's cameras without a lens.
-func virtual(name, bus string) bool {
+// Virtual tells the kernel's cameras without a lens by name and bus. A name can be chosen by whoever loads
+// v4l2loopback, its bus cannot.
+func Virtual(name, bus string) bool {
 	for _, s := range []string{name, bus} {
 		s = strings.ToLower(s)
 		for _, v := range []string{"vivid", "v4l2loopback", "v4l2 loopback", "vim2m", "vimc", "dummy video"} {

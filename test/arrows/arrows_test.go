@@ -80,6 +80,7 @@ var may = map[string][]string{
 	"link":                {"journal", "api", "seal", "verdict"},
 	"audit":               {"journal"},
 	"seal":                {},
+	"pairing":             {"hal", "hal/drivers", "seal"}, // of the drivers hal/identity, which opens no device
 	"health":              {},
 	"api":                 {"verdict"},
 	"display":             {"gate", "locales"},
