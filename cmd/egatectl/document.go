@@ -53,7 +53,7 @@ func documentVerify(_ context.Context, out io.Writer, args []string) error {
 		}
 	}
 	if in.SOD == nil {
-		return unchecked(fmt.Errorf("%s: no EF.SOD there (EF_SOD.bin); DG1.bin, DG2.bin … are expected beside it", f.Arg(0)))
+		return unchecked(fmt.Errorf("%s: no EF.SOD there (EF_SOD.bin, EF.SOD or 011D.bin); DG1, DG2 … are expected beside it", f.Arg(0)))
 	}
 	checks := pa.Verify(in).Checks
 	left := []verdict.CheckID{verdict.CheckDG1MRZ} // there is no page to compare with

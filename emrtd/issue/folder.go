@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"egate/emrtd/ber"
@@ -22,42 +23,61 @@ import (
 	"egate/emrtd/pace"
 )
 
-// folderNames are the file names that LoadFolder knows, in lower case without extension; the names of the
-// reference data set of BSI TR-03105-5 are among them.
-func folderNames() map[string]uint16 {
-	m := map[string]uint16{"ef_com": lds.FIDCOM, "ef.com": lds.FIDCOM, "com": lds.FIDCOM,
-		"ef_sod": lds.FIDSOD, "ef.sod": lds.FIDSOD, "sod": lds.FIDSOD}
-	for n := 1; n <= lds.MaxGroups; n++ {
-		for _, f := range []string{"datagroup%d", "dg%d", "ef_dg%d", "ef.dg%d"} {
-			m[fmt.Sprintf(f, n)] = lds.FID(n)
+// known tells what a file of a dump is by its name. Tools write EF_SOD.bin, EF.SOD, SOD.dat, DG1.bin, dg01,
+// Datagroup1.bin (reference data set of BSI TR-03105-5) or the file identifier, 011D.bin.
+func known(name string) (fid uint16, app, ok bool) {
+	base := strings.ToLower(name)
+	for _, ext := range []string{".bin", ".dat", ".der", ".bcd", ".hex"} {
+		base = strings.TrimSuffix(base, ext)
+	}
+	for _, prefix := range []string{"ef.", "ef_", "ef-"} {
+		base = strings.TrimPrefix(base, prefix)
+	}
+	switch base {
+	case "com":
+		return lds.FIDCOM, true, true
+	case "sod":
+		return lds.FIDSOD, true, true
+	case "cardaccess":
+		return lds.FIDCardAccess, false, true
+	case "cardsecurity":
+		return lds.FIDCardSecurity, false, true
+	case "atr", "atr_info", "atr-info":
+		return lds.FIDATRInfo, false, true
+	}
+	for _, prefix := range []string{"datagroup", "dg"} {
+		if d, ok := strings.CutPrefix(base, prefix); ok {
+			if n, err := strconv.Atoi(d); err == nil && n >= 1 && n <= lds.MaxGroups {
+				return lds.FID(n), true, true
+			}
 		}
 	}
-	return m
-}
-
-var masterNames = map[string]uint16{
-	"ef_cardaccess": lds.FIDCardAccess, "ef.cardaccess": lds.FIDCardAccess, "cardaccess": lds.FIDCardAccess,
-	"ef_cardsecurity": lds.FIDCardSecurity, "ef.cardsecurity": lds.FIDCardSecurity, "cardsecurity": lds.FIDCardSecurity,
-	"ef_atr_info": lds.FIDATRInfo, "ef.atr": lds.FIDATRInfo, "ef_atr": lds.FIDATRInfo,
+	if id, err := strconv.ParseUint(base, 16, 16); err == nil && len(base) == 4 {
+		fid := uint16(id)
+		switch { // EF.SOD has the identifier of EF.CardSecurity, in the application
+		case fid == lds.FIDCOM || fid == lds.FIDSOD || fid >= lds.FID(1) && fid <= lds.FID(lds.MaxGroups):
+			return fid, true, true
+		case fid == lds.FIDCardAccess:
+			return fid, false, true
+		}
+	}
+	return 0, false, false
 }
 
 // LoadFolder makes a passport of files as they were read from a chip: EF.COM, EF.SOD and data groups by
-// name (EF_COM.bin, EF_SOD.bin, DG1.bin or Datagroup1.bin …), and where there are any the private keys of
+// name (see known), and where there are any the private keys of
 // chip authentication (DG14_sk.pkcs8), active authentication (DG15_sk.pkcs8) and chip authentication mapping
 // (CardSecurity_sk.pkcs8). Without EF.CardAccess the chip offers BAC only; variants whose key is not there
 // are not played. Other files are left alone.
 func LoadFolder(dir string) (*Passport, error) {
 	p := &Passport{Access: AccessBAC, Master: map[uint16][]byte{}, App: map[uint16][]byte{}}
-	names := folderNames()
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("issue: load folder: %w", err)
 	}
 	for _, e := range list {
-		base := strings.ToLower(strings.TrimSuffix(e.Name(), filepath.Ext(e.Name())))
-		fid, app := names[base]
-		mfid, master := masterNames[base]
-		if e.IsDir() || !app && !master {
+		fid, app, ok := known(e.Name())
+		if e.IsDir() || !ok {
 			continue
 		}
 		b, err := readCapped(filepath.Join(dir, e.Name()))
@@ -67,7 +87,7 @@ func LoadFolder(dir string) (*Passport, error) {
 		if app {
 			p.App[fid] = b
 		} else {
-			p.Master[mfid] = b
+			p.Master[fid] = b
 		}
 	}
 	mrz, err := lds.ParseDG1(p.App[lds.FID(1)])
