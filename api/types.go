@@ -48,9 +48,10 @@ type Signature struct {
 // Signed wraps every message that needs proof of origin, both ways. Payload is the exact JSON text
 // that was signed, after the context string "egate/v1/{kind}\x00".
 type Signed struct {
-	Kind       string      `json:"kind"` // lookup, referral, cmd, ans, lease, ack, cosign, cfg
+	Kind       string      `json:"kind"` // lookup, referral, cmd, ans, lease, ack, cosign, cfg, roster
 	Payload    []byte      `json:"payload"`
 	Signatures []Signature `json:"signatures"`
+	Proof      *Proof      `json:"proof,omitempty"` // of an order: its officer's own
 }
 
 // Status is retained; the last will is the same document with State offline.
@@ -174,6 +175,7 @@ type ModeEvent struct {
 type OrderEvent struct {
 	ID        string `json:"id"`
 	Principal string `json:"principal"`
+	Officer   string `json:"officer,omitempty"` // staff pseudonym, as received
 	Name      string `json:"name"`
 	Passage   string `json:"passage,omitempty"`
 	Result    string `json:"result"` // accepted, rejected, done, failed, expired
@@ -209,7 +211,7 @@ type Boot struct {
 
 // Change tells that a part of what decides differs from what the gate ran with before (E-02, F-06).
 type Change struct {
-	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing
+	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing, key_roster, roster
 	Old  string `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
 	New  string `json:"new"`
 }

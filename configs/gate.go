@@ -26,6 +26,7 @@ type Gate struct {
 	Profile   string   `yaml:"profile,omitempty"` // file of what the site prescribes (M-08); empty: nothing
 
 	Keys     Keys     `yaml:"keys"`
+	Officers Officers `yaml:"officers,omitempty"`
 	Link     Link     `yaml:"link"`
 	Display  Display  `yaml:"display"`
 	Lines    Lines    `yaml:"lines"`
@@ -42,6 +43,14 @@ type Keys struct {
 	Gate       string `yaml:"gate"`        // Ed25519 seed of this gate, readable by its user only
 	Centre     string `yaml:"centre"`      // Ed25519 public key of the centre: orders, leases, answers, acknowledgements
 	CentreSeal string `yaml:"centre_seal"` // HPKE public key of the centre: look-ups
+}
+
+// Officers is who may order what at this gate.
+type Officers struct {
+	// Roster is a signed roster to start with. Newer ones come over the link and are kept in the journal.
+	Roster string `yaml:"roster,omitempty"`
+	// RosterKey is the Ed25519 public key of who signs rosters, offline. No connected program holds its private half.
+	RosterKey string `yaml:"roster_key,omitempty"`
 }
 
 // Link is the way to the broker.
@@ -334,7 +343,7 @@ func parseGate(path string, raw []byte) (Gate, error) {
 }
 
 func (g *Gate) resolve(f *File) {
-	for _, p := range []*string{&g.StateDir, &g.Profile, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Link.CAFile, &g.Link.CertFile,
+	for _, p := range []*string{&g.StateDir, &g.Profile, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Officers.Roster, &g.Officers.RosterKey, &g.Link.CAFile, &g.Link.CertFile,
 		&g.Link.CertKeyFile, &g.Link.PasswordFile, &g.Lines.Device, &g.Devices.Scanner.Device, &g.Devices.NFC.Device,
 		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.Trust,
 		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device, &g.Hardware.Pairing, &g.Hardware.Socket} {
@@ -472,6 +481,9 @@ func (g *Gate) checkLink(at func(...string) string, bad func(string, string, ...
 		bad(at("link", "broker"), "tcp is for loopback only: use tls://%s with ca_file, cert_file and cert_key_file", u.Host)
 	case u.Scheme == "tls" && g.Link.CAFile == "":
 		bad(at("link", "ca_file"), "is missing: tls needs the broker's certificate authority")
+	}
+	if g.Officers.Roster != "" && g.Officers.RosterKey == "" {
+		bad(at("officers", "roster_key"), "is missing: the public key of who signs the roster (egatectl roster sign)")
 	}
 	if (g.Link.CertFile == "") != (g.Link.CertKeyFile == "") {
 		bad(at("link"), "cert_file and cert_key_file belong together")

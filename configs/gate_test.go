@@ -20,7 +20,7 @@ func TestSimDiffersInDriversPathsAndLimitsOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Paths, drivers and limits are levelled; what then differs is a difference of behaviour.
-	s.Simulated, s.StateDir, s.Keys, s.Link, s.Watchdog, s.Limits = g.Simulated, g.StateDir, g.Keys, g.Link, g.Watchdog, g.Limits
+	s.Simulated, s.StateDir, s.Keys, s.Officers, s.Link, s.Watchdog, s.Limits = g.Simulated, g.StateDir, g.Keys, g.Officers, g.Link, g.Watchdog, g.Limits
 	s.Doors.Pulse, s.Doors.Travel = g.Doors.Pulse, g.Doors.Travel
 	s.Inspect.Models, s.Inspect.ModelKeys, s.Inspect.Trust, s.Inspect.TrustKey = g.Inspect.Models, g.Inspect.ModelKeys, g.Inspect.Trust, g.Inspect.TrustKey
 	s.Devices.Scanner.Device, s.Devices.NFC.Device = g.Devices.Scanner.Device, g.Devices.NFC.Device

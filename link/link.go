@@ -24,6 +24,7 @@ import (
 
 	"egate/api"
 	"egate/journal"
+	"egate/officers"
 	"egate/seal"
 )
 
@@ -68,7 +69,9 @@ type Config struct {
 	Epoch      func() uint64
 	Signer     *seal.Signer
 	Centre     map[string]seal.Keys // trusted keys by principal, e.g. "console"
-	Outbox     Outbox
+	// Officers says whose orders are followed. Without it the centre's signature is enough.
+	Officers *officers.Keeper
+	Outbox   Outbox
 	// Ahead is told, at most once per connection, that the centre has acknowledged events that the outbox
 	// never gave out: the journal has lost its end. It should begin a new epoch. It may be nil.
 	Ahead func(ctx context.Context, why string) error
@@ -77,13 +80,18 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Item is one verified thing that came in. Exactly one field is set.
+// Item is one verified thing that came in. Exactly one of Command, Answer, Lease, Roster, Up and Down is set.
 type Item struct {
 	Command *api.Command
-	Answer  *api.Envelope
-	Lease   *api.Lease
-	Up      bool // connected and subscribed
-	Down    bool
+	// Refused is why a command that came from the centre is not followed: it is answered and nothing else.
+	Refused string
+	// Again says that a command was seen before, or on an earlier connection: it has the answer that it had.
+	Again  bool
+	Answer *api.Envelope
+	Lease  *api.Lease
+	Roster *officers.Roster // newer than the one before, in force from now on
+	Up     bool             // connected and subscribed
+	Down   bool
 }
 
 // Link is the gate's end. Its methods may be called from any goroutine and do not block.
@@ -311,7 +319,7 @@ func (l *Link) connection(ctx context.Context) error {
 	l.mu.Unlock()
 	handler := func(_ mqtt.Client, m mqtt.Message) { l.receive(ctx, session, m) }
 	subs := map[string]byte{}
-	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign} {
+	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign, api.TopicRoster} {
 		subs[l.topic(t)] = 1
 	}
 	sub := c.SubscribeMultiple(subs, handler)
@@ -546,13 +554,15 @@ func (l *Link) deliver(ctx context.Context, i Item) {
 // offer delivers what the broker brought, without waiting: a handler that waits stalls acknowledgements
 // and pings of the whole connection. What finds no room is an order without an answer or a lease that
 // is renewed.
-func (l *Link) offer(i Item) {
+func (l *Link) offer(i Item) bool {
 	select {
 	case l.in <- i:
+		return true
 	default:
 		l.mu.Lock()
 		l.dropped++
 		l.mu.Unlock()
 		l.log.Warn("link: the loop does not take what came in")
+		return false
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"egate/api"
 	"egate/api/contract"
 	"egate/journal"
+	"egate/officers"
 	"egate/seal"
 	"egate/test/brokers"
 	"egate/verdict"
@@ -258,17 +259,23 @@ type bench struct {
 	ahead  chan string
 	step   uint64
 	want   []string // reference of every event that was committed
+	keeper *officers.Keeper
 	cancel context.CancelFunc
 	done   chan error
 }
 
 func newBench(t testing.TB, c *centre, url string, lim limits) *bench {
+	return newBenchFor(t, c, url, lim, nil)
+}
+
+// newBenchFor is a link that follows the orders of a roster's officers.
+func newBenchFor(t testing.TB, c *centre, url string, lim limits, who *officers.Keeper) *bench {
 	t.Helper()
 	j, _, err := journal.Open(t.TempDir(), journal.Options{AckDelay: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, j: j, centre: c, signer: newSigner(t), ahead: make(chan string, 8)}
+	b := &bench{t: t, j: j, centre: c, signer: newSigner(t), ahead: make(chan string, 8), keeper: who}
 	b.start(url, lim)
 	t.Cleanup(func() {
 		b.stop()
@@ -282,7 +289,7 @@ func newBench(t testing.TB, c *centre, url string, lim limits) *bench {
 func (b *bench) start(url string, lim limits) {
 	b.t.Helper()
 	l, err := New(Config{Site: site, Gate: gate, Broker: url, Boot: boot, Epoch: b.j.Epoch, Signer: b.signer,
-		Centre: map[string]seal.Keys{"console": seal.Trust(b.centre.signer.Public())}, Outbox: b.j.Outbox(),
+		Centre: map[string]seal.Keys{"console": seal.Trust(b.centre.signer.Public())}, Officers: b.keeper, Outbox: b.j.Outbox(),
 		Ahead: func(_ context.Context, why string) error { b.ahead <- why; return nil }})
 	if err != nil {
 		b.t.Fatal(err)
@@ -775,7 +782,7 @@ func lateAt(status []byte) time.Time {
 	return s.At
 }
 
-func must(b []byte, err error) []byte {
+func must[T any](b T, err error) T {
 	if err != nil {
 		panic(err)
 	}

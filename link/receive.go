@@ -16,6 +16,7 @@ import (
 
 	"egate/api"
 	"egate/journal"
+	"egate/officers"
 	"egate/seal"
 )
 
@@ -28,15 +29,26 @@ func refuse(why string) error { return fmt.Errorf("%w: %s", errRefused, why) }
 func (l *Link) receive(ctx context.Context, session string, m mqtt.Message) {
 	item, err := l.verify(ctx, session, m.Topic(), m.Payload(), m.Retained())
 	if err != nil {
-		l.mu.Lock()
-		l.refused++
-		l.mu.Unlock()
-		l.log.Warn("link: message", "err", err, "kind", kindOf(m.Topic()), "security", true)
+		l.refusal(m.Topic(), err.Error())
 		return
 	}
-	if item != (Item{}) {
-		l.offer(item)
+	if item.Refused != "" {
+		l.refusal(m.Topic(), item.Refused)
 	}
+	if item == (Item{}) {
+		return
+	}
+	if l.offer(item) && item.Roster != nil { // one that the loop did not take comes again, and is then kept too
+		l.cfg.Officers.Use(item.Roster)
+	}
+}
+
+// refusal counts a message that is not accepted, and tells of it.
+func (l *Link) refusal(topic, why string) {
+	l.mu.Lock()
+	l.refused++
+	l.mu.Unlock()
+	l.log.Warn("link: message", "err", why, "kind", kindOf(topic), "security", true)
 }
 
 // kindOf is the part of a topic that may be logged.
@@ -60,6 +72,9 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 	rest, ok := strings.CutPrefix(topic, l.topic(""))
 	if !ok {
 		return Item{}, refuse("topic")
+	}
+	if rest == api.TopicRoster {
+		return l.roster(payload)
 	}
 	parts := strings.Split(rest, "/")
 	var s api.Signed
@@ -92,18 +107,16 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 		switch {
 		case c.Principal != principal || c.Name != parts[2]:
 			return Item{}, refuse("topic and command differ")
-		case c.Gate != l.cfg.Gate || c.Session != session || c.Epoch != l.cfg.Epoch():
+		case c.Gate != l.cfg.Gate || c.Session != session && l.cfg.Officers == nil || c.Epoch != l.cfg.Epoch():
 			return Item{}, refuse("other gate, session or epoch")
-		case !c.ExpiresAt.After(now) || c.IssuedAt.After(now.Add(maxSkew)):
-			return Item{}, refuse("expired")
+		case c.IssuedAt.After(now.Add(maxSkew)):
+			return Item{}, refuse("from the future")
 		case c.ExpiresAt.Sub(c.IssuedAt) > maxOrderLife:
 			return Item{}, refuse("lives too long")
-		case !plain(c.ID) || !plain(c.Name) || c.Passage != "" && !plain(c.Passage) || len(c.Officer) > maxName || len(c.Reason) > maxName || len(c.Dossier) > maxName:
+		case !plain(c.ID) || !plain(c.Name) || c.Passage != "" && !plain(c.Passage) || c.Officer != "" && !pseudonym(c.Officer) || len(c.Reason) > maxName || len(c.Dossier) > maxName:
 			return Item{}, refuse("not a command")
-		case !l.fresh("cmd/" + principal + "/" + c.ID):
-			return Item{}, refuse("repeated")
 		}
-		return Item{Command: &c}, nil
+		return l.order(session, s, &c)
 	case "ans":
 		var e api.Envelope
 		if err := strict(s.Payload, &e); err != nil || len(parts) != 3 {
@@ -137,8 +150,10 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 			return Item{}, refuse("expired")
 		case le.ExpiresAt.After(now.Add(maxLeaseLife + maxSkew)):
 			return Item{}, refuse("lives too long")
-		case len(le.Keys) > maxKeys || le.Officer == "" || len(le.Officer) > maxName:
+		case len(le.Keys) > maxKeys || !pseudonym(le.Officer):
 			return Item{}, refuse("not a lease")
+		case l.cfg.Officers != nil && !l.cfg.Officers.OnDuty(le.Officer):
+			return Item{}, refuse("officer is not on the roster of this gate")
 		}
 		key := session + "\x00" + principal + "\x00" + le.Officer
 		l.mu.Lock()
@@ -173,6 +188,52 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 		return Item{}, refuse("not an acknowledgement")
 	}
 	return Item{}, l.ack(ctx, session, a)
+}
+
+// order decides about a well-formed order of the centre: it is its officer's and in time, or refused with a reason.
+// One that was seen, or is of an earlier connection, is never followed: the loop answers it as it did. So nobody
+// fills the journal by repeating.
+func (l *Link) order(session string, s api.Signed, c *api.Command) (Item, error) {
+	again := !l.fresh("cmd/"+c.Principal+"/"+c.ID) || c.Session != session
+	late := !c.ExpiresAt.After(time.Now())
+	switch {
+	case l.cfg.Officers == nil && again:
+		return Item{}, refuse("repeated")
+	case l.cfg.Officers == nil && late:
+		return Item{}, refuse("expired")
+	case again:
+		return Item{Command: c, Again: true}, nil
+	case late:
+		return Item{Command: c, Refused: "expired"}, nil
+	case l.cfg.Officers == nil:
+		return Item{Command: c}, nil
+	}
+	if err := l.cfg.Officers.Verify(s.Payload, *c, s.Proof); err != nil {
+		var r officers.Refusal
+		if !errors.As(err, &r) {
+			return Item{}, refuse("order")
+		}
+		return Item{Command: c, Refused: string(r)}, nil
+	}
+	return Item{Command: c}, nil
+}
+
+// roster examines a roster. One that is not newer is no attack: the centre repeats it.
+func (l *Link) roster(payload []byte) (Item, error) {
+	if l.cfg.Officers == nil {
+		return Item{}, refuse("no key for rosters")
+	}
+	r, err := l.cfg.Officers.Examine(payload)
+	switch {
+	case errors.Is(err, officers.ErrOlder):
+		if cur := l.cfg.Officers.Current(); r.Version < cur.Version {
+			return Item{}, refuse("older roster")
+		}
+		return Item{}, nil
+	case err != nil:
+		return Item{}, refuse("roster")
+	}
+	return Item{Roster: r}, nil
 }
 
 // ack moves the outbox. A forged, replayed, stale or too high acknowledgement deletes nothing. One that is
@@ -259,6 +320,9 @@ func plain(s string) bool {
 	}
 	return s != "" && len(s) <= maxName
 }
+
+// pseudonym tells whether an officer's name can stand in an event.
+func pseudonym(s string) bool { return plain(strings.ReplaceAll(s, ".", "-")) }
 
 // fresh notes an id and tells whether it is new.
 func (l *Link) fresh(id string) bool {

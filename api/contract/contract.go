@@ -23,6 +23,7 @@ const (
 	MaxMessage = 16 << 10  // M-01
 	MaxSealed  = 600 << 10 // req/referral
 	MaxLease   = 256 << 10 // lease: one HPKE public key per officer
+	MaxRoster  = 96 << 10  // cfg/roster: every officer of the site
 )
 
 // schemaBase is the place that relative references start at. Nothing is ever loaded from outside.
@@ -188,6 +189,7 @@ var channels = []channel{
 	{topic: api.TopicLease + "/+", schema: "lease", signed: "lease", max: MaxLease},
 	{topic: api.TopicAck, schema: "ack", signed: "ack", max: MaxMessage},
 	{topic: api.TopicCosign, schema: "cosign", signed: "cosign", max: MaxMessage},
+	{topic: api.TopicRoster, schema: "roster", signed: "roster", max: MaxRoster},
 }
 
 func (c channel) matches(levels []string) bool {
@@ -259,8 +261,8 @@ func Validate(topic string, payload []byte) error {
 // agrees compares what topic and content say of the same.
 func agrees(c channel, site, gate string, rest []string, body []byte) error {
 	var m struct {
-		ID, Gate, Passage, Principal, Name, Type, Source, DataSchema string
-		Epoch, Seq                                                   uint64
+		ID, Site, Gate, Passage, Principal, Name, Type, Source, DataSchema string
+		Epoch, Seq                                                         uint64
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
 		return fmt.Errorf("contract: %s: numbers out of range", c.topic)
@@ -279,6 +281,8 @@ func agrees(c channel, site, gate string, rest []string, body []byte) error {
 		ok = m.Gate == gate && m.Principal == rest[1]
 	case "ack", "cosign":
 		ok = m.Gate == gate
+	case "roster":
+		ok = m.Site == site
 	default:
 		ok = true
 	}

@@ -38,6 +38,13 @@ var types = map[string]struct {
 	"RecipientKey": {api.RecipientKey{}, "lease#/properties/keys/items"}, "Ack": {api.Ack{}, "ack"},
 	"Health": {api.Health{}, "health"}, "Part": {api.Part{}, "health#/properties/parts/items"}, "Fault": {api.Fault{}, "health#/properties/faults/items"},
 	"SelfTest":       {api.SelfTest{}, "health#/properties/self_test"},
+	"Proof":          {api.Proof{}, "signed#/properties/proof"},
+	"Fresh":          {api.Fresh{}, "signed#/properties/proof/properties/fresh"},
+	"Assertion":      {api.Assertion{}, "common#/$defs/assertion"},
+	"OrderKey":       {api.OrderKey{}, "order-key"},
+	"Roster":         {api.Roster{}, "roster"},
+	"RosterOfficer":  {api.RosterOfficer{}, "roster#/properties/officers/items"},
+	"Passkey":        {api.Passkey{}, "roster#/properties/officers/items/properties/passkeys/items"},
 	"LookupQuestion": {api.LookupQuestion{}, "sealed-lookup"}, "LookupAnswer": {api.LookupAnswer{}, "sealed-answer"}, "Dossier": {api.Dossier{}, "sealed-dossier"},
 }
 
@@ -556,13 +563,28 @@ func samples(t testing.TB) map[string][]byte {
 		"req/referral/" + pid: signed(t, "referral", env("referral")),
 		"cmd/console/referral_accept": signed(t, "cmd", api.Command{ID: "a1", Gate: "gate-1", Session: boot, Epoch: 3, Name: api.CmdAccept, Principal: "console", Officer: "o-1",
 			Passage: pid, Dossier: h32, Reason: "person_compared", IssuedAt: now, ExpiresAt: now}),
+		"cmd/console/door_open_exit": proven(t, signed(t, "cmd", api.Command{ID: "a2", Gate: "gate-1", Session: boot, Epoch: 3, Name: api.CmdOpenExit, Principal: "console", Officer: "o-1",
+			Reason: "person_compared", IssuedAt: now, ExpiresAt: now})),
 		"ans/console/" + pid: signed(t, "ans", env("ans")),
 		"lease/console": signed(t, "lease", api.Lease{Gate: "gate-1", Session: boot, Epoch: 3, Principal: "console", Officer: "o-1", Seq: 4, ExpiresAt: now,
 			Keys: []api.RecipientKey{{Kid: boot, Key: h32}}}),
+		"cfg/roster": signed(t, "roster", api.Roster{Site: "site", Version: 3, IssuedAt: now, ExpiresAt: now, RPID: "desk.example", Origins: []string{"https://desk.example"}, TwoPersons: []string{api.CmdManual},
+			Officers: []api.RosterOfficer{{Officer: "o-1", Passkeys: []api.Passkey{{Credential: h32, Alg: "es256", Key: h32}}, Roles: []string{"officer"}, Gates: []string{"gate-1"}, NotBefore: now, NotAfter: now}}}),
 		"audit/cosign": signed(t, "cosign", api.Cosign{Gate: "gate-1", Epoch: 3, Size: 4, Hash: h32, Line: "— egate/site/console " + strings.Repeat("A", 100) + "\n", Session: boot}),
 		"ack":          signed(t, "ack", api.Ack{Gate: "gate-1", Epoch: 3, Upto: 9, Session: boot}),
 	}
 	return out
+}
+
+// proven adds an officer's proof to a signed order.
+func proven(t testing.TB, b []byte) []byte {
+	var s api.Signed
+	if err := json.Unmarshal(b, &s); err != nil {
+		t.Fatal(err)
+	}
+	a := api.Assertion{Credential: h32, AuthData: h32, ClientData: h32, Signature: h32}
+	s.Proof = &api.Proof{OrderKey: h32, Assertion: a, Signature: make([]byte, 64), Fresh: &api.Fresh{At: now, Assertion: a}}
+	return mustJSON(t, s)
 }
 
 // TestE01EveryMessageValidates: full messages of the Go types pass; each with one more field anywhere, one

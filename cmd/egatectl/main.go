@@ -26,6 +26,10 @@ func commands() []command {
 	return append([]command{
 		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
 		{"key make", "[--sealing] NAME", "make a key pair: NAME.key, private, and NAME.pub", keyMake},
+		{"roster sign", "--key FILE.key ROSTER.yaml FILE", "sign who may order what; the key stays on a machine that is connected to nothing", rosterSign},
+		{"roster show", "--key FILE.pub FILE", "what a signed roster says", rosterShow},
+		{"roster check", "--key FILE.pub [--officer O --gate G [--order N]] FILE", "does it hold now, and may an officer order at a gate?", rosterCheck},
+		{"roster enrol", "--rp-id HOST --origin URL REGISTRATION", "turn what the enrolment page shows into the lines of a roster", rosterEnrol},
 		{"config check", "FILE…", "check the configuration of a gate; every mistake with file, line and cure", configCheck},
 		{"config example", "gate|sim|site-profile", "print a file to start from", configExample},
 		{"document read", "--reader R --mrz FILE [--trust FILE --key FILE] [--json]", "read a chip and report what it proves; status 0 authentic, 1 not, 3 not possible", documentRead},

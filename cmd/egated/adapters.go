@@ -81,7 +81,7 @@ func newCentre(l *link.Link) *centre {
 	c := &centre{Link: l, in: make(chan control.Inbound)}
 	go func() { // lives as long as the program
 		for i := range l.Inbound() {
-			c.in <- control.Inbound{Command: i.Command, Answer: i.Answer, Lease: i.Lease, Up: i.Up, Down: i.Down}
+			c.in <- control.Inbound{Command: i.Command, Refused: i.Refused, Again: i.Again, Answer: i.Answer, Lease: i.Lease, Document: document(i.Roster), Up: i.Up, Down: i.Down}
 		}
 	}()
 	return c

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"egate/internal/buildinfo"
 	"egate/journal"
 	"egate/link"
+	"egate/officers"
 )
 
 // Limits of the evidence.
@@ -89,11 +91,14 @@ func follow(ctx context.Context, evidence *audit.Log, lk *link.Link, board *heal
 	})
 }
 
-// part is something that decides, and a name of its present content.
-type part struct{ what, is string }
+// part is something that decides, a name of its present content, and what the journal keeps of it.
+type part struct {
+	what, is string
+	rows     map[string]string
+}
 
 // parts are what decides at this gate. A file that is not there is "absent": whoever needs it says so.
-func parts(path string, cfg configs.Gate, kid string) []part {
+func parts(path string, cfg configs.Gate, kid string, who *officers.Keeper) []part {
 	rules := cfg.Inspect
 	rules.Program, rules.Models, rules.ModelKeys, rules.Trust, rules.TrustKey = "", "", nil, "", "" // where things are decides nothing
 	if rules.Policy != "" {
@@ -103,15 +108,20 @@ func parts(path string, cfg configs.Gate, kid string) []part {
 	if err != nil {
 		policy = nil // plain values: it cannot fail
 	}
-	return []part{
-		{"software", token(buildinfo.Version)},
-		{"config", fileHash(path)},
-		{"policy", hash(policy)},
-		{"model", fileHash(filepath.Join(cfg.Inspect.Models, "manifest.json"))},
-		{"trust", fileHash(cfg.Inspect.Trust, cfg.Inspect.TrustKey)},
-		{"key_gate", token(kid)},
-		{"key_centre", fileHash(cfg.Keys.Centre, cfg.Keys.CentreSeal)},
+	all := []part{
+		{what: "software", is: token(buildinfo.Version)},
+		{what: "config", is: fileHash(path)},
+		{what: "policy", is: hash(policy)},
+		{what: "model", is: fileHash(filepath.Join(cfg.Inspect.Models, "manifest.json"))},
+		{what: "trust", is: fileHash(cfg.Inspect.Trust, cfg.Inspect.TrustKey)},
+		{what: "key_gate", is: token(kid)},
+		{what: "key_centre", is: fileHash(cfg.Keys.Centre, cfg.Keys.CentreSeal)},
+		{what: "key_roster", is: fileHash(cfg.Officers.RosterKey)},
 	}
+	if r := who.Current(); r != nil {
+		all = append(all, rosterPart(r))
+	}
+	return all
 }
 
 // token is a text as the contract takes it.
@@ -172,6 +182,7 @@ func tellChanges(ctx context.Context, j *journal.Journal, last uint64, now []par
 		}
 		r.Events, r.Leaves = append(r.Events, d), append(r.Leaves, d)
 		r.Meta[changeRow(p.what)] = p.is
+		maps.Copy(r.Meta, p.rows)
 	}
 	if len(r.Events) == 0 {
 		return last, nil

@@ -97,9 +97,13 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if err != nil {
 		return fmt.Errorf("egated: link.password_file: %w", err)
 	}
+	who, err := keeper(cfg, found.Meta, log)
+	if err != nil {
+		return err
+	}
 	cosigned := newWitnessed()
 	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Broker: cfg.Link.Broker, TLS: tlsCfg, User: cfg.Link.User, Password: password,
-		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Outbox: j.Outbox(), Log: log,
+		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Officers: who, Outbox: j.Outbox(), Log: log,
 		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
 		Ahead:    func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
 		Cosigned: cosigned.put})
@@ -148,9 +152,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if found.First {
 		recovered = nil
 	}
-	now := parts(path, cfg, signer.KeyID())
+	now := parts(path, cfg, signer.KeyID(), who)
 	if hw != nil {
-		now = append(now, part{"pairing", hw.version()})
+		now = append(now, part{what: "pairing", is: hw.version()})
 	}
 	lastStep, err := tellChanges(ctx, j, found.LastStep, now)
 	if err != nil {
@@ -164,7 +168,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
 		Shift: cfg.Limits.Shift, ShiftWarning: cfg.Limits.ShiftWarning,
-		Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: worn.Counters,
+		Rows: found.Meta, TwoPersons: who.TwoPersons, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: worn.Counters,
 	}, ports, log)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)

@@ -145,7 +145,7 @@ func (a *access) name(cl *broker.Client) string {
 var (
 	gateWrites = []string{api.TopicStatus, api.TopicInfo, api.TopicState, api.TopicHealth, api.TopicCheckpoint, api.TopicReported,
 		api.TopicEvent + "/+", api.TopicTelemetry + "/+", api.TopicResponse + "/+/+", api.TopicRequest + "/" + lookupKind + "/+", api.TopicRequest + "/" + referralKind + "/+"}
-	gateReads = []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign, "cfg/desired", api.TopicStatus}
+	gateReads = []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign, "cfg/desired", api.TopicRoster, api.TopicStatus}
 	others    = map[string]struct{ reads, writes []string }{
 		"witness": {reads: []string{api.TopicCheckpoint}, writes: []string{api.TopicCosign}},
 		"maintenance": {reads: []string{api.TopicStatus, api.TopicInfo, api.TopicState, api.TopicHealth, api.TopicTelemetry + "/+",

@@ -185,7 +185,7 @@ func TestX01AccessList(t *testing.T) {
 		{"req/lookup/" + p, "gate", "console"}, {"req/referral/" + p, "gate", "console"}, {"req/other/" + p, "", "console"},
 		{"cmd/console/gate_open", "console", "gate"}, {"cmd/other/gate_open", "", "gate"}, {"cmd/gate-1/gate_open", "", "gate"},
 		{"ans/console/" + p, "console", "gate"}, {"ans/other/" + p, "", "gate"}, {"lease/console", "console", "gate"}, {"lease/other", "", "gate"},
-		{"ack", "console", "gate"}, {"audit/cosign", "console witness", "gate"}, {"cfg/desired", "", "gate"}, {"unknown", "", ""},
+		{"ack", "console", "gate"}, {"audit/cosign", "console witness", "gate"}, {"cfg/desired", "", "gate"}, {"cfg/roster", "console", "gate"}, {"unknown", "", ""},
 	}
 	users := append([]string{"console", "witness", "maintenance", "gate-3"}, gates...)
 	may := func(list, gate, user string) bool {

@@ -43,9 +43,34 @@ func (l *Loop) inbound(in Inbound) {
 				l.p.Inspectors.Send(t.slot, protocol.ToInspector{Answer: &protocol.Answer{Sealed: in.Answer.Sealed}})
 			}
 		}
+	case in.Document != nil:
+		l.inForce(*in.Document)
+	case in.Command != nil && in.Again:
+		if r, known := l.answers.by[in.Command.ID]; known {
+			l.p.Link.Respond(in.Command.Principal, r)
+		}
+	case in.Command != nil && in.Refused != "":
+		l.reject(in.Command, in.Refused)
 	case in.Command != nil:
 		l.command(in.Command)
 	}
+}
+
+// reject answers an order that is not followed; the answer is evidence.
+func (l *Loop) reject(c *api.Command, why string) {
+	r := api.Response{ID: c.ID, Result: "rejected", Reason: why, At: time.Now().UTC()}
+	if why == "expired" {
+		r.Result = "expired"
+	}
+	l.respond(c, r)
+	l.record()
+}
+
+// respond remembers the answer to an order, tells of it, and sends it.
+func (l *Loop) respond(c *api.Command, r api.Response) {
+	l.answers.put(r, r.At)
+	l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason})
+	l.p.Link.Respond(c.Principal, r)
 }
 
 // leased takes a lease; it lasts until it expires, whatever becomes of the line (O-01).
@@ -110,11 +135,7 @@ func (l *Loop) holds(officer string) bool {
 // command follows an officer's order, or answers why not; both are evidence.
 func (l *Loop) command(c *api.Command) {
 	order, known := orderNames[c.Name]
-	reject := func(why string) {
-		l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Name: c.Name, Passage: c.Passage, Result: "rejected", Reason: why})
-		l.record()
-		l.p.Link.Respond(c.Principal, api.Response{ID: c.ID, Result: "rejected", Reason: why, At: time.Now().UTC()})
-	}
+	reject := func(why string) { l.reject(c, why) }
 	switch {
 	case !known:
 		reject("not_supported")
@@ -157,6 +178,10 @@ func (l *Loop) command(c *api.Command) {
 			e.Lane, e.Mine = gate.LanePassage, t.owner == c.Officer && t.owner != ""
 		}
 	}
+	if !l.second(c, time.Now()) {
+		reject("second_officer") // the same order of another officer within a minute is followed
+		return
+	}
 	l.orderRef++
 	e.Ref = l.orderRef
 	l.orders[e.Ref] = c
@@ -183,8 +208,7 @@ func (l *Loop) answer(a gate.Action) {
 	case a.On && c.Name == api.CmdEndEmergency:
 		l.reset(health.Fire)
 	}
-	l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason})
-	l.p.Link.Respond(c.Principal, r)
+	l.respond(c, r)
 }
 
 // touched handles what a traveller pressed.

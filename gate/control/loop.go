@@ -70,10 +70,13 @@ type Loop struct {
 	state    api.State
 	seq      uint64
 	healthAt time.Time
-	tested   *api.SelfTest    // nil: not since boot
-	faults   bool             // blocked by a fault, as last told to the model
-	told     map[latched]bool // active faults, as last told in events
-	broken   bool             // the journal does not take records any more
+	tested   *api.SelfTest // nil: not since boot
+	answers  *answers
+	asked    map[string]asked  // orders that wait for a second officer
+	docs     map[string]string // signed documents in force
+	faults   bool              // blocked by a fault, as last told to the model
+	told     map[latched]bool  // active faults, as last told in events
+	broken   bool              // the journal does not take records any more
 }
 
 // running is a timer of the machine.
@@ -121,6 +124,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
+		answers: newAnswers(cfg.Rows, time.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
 		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
 
@@ -312,7 +316,7 @@ func (l *Loop) record() {
 	if l.waits {
 		l.grants[l.step] = l.commit
 	}
-	l.p.Journal.Submit(journal.Record{Step: l.step, Model: body, Events: l.drafts, Leaves: l.leaves})
+	l.p.Journal.Submit(journal.Record{Step: l.step, Model: body, Events: l.drafts, Leaves: l.leaves, Meta: l.answers.changed()})
 	l.drafts, l.leaves, l.waits = nil, nil, false
 }
 

@@ -62,13 +62,23 @@ type Inspectors interface {
 	Events() <-chan protocol.InspectorEvent
 }
 
-// Inbound is one verified item of the centre. Exactly one of the fields is set.
+// Inbound is one verified item of the centre. Exactly one of Command, Answer, Lease, Document, Up and Down is set.
 type Inbound struct {
 	Command *api.Command
+	Refused string // why a Command is not followed: it is answered and nothing else
+	Again   bool   // a Command that was seen: it has the answer that it had
 	Answer  *api.Envelope
 	Lease   *api.Lease
-	Up      bool // connected, subscribed
-	Down    bool
+	// Document is a signed document that came into force.
+	Document *Document
+	Up       bool // connected, subscribed
+	Down     bool
+}
+
+// Document is a signed document, such as the roster, that came into force.
+type Document struct {
+	What, Is string            // as in api.Change
+	Rows     map[string]string // what the journal keeps of it
 }
 
 // Link is the way to the centre. Nothing here blocks.
@@ -120,7 +130,11 @@ type Config struct {
 	// Recovered is what the journal had at start: the state of an earlier run; nil for none.
 	Recovered []byte
 	Found     string // clean, passage_interrupted, torn_tail: see api.Boot
-	Versions  map[string]string
+	// Rows are the small rows that the journal had at start: answers to orders, what documents were in force.
+	Rows map[string]string
+	// TwoPersons tells which orders a second officer must give too; nil for none.
+	TwoPersons func(order string) bool
+	Versions   map[string]string
 	// Counters are further counts for the health document, by name; may be nil.
 	Counters func() map[string]int64
 }

@@ -77,19 +77,20 @@ var may = map[string][]string{
 	"hal":                 {},
 	"hal/drivers":         {"hal"}, // see driver below
 	"journal":             {},
-	"link":                {"journal", "api", "seal", "verdict"},
+	"link":                {"journal", "api", "seal", "verdict", "officers"},
+	"officers":            {"api", "seal"},
 	"audit":               {"journal"},
 	"seal":                {},
 	"pairing":             {"hal", "hal/drivers", "seal"}, // of the drivers hal/identity, which opens no device
 	"health":              {},
 	"api":                 {"verdict"},
 	"display":             {"gate", "locales"},
-	"console":             {"configs", "api", "seal", "verdict", "locales", "audit"}, // audit: the centre is a witness
+	"console":             {"configs", "api", "seal", "verdict", "locales", "audit", "officers"}, // audit: the centre is a witness
 	"locales":             {},
 	"configs":             {},
 	"internal":            {},
 	"internal/modelfetch": {},
-	"sim":                 {"hal", "hal/drivers", "emrtd", "verdict", "api", "display", "console", "seal", "inspect/protocol", "locales", "health"}, // health: its officer clears what the catalogue leaves to officers
+	"sim":                 {"hal", "hal/drivers", "emrtd", "verdict", "api", "display", "console", "seal", "inspect/protocol", "locales", "health", "officers"}, // health: its officer clears what the catalogue leaves to officers
 	"cmd":                 {"*"},
 	"test":                {"*"},
 	"bench":               {"*"},

@@ -1,0 +1,139 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"egate/api"
+)
+
+// outcomes are what the order events say, oldest first.
+func (r *rig) outcomes() (out []string) {
+	r.t.Helper()
+	for _, b := range r.jn.events(api.EventOrder) {
+		var e api.OrderEvent
+		if err := json.Unmarshal(b, &e); err != nil {
+			r.t.Fatal(err)
+		}
+		out = append(out, e.Officer+" "+e.Name+" "+e.Result+" "+e.Reason)
+	}
+	return out
+}
+
+// rows are what the journal keeps after all its records.
+func (j *fakeJournal) rows() map[string]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all := map[string]string{}
+	for _, r := range j.records {
+		for k, v := range r.Meta {
+			if all[k] = v; v == "" {
+				delete(all, k)
+			}
+		}
+	}
+	return all
+}
+
+func (r *rig) in(i Inbound) { r.link.in <- i; synctest.Wait() }
+
+// TestO03SameOrderSameAnswer: an order that comes again is not followed again; it has the answer that it had, before
+// and after a restart, for as long as anybody asks (O-03).
+func TestO03SameOrderSameAnswer(t *testing.T) {
+	loop(t, func(r *rig) {
+		first := r.order(api.Command{Name: api.CmdCloseGate})
+		if first.Result != "accepted" || r.l.m.Open {
+			t.Fatalf("%+v", first)
+		}
+		r.order(api.Command{Name: api.CmdOpenGate})
+		n := len(r.jn.records)
+		r.in(Inbound{Command: &api.Command{ID: first.ID, Principal: "console", Name: api.CmdCloseGate}, Again: true})
+		if a := r.link.last(); a != first || !r.l.m.Open || len(r.jn.records) != n {
+			t.Errorf("again: %+v, must be %+v and change nothing", a, first)
+		}
+		answered := len(r.link.responses)
+		r.in(Inbound{Command: &api.Command{ID: "never", Principal: "console", Name: api.CmdCloseGate}, Again: true})
+		if len(r.link.responses) != answered || !r.l.m.Open {
+			t.Error("an order of an earlier connection that was never answered is answered")
+		}
+		if b := newAnswers(r.jn.rows(), time.Now()); b.by[first.ID].Result != "accepted" || !b.by[first.ID].At.Equal(first.At) {
+			t.Errorf("after a restart: %+v", b.by)
+		}
+		if b := newAnswers(r.jn.rows(), time.Now().Add(answerKeep+time.Second)); len(b.by) != 0 || b.rows[answerRow+first.ID] != "" {
+			t.Errorf("kept for ever: %+v", b.by)
+		}
+		r.pass(answerKeep + time.Second)
+		for i := range maxAnswers + 10 {
+			r.l.answers.put(api.Response{ID: fmt.Sprintf("x%d", i), At: time.Now()}, time.Now())
+		}
+		if len(r.l.answers.by) != maxAnswers || len(r.l.answers.order) != maxAnswers {
+			t.Errorf("%d answers are kept, %d are the most", len(r.l.answers.by), maxAnswers)
+		}
+	})
+}
+
+// TestO03RefusedOrder: an order that is not its officer's, or late, moves nothing, is answered with the reason and is
+// evidence (O-03, X-02).
+func TestO03RefusedOrder(t *testing.T) {
+	loop(t, func(r *rig) {
+		r.in(Inbound{Command: &api.Command{ID: "r1", Principal: "console", Officer: "eve", Name: api.CmdCloseGate}, Refused: "officer_unknown"})
+		if a := r.link.last(); a.ID != "r1" || a.Result != "rejected" || a.Reason != "officer_unknown" || !r.l.m.Open {
+			t.Errorf("%+v", a)
+		}
+		r.in(Inbound{Command: &api.Command{ID: "r2", Principal: "console", Officer: "anna", Name: api.CmdCloseGate}, Refused: "expired"})
+		if a := r.link.last(); a.Result != "expired" || !r.l.m.Open {
+			t.Errorf("%+v", a)
+		}
+		if got := fmt.Sprint(r.outcomes()); got != "[eve gate_close rejected officer_unknown anna gate_close expired expired]" {
+			t.Errorf("evidence: %s", got)
+		}
+	})
+}
+
+// TestO03TwoPersons: what the roster lists needs the same order of two officers within a minute; the same officer
+// twice is one (O-03).
+func TestO03TwoPersons(t *testing.T) {
+	loop(t, func(r *rig) {
+		r.l.cfg.TwoPersons = func(name string) bool { return name == api.CmdManual }
+		manual := func(who, want string) {
+			t.Helper()
+			if a := r.order(api.Command{Name: api.CmdManual, Officer: who}); a.Result+" "+a.Reason != want {
+				t.Errorf("%s: %+v, must be %q", who, a, want)
+			}
+		}
+		manual("anna", "rejected second_officer")
+		manual("anna", "rejected second_officer")
+		r.pass(secondLimit + time.Second)
+		manual("ben", "rejected second_officer") // anna's word is too old
+		if r.l.m.Mode.String() != "open" {
+			t.Fatal("one person was enough")
+		}
+		manual("anna", "accepted ")
+		if r.l.m.Mode.String() != "manual" {
+			t.Error("two persons were not enough")
+		}
+		if a := r.order(api.Command{Name: api.CmdOpenGate}); a.Result != "accepted" {
+			t.Errorf("an order that needs one: %+v", a)
+		}
+		manual("ben", "rejected second_officer") // both were used up
+	})
+}
+
+// TestF06DocumentInForce: a roster that comes into force is evidence and stays in the journal (F-06).
+func TestF06DocumentInForce(t *testing.T) {
+	loop(t, func(r *rig) {
+		r.in(Inbound{Document: &Document{What: "roster", Is: "v3-ab", Rows: map[string]string{"doc/roster": "signed"}}})
+		r.in(Inbound{Document: &Document{What: "roster", Is: "v4-cd", Rows: map[string]string{"doc/roster": "signed too"}}})
+		if rows := r.jn.rows(); rows["doc/roster"] != "signed too" || documents(rows)["roster"] != "v4-cd" {
+			t.Errorf("%v", rows)
+		}
+		all := r.jn.events(api.EventChange)
+		var c api.Change
+		if len(all) != 2 || json.Unmarshal(all[1], &c) != nil || c != (api.Change{What: "roster", Old: "v3-ab", New: "v4-cd"}) {
+			t.Errorf("%s", all)
+		}
+	})
+}
