@@ -99,8 +99,9 @@ func TestX02OrderOfAnOfficer(t *testing.T) {
 		"another's name":               {func() *order { return good(r.bob, r.command(api.CmdTake, "ann")) }, officers.Mismatch},
 		"an officer not on the roster": {func() *order { return good(thief, r.command(api.CmdTake, "ann")) }, officers.Unknown},
 		"a stolen credential id": {func() *order {
-			thief.Credential = r.ann.Credential
-			return good(thief, r.command(api.CmdTake, "ann"))
+			claims := *thief
+			claims.Credential = r.ann.Credential
+			return good(&claims, r.command(api.CmdTake, "ann"))
 		}, officers.KeyRefused},
 		"one byte of the order": {func() *order {
 			o := bobTakes()
