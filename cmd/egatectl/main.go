@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"egate/inspect/decoder"
@@ -23,7 +24,7 @@ type command struct {
 
 // commands in the order of a gate's life.
 func commands() []command {
-	return append([]command{
+	return slices.Concat([]command{
 		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
 		{"key make", "[--sealing] NAME", "make a key pair: NAME.key, private, and NAME.pub", keyMake},
 		{"roster sign", "--key FILE.key ROSTER.yaml FILE", "sign who may order what; the key stays on a machine that is connected to nothing", rosterSign},
@@ -50,7 +51,7 @@ func commands() []command {
 		{"model sign", "--key FILE.key FOLDER", "sign a model pack; a gate in service wants the signatures of two persons", modelSign},
 		{"model verify", "--key FILE.pub … [--demo] [FOLDER]", "would a gate in service load this pack? hashes, graphs, signatures, evidence, self-tests", modelVerify},
 		{"version", "", "print version and toolchain", version},
-	}, trustCommands()...)
+	}, pkiCommands(), trustCommands())
 }
 
 // errUsage asks for the help text.

@@ -82,6 +82,7 @@ var may = map[string][]string{
 	"audit":               {"journal"},
 	"seal":                {},
 	"pairing":             {"hal", "hal/drivers", "seal"}, // of the drivers hal/identity, which opens no device
+	"pki":                 {},
 	"health":              {},
 	"api":                 {"verdict"},
 	"display":             {"gate", "locales"},
