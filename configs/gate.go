@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"sort"
@@ -55,12 +54,12 @@ type Officers struct {
 
 // Link is the way to the broker.
 type Link struct {
-	Broker       string `yaml:"broker"` // tcp://host:port (loopback only) or tls://host:port
-	CAFile       string `yaml:"ca_file,omitempty"`
-	CertFile     string `yaml:"cert_file,omitempty"`
-	CertKeyFile  string `yaml:"cert_key_file,omitempty"`
-	User         string `yaml:"user,omitempty"`
-	PasswordFile string `yaml:"password_file,omitempty"`
+	Broker       Brokers `yaml:"broker"`                  // tcp://host:port (loopback only) or tls://host:port
+	CAFile       string  `yaml:"ca_file,omitempty"`       // authority of the brokers
+	CertFile     string  `yaml:"cert_file,omitempty"`     // of this gate, by its name; read anew when it is replaced
+	CertKeyFile  string  `yaml:"cert_key_file,omitempty"` // its key, readable by its user only
+	User         string  `yaml:"user,omitempty"`
+	PasswordFile string  `yaml:"password_file,omitempty"`
 }
 
 // Display is the traveller screen.
@@ -473,20 +472,18 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 }
 
 func (g *Gate) checkLink(at func(...string) string, bad func(string, string, ...any)) {
-	u, err := url.Parse(g.Link.Broker)
-	switch {
-	case err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "tls"}, u.Scheme):
-		bad(at("link", "broker"), "must be tls://host:port, or tcp://host:port on loopback")
-	case u.Scheme == "tcp" && !loopback(u.Hostname()):
-		bad(at("link", "broker"), "tcp is for loopback only: use tls://%s with ca_file, cert_file and cert_key_file", u.Host)
-	case u.Scheme == "tls" && g.Link.CAFile == "":
-		bad(at("link", "ca_file"), "is missing: tls needs the broker's certificate authority")
+	tls, err := g.Link.Broker.Check()
+	if err != nil {
+		bad(at("link", "broker"), "%w", err)
 	}
 	if g.Officers.Roster != "" && g.Officers.RosterKey == "" {
 		bad(at("officers", "roster_key"), "is missing: the public key of who signs the roster (egatectl roster sign)")
 	}
-	if (g.Link.CertFile == "") != (g.Link.CertKeyFile == "") {
-		bad(at("link"), "cert_file and cert_key_file belong together")
+	for _, f := range []struct{ key, val, what string }{{"ca_file", g.Link.CAFile, "the brokers' certificate authority"},
+		{"cert_file", g.Link.CertFile, "the certificate of this gate (egatectl pki)"}, {"cert_key_file", g.Link.CertKeyFile, "the key of the certificate"}} {
+		if tls && f.val == "" {
+			bad(at("link", f.key), "is missing: tls needs %s (X-01)", f.what)
+		}
 	}
 }
 

@@ -34,6 +34,12 @@ const (
 	DiskFull              Code = "disk_full"
 	DiskLow               Code = "disk_low"
 	BrokerUnreachable     Code = "broker_unreachable"
+	BrokerFallback        Code = "broker_fallback"
+	CertificateDue        Code = "certificate_due"
+	CertificateEnding     Code = "certificate_ending"
+	CertificateLastDay    Code = "certificate_last_day"
+	CertificateExpired    Code = "certificate_expired"
+	KeyInFile             Code = "key_in_file"
 	MessageRefused        Code = "message_refused"
 	LeaseLost             Code = "lease_lost"
 	ShiftEnding           Code = "shift_ending"
@@ -70,6 +76,8 @@ const (
 	PartEnclosure  = "enclosure"
 	PartFireLoop   = "fire_loop"
 	PartUSB        = "usb"
+	PartClock      = "clock"
+	PartKeys       = "keys" // and the certificate
 )
 
 // Entry is what the catalogue says of one code.
@@ -189,6 +197,19 @@ var catalogue = []Entry{
 	{BrokerUnreachable, Warning, false, Itself, 5 * time.Second, "there is no connection to the broker",
 		"events wait in the journal and none is lost; look-ups get no answer, so that every traveller is referred", "network, broker, certificate",
 		"egatectl diag link", "restore the network; renew the certificate"},
+	{BrokerFallback, Notice, false, Itself, 5 * time.Second, "the broker in use is not the first of the list",
+		"the gate works on through this one, and comes back by itself", "the first broker or the way to it is down", "its log; egatectl diag link", "restore the first broker"},
+	{CertificateDue, Notice, false, Itself, 0, "two thirds of the life of the gate's certificate have passed, or 30 days are left to it or to the authority's",
+		"none; a request for its renewal lies in the state folder as renewal.csr", "time", "egatectl pki show", "sign the request (egatectl pki renew) and put the answer in its place; no restart"},
+	{CertificateEnding, Warning, false, Itself, 0, "7 days are left to the gate's certificate or its authority's", "none",
+		"nobody has renewed it", "egatectl pki show", "sign renewal.csr of the state folder (egatectl pki renew) and put the answer in its place; no restart"},
+	{CertificateLastDay, Warning, false, Itself, 0, "1 day is left to the gate's certificate or its authority's: brokers let nobody in after it", "none",
+		"nobody has renewed it", "egatectl pki show", "sign renewal.csr of the state folder (egatectl pki renew) and put the answer in its place today"},
+	{CertificateExpired, Error, true, Itself, 0, "the gate's certificate or its authority's has ended, or the clock lies before its beginning",
+		"no broker lets the gate in: no new traveller; events wait in the journal", "nobody has renewed it; clock",
+		"egatectl pki show; timedatectl", "sign renewal.csr of the state folder (egatectl pki renew) and put the answer in its place: no broker and no restart needed"},
+	{KeyInFile, Notice, false, Itself, 0, "a private key of the gate is in a file: whoever takes the disk has it",
+		"none", "no TPM is configured", "keys of the configuration", "fit a TPM 2.0 and make the keys in it; encrypt the disk meanwhile"},
 	{MessageRefused, Warning, false, Itself, 0, "messages with a wrong signature, gate, epoch or session arrived",
 		"they have no effect", "attack, or a centre with the wrong key", "security log", "find the sender; check the keys"},
 	{LeaseLost, Error, true, Itself, 0, "no officer's console has renewed the lease of this gate in time",

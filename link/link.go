@@ -16,13 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"egate/api"
+	"egate/internal/failover"
 	"egate/journal"
 	"egate/officers"
 	"egate/seal"
@@ -35,8 +35,6 @@ const (
 	publishLimit   = 10 * time.Second // until the broker has acknowledged a publish
 	farewell       = time.Second      // for the last status
 	quiesce        = 100 * time.Millisecond
-	minBackoff     = 300 * time.Millisecond
-	maxBackoff     = 10 * time.Second
 	ackLimit       = 20 * time.Second // events unacknowledged for so long are sent again
 	window         = 64               // events in flight before the centre has acknowledged
 	maxMessage     = 256 << 10        // inbound: a lease with maxKeys keys is the largest
@@ -61,8 +59,8 @@ type Outbox interface {
 // Config is what a link is made of.
 type Config struct {
 	Site, Gate string
-	Broker     string // tcp://host:port or tls://host:port
-	TLS        *tls.Config
+	Brokers    []string           // tcp://host:port or tls://host:port, the first that works is used
+	TLS        func() *tls.Config // asked for each connection; nil without TLS
 	User       string
 	Password   string
 	Boot       string // random per boot
@@ -101,6 +99,8 @@ type Link struct {
 	in     chan Item
 	limits limits
 
+	brokers *failover.List
+
 	mu       sync.Mutex
 	latest   map[string][]byte // retained documents by topic, newest
 	sent     map[string]bool   // on this connection
@@ -129,7 +129,10 @@ func (p position) before(q position) bool {
 }
 
 // limits are those that tests shorten.
-type limits struct{ publish, ack, minBackoff, maxBackoff time.Duration }
+type limits struct {
+	publish, ack time.Duration
+	connect      failover.Limits
+}
 
 type outbound struct {
 	topic    string
@@ -146,9 +149,14 @@ func New(cfg Config) (*Link, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue),
-		limits: limits{publishLimit, ackLimit, minBackoff, maxBackoff}, latest: map[string][]byte{}, wake: make(chan struct{}, 1),
-		status: "starting", ids: map[string]bool{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}, nil
+	if len(cfg.Brokers) == 0 {
+		return nil, errors.New("link: a broker is needed")
+	}
+	l := &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue),
+		limits: limits{publishLimit, ackLimit, failover.Defaults}, latest: map[string][]byte{}, wake: make(chan struct{}, 1),
+		status: "starting", ids: map[string]bool{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}
+	l.brokers = &failover.List{Servers: cfg.Brokers, Probe: failover.Dial(cfg.TLS)}
+	return l, nil
 }
 
 // Inbound delivers what came in.
@@ -256,31 +264,15 @@ func (l *Link) kick() {
 	}
 }
 
-// Run connects, and connects again, until ctx ends.
+// Run connects to the first broker that works, and connects again, until ctx ends.
 func (l *Link) Run(ctx context.Context) error {
-	backoff := l.limits.minBackoff
-	for {
-		began := time.Now()
-		err := l.connection(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		l.log.Info("link: connection ended", "err", err)
-		if time.Since(began) > l.limits.maxBackoff {
-			backoff = l.limits.minBackoff
-		}
-		jitter := time.Duration(0)
-		if n, err := rand.Int(rand.Reader, big.NewInt(int64(backoff))); err == nil {
-			jitter = time.Duration(n.Int64()) / 2
-		}
-		select {
-		case <-time.After(backoff/2 + jitter):
-		case <-ctx.Done():
-			return nil
-		}
-		backoff = min(2*backoff, l.limits.maxBackoff)
-	}
+	l.brokers.Limits = l.limits.connect
+	l.brokers.Run(ctx, l.connection, func(broker string, err error) { l.log.Info("link: connection ended", "broker", broker, "err", err) })
+	return nil
 }
+
+// Fallback tells whether the broker in use is not the first of the list.
+func (l *Link) Fallback() bool { return l.brokers.At() > 0 }
 
 func (l *Link) topic(rest string) string { return api.Topic(l.cfg.Site, l.cfg.Gate, rest) }
 
@@ -290,7 +282,7 @@ func (l *Link) statusDoc(state, session string) []byte {
 }
 
 // connection lives as long as one client.
-func (l *Link) connection(ctx context.Context) error {
+func (l *Link) connection(ctx context.Context, broker string) error {
 	var id [8]byte
 	_, _ = rand.Read(id[:])
 	session := hex.EncodeToString(id[:])
@@ -298,13 +290,13 @@ func (l *Link) connection(ctx context.Context) error {
 	defer cancel(nil)
 	// One client id per gate, so that the broker ends an old half-open connection when it accepts this one.
 	// Some brokers publish the old will only after that: see contradicted.
-	opt := mqtt.NewClientOptions().AddBroker(l.cfg.Broker).SetClientID("gate-"+l.cfg.Gate).
+	opt := mqtt.NewClientOptions().AddBroker(broker).SetClientID("gate-"+l.cfg.Gate).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(l.limits.publish).SetProtocolVersion(4).
 		SetBinaryWill(l.topic(api.TopicStatus), l.statusDoc("offline", session), 1, true).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(fmt.Errorf("link: lost: %w", err)) })
 	if l.cfg.TLS != nil {
-		opt.SetTLSConfig(l.cfg.TLS)
+		opt.SetTLSConfig(l.cfg.TLS())
 	}
 	if l.cfg.User != "" {
 		opt.SetUsername(l.cfg.User).SetPassword(l.cfg.Password)

@@ -18,6 +18,7 @@ import (
 
 	"egate/api"
 	"egate/api/contract"
+	"egate/internal/failover"
 	"egate/journal"
 	"egate/officers"
 	"egate/seal"
@@ -104,9 +105,10 @@ func newCentre(t testing.TB, url string) *centre {
 
 // run stays connected until ctx ends.
 func (c *centre) run(ctx context.Context) {
-	for ctx.Err() == nil {
+	urls := strings.Split(c.url, " ")
+	for n := 0; ctx.Err() == nil; n++ {
 		lost := make(chan struct{})
-		o := mqtt.NewClientOptions().AddBroker(c.url).SetClientID("centre").SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(true).SetOrderMatters(true).
+		o := mqtt.NewClientOptions().AddBroker(urls[n%len(urls)]).SetClientID("centre").SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(true).SetOrderMatters(true).
 			SetProtocolVersion(4).SetConnectTimeout(5 * time.Second).SetConnectionLostHandler(func(mqtt.Client, error) { close(lost) })
 		m := mqtt.NewClient(o)
 		t := m.Connect()
@@ -288,7 +290,7 @@ func newBenchFor(t testing.TB, c *centre, url string, lim limits, who *officers.
 
 func (b *bench) start(url string, lim limits) {
 	b.t.Helper()
-	l, err := New(Config{Site: site, Gate: gate, Broker: url, Boot: boot, Epoch: b.j.Epoch, Signer: b.signer,
+	l, err := New(Config{Site: site, Gate: gate, Brokers: strings.Split(url, " "), Boot: boot, Epoch: b.j.Epoch, Signer: b.signer,
 		Centre: map[string]seal.Keys{"console": seal.Trust(b.centre.signer.Public())}, Officers: b.keeper, Outbox: b.j.Outbox(),
 		Ahead: func(_ context.Context, why string) error { b.ahead <- why; return nil }})
 	if err != nil {
@@ -365,7 +367,9 @@ func (b *bench) delivered() {
 	}
 }
 
-var quick = limits{publish: 2 * time.Second, ack: 500 * time.Millisecond, minBackoff: 5 * time.Millisecond, maxBackoff: 50 * time.Millisecond}
+var hasty = failover.Limits{MinPause: 5 * time.Millisecond, MaxPause: 50 * time.Millisecond, Settled: 50 * time.Millisecond, Return: 50 * time.Millisecond, Probe: time.Second}
+
+var quick = limits{publish: 2 * time.Second, ack: 500 * time.Millisecond, connect: hasty}
 
 func (c *centre) start(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -408,6 +412,34 @@ func TestE03BrokerKilled(t *testing.T) {
 		c.contract()
 		t.Logf("%d events, %d repetitions dropped", len(x.want), c.repeats)
 	})
+}
+
+// TestE03NextBroker: the first broker of the list is killed and the gate goes on at the second; when the first is there
+// again the gate comes back to it; nothing is lost, nothing is twice, order is kept.
+func TestE03NextBroker(t *testing.T) {
+	one, two := brokers.Mosquitto(t, brokers.Plain), brokers.Mosquitto(t, brokers.Plain)
+	both := one.URL() + " " + two.URL()
+	c := newCentre(t, both)
+	c.start(t)
+	x := newBench(t, c, both, quick)
+	x.drain()
+	for range 3 {
+		x.commit(5)
+		x.delivered()
+		one.Kill()
+		x.commit(5)
+		x.delivered()
+		if !x.l.Fallback() {
+			t.Fatal("delivered through a broker that is dead")
+		}
+		one.Start()
+		wait4(t, "the gate at the first broker again", func() bool { return !x.l.Fallback() })
+		x.commit(5)
+		two.Kill() // the centre of this test goes to the other broker only so
+		x.delivered()
+		two.Start()
+	}
+	c.contract()
 }
 
 // TestE03RandomCuts: the network ends after any number of bytes, hundreds of times, while events are
@@ -504,7 +536,7 @@ func TestX02AcknowledgementsOfAnAttacker(t *testing.T) {
 		quiet := true
 		c.ack = func(e, u uint64) (uint64, uint64, bool) { return e, u, !quiet }
 		c.start(t)
-		x := newBench(t, c, b.URL(), limits{publish: 5 * time.Second, ack: time.Hour, minBackoff: 5 * time.Millisecond, maxBackoff: 50 * time.Millisecond})
+		x := newBench(t, c, b.URL(), limits{publish: 5 * time.Second, ack: time.Hour, connect: hasty})
 		x.commit(6)
 		c.until("the events", func() bool { return len(c.events) == 6 })
 		st, epoch := c.now(), x.j.Epoch()
@@ -1035,7 +1067,7 @@ func TestX02NewNeedsKeys(t *testing.T) {
 // nothing makes it crash.
 func FuzzVerify(f *testing.F) {
 	thief := newSigner(f)
-	l, err := New(Config{Site: site, Gate: gate, Signer: newSigner(f), Epoch: func() uint64 { return 3 }, Outbox: refusing{f},
+	l, err := New(Config{Site: site, Gate: gate, Brokers: []string{"tcp://127.0.0.1:1"}, Signer: newSigner(f), Epoch: func() uint64 { return 3 }, Outbox: refusing{f},
 		Centre: map[string]seal.Keys{"console": seal.Trust(newSigner(f).Public())}})
 	if err != nil {
 		f.Fatal(err)

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +13,7 @@ import (
 
 	"egate/console/centre"
 	"egate/internal/sdnotify"
+	"egate/pki"
 	"egate/seal"
 )
 
@@ -91,49 +90,27 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 		return nil, fmt.Errorf("egate-console: own path: %w", err)
 	}
 	conf := centre.Config{
-		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: centre.Broker{URL: cfg.Broker.URL}, Signer: signer, SealKey: sealKey,
+		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: centre.Broker{URLs: cfg.Broker.URL}, Signer: signer, SealKey: sealKey,
 		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg},
 		SessionLife: cfg.IdleOut + sessionGrace, GatesPerOfficer: cfg.GatesPerOfficer, Keep: cfg.HistoryKeep, RepeatWindow: cfg.RepeatWindow, Log: log,
 	}
-	tlsConf, err := tlsConfig(cfg.Broker)
-	if err != nil {
-		return nil, fmt.Errorf("egate-console: broker: %w", err)
-	}
-	if cfg.Broker.Listen != "" {
-		conf.ListenTLS = tlsConf
-	} else {
-		conf.Broker.TLS = tlsConf
+	if b := cfg.Broker; b.TLS() {
+		own := pki.Options{Log: log}
+		if b.Listen == "" {
+			own.Name = centre.Principal // the access lists of brokers know it by this name
+		}
+		cred, err := pki.Load(pki.Files{CA: b.CAFile, Cert: b.CertFile, Key: b.CertKey, List: b.CRLFile}, own)
+		if err != nil {
+			return nil, fmt.Errorf("egate-console: broker: %w", err)
+		}
+		if b.Listen != "" {
+			conf.ListenTLS = cred.Server()
+		} else {
+			conf.Broker.TLS = cred.Client
+		}
 	}
 	return centre.New(conf)
 }
 
 // sessionGrace is how much longer than the desk the centre waits before it ends an idle session.
 const sessionGrace = time.Minute
-
-// tlsConfig is TLS 1.3 with the authority of the other side and, where there is one, the console's
-// certificate. Without any file it is none.
-func tlsConfig(b BrokerConfig) (*tls.Config, error) {
-	if !b.TLS() {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS13}
-	if b.CAFile != "" {
-		pem, err := os.ReadFile(b.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate", b.CAFile)
-		}
-		c.RootCAs, c.ClientCAs = pool, pool
-	}
-	if b.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(b.CertFile, b.CertKey)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
-}

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
-	"slices"
 	"time"
 
 	"egate/configs"
@@ -41,11 +39,12 @@ type Config struct {
 
 // BrokerConfig says which broker carries the link: exactly one of Listen and URL is set.
 type BrokerConfig struct {
-	Listen   string `yaml:"listen,omitempty"`        // the embedded broker listens here, host:port
-	URL      string `yaml:"url,omitempty"`           // an external broker, e.g. tls://broker.example:8883
-	CAFile   string `yaml:"ca_file,omitempty"`       // of the external broker; of the clients of the embedded one
-	CertFile string `yaml:"cert_file,omitempty"`     // shown to the external broker; to the clients of the embedded one
-	CertKey  string `yaml:"cert_key_file,omitempty"` // to cert_file
+	Listen   string          `yaml:"listen,omitempty"`        // the embedded broker listens here, host:port
+	URL      configs.Brokers `yaml:"url,omitempty"`           // external brokers, best first, e.g. tls://broker.example:8883
+	CAFile   string          `yaml:"ca_file,omitempty"`       // of the external broker; of the clients of the embedded one
+	CertFile string          `yaml:"cert_file,omitempty"`     // shown to the external broker; to the clients of the embedded one
+	CertKey  string          `yaml:"cert_key_file,omitempty"` // to cert_file
+	CRLFile  string          `yaml:"crl_file,omitempty"`      // of the embedded broker: certificates that were revoked
 }
 
 // TLS tells whether certificates are named.
@@ -108,7 +107,7 @@ func (c Config) finish(f *configs.File) (Config, error) {
 	if err := errors.Join(c.check(f.At)...); err != nil {
 		return Config{}, err
 	}
-	for _, p := range []*string{&c.DataDir, &c.KeyFile, &c.SealKeyFile, &c.OfficersFile, &c.WatchList, &c.Broker.CAFile, &c.Broker.CertFile, &c.Broker.CertKey} {
+	for _, p := range []*string{&c.DataDir, &c.KeyFile, &c.SealKeyFile, &c.OfficersFile, &c.WatchList, &c.Broker.CAFile, &c.Broker.CertFile, &c.Broker.CertKey, &c.Broker.CRLFile} {
 		*p = f.Under(*p)
 	}
 	for i := range c.Gates {
@@ -146,7 +145,7 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 		bad(at("idle_out"), "must be longer than idle_close and at most 12h, is %s", c.IdleOut)
 	}
 	switch {
-	case (c.Broker.Listen == "") == (c.Broker.URL == ""):
+	case (c.Broker.Listen == "") == (len(c.Broker.URL) == 0):
 		bad(at("broker"), "set exactly one of listen (embedded broker) and url (external broker)")
 	case c.Broker.Listen != "":
 		host, _, err := net.SplitHostPort(c.Broker.Listen)
@@ -160,10 +159,16 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 			bad(at("broker", "listen"), "gates on other machines need TLS: set ca_file, cert_file and cert_key_file, or a loopback address")
 		}
 	default:
-		u, err := url.Parse(c.Broker.URL)
-		if err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "tls"}, u.Scheme) {
-			bad(at("broker", "url"), "must be tcp://host:port or tls://host:port")
+		tls, err := c.Broker.URL.Check()
+		if err != nil {
+			bad(at("broker", "url"), "%w", err)
 		}
+		if tls && (c.Broker.CAFile == "" || c.Broker.CertFile == "" || c.Broker.CertKey == "") {
+			bad(at("broker"), "tls needs ca_file, cert_file and cert_key_file (X-01)")
+		}
+	}
+	if c.Broker.CRLFile != "" && (c.Broker.Listen == "" || !c.Broker.TLS()) {
+		bad(at("broker", "crl_file"), "is for the embedded broker with TLS: an external one has its own list")
 	}
 	if c.GatesPerOfficer < 1 || c.GatesPerOfficer > maxGates {
 		bad(at("gates_per_officer"), "must lie between 1 and %d, is %d", maxGates, c.GatesPerOfficer)

@@ -203,7 +203,7 @@ func (s *site) gate(name string) (simGate, error) {
 		return simGate{}, err
 	}
 	g.Site, g.Gate, g.StateDir = s.name, name, "state/"+name
-	g.Keys.Gate, g.Link.Broker, g.Display.Listen = "keys/"+name+".key", "tcp://"+broker, screen
+	g.Keys.Gate, g.Link.Broker, g.Display.Listen = "keys/"+name+".key", configs.Brokers{"tcp://" + broker}, screen
 	g.Lines.Device, g.Devices.Camera.Device = run+"/lines.sock", run+"/camera.sock"
 	g.Devices.Scanner.Device, g.Devices.NFC.Device = "dev/"+name+"-scanner", "dev/"+name+"-nfc"
 	g.Inspect.Models = s.models

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -33,6 +32,7 @@ import (
 	"egate/internal/sdnotify"
 	"egate/journal"
 	"egate/link"
+	"egate/pki"
 	"egate/seal"
 )
 
@@ -78,20 +78,29 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 
 	board := health.New(nil)
 	board.Declare(health.PartScanner, health.PartNFC, health.PartCamera, health.PartLines, health.PartEntry, health.PartExit, health.PartMantrap,
-		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop)
+		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop, health.PartKeys)
 
 	for _, m := range differs { // a gate that is not as the site prescribes takes nobody (M-08)
 		board.Raise(health.ConfigurationMismatch, m.Key)
 	}
 
+	if !cfg.Simulated {
+		log.Warn("egated: the gate's private keys are files: whoever takes the disk has them", "code", health.KeyInFile, "security", true)
+		board.Raise(health.KeyInFile, health.PartKeys)
+	}
 	worn, err := wear.Load(cfg.StateDir)
 	if err != nil { // usable all the same
 		log.Error("egated: wear", "err", err)
 	}
 
-	tlsCfg, err := tlsConfig(cfg.Link)
-	if err != nil {
-		return fmt.Errorf("egated: link: %w", err)
+	var cred *pki.Credential
+	var tlsConfig func() *tls.Config
+	if cfg.Link.CAFile != "" {
+		cred, err = pki.Load(pki.Files{CA: cfg.Link.CAFile, Cert: cfg.Link.CertFile, Key: cfg.Link.CertKeyFile}, pki.Options{Name: cfg.Gate, Log: log})
+		if err != nil {
+			return fmt.Errorf("egated: link: %w", err)
+		}
+		tlsConfig = cred.Client
 	}
 	password, err := readSecret(cfg.Link.PasswordFile)
 	if err != nil {
@@ -102,7 +111,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		return err
 	}
 	cosigned := newWitnessed()
-	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Broker: cfg.Link.Broker, TLS: tlsCfg, User: cfg.Link.User, Password: password,
+	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Brokers: cfg.Link.Broker, TLS: tlsConfig, User: cfg.Link.User, Password: password,
 		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Officers: who, Outbox: j.Outbox(), Log: log,
 		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
 		Ahead:    func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
@@ -205,6 +214,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	g.Go(func() error { follow(ctx, evidence, lk, board, log); return nil })
 	g.Go(func() error { cosigned.run(ctx, evidence, j, cfg.Site, centre, log); return nil })
 	g.Go(func() error { status(ctx, board, lk); return nil })
+	if cred != nil {
+		g.Go(func() error { certificate(ctx, cred, filepath.Join(cfg.StateDir, renewalFile), board, log); return nil })
+	}
 	g.Go(func() error {
 		worn.Run(ctx, func(err error) { log.Error("egated: wear", "err", err) })
 		return nil
@@ -273,6 +285,7 @@ func status(ctx context.Context, board *health.Board, lk *link.Link) {
 		if board.Snapshot().Overall != health.StateOK {
 			s = "degraded"
 		}
+		board.Set(health.BrokerFallback, health.PartLink, lk.Fallback())
 		lk.SetStatus(s)
 		select {
 		case <-board.Changed():
@@ -314,28 +327,4 @@ func readSecret(path string) (string, error) {
 		b = b[:len(b)-1]
 	}
 	return string(b), err
-}
-
-// tlsConfig is TLS 1.3 with the broker's authority and the gate's certificate.
-func tlsConfig(l configs.Link) (*tls.Config, error) {
-	if l.CAFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(l.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", l.CAFile)
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}
-	if l.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(l.CertFile, l.CertKeyFile)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }

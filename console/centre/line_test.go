@@ -116,6 +116,12 @@ func (a *authority) tls(name string) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ClientCAs: pool, Certificates: []tls.Certificate{pair}}
 }
 
+// asked is tls for each connection.
+func (a *authority) asked(name string) func() *tls.Config {
+	c := a.tls(name)
+	return func() *tls.Config { return c }
+}
+
 // mosquitto starts the reference broker with the site's own configuration and access list.
 func mosquitto(t *testing.T, ca *authority) *brokers.Broker {
 	t.Helper()
@@ -224,7 +230,7 @@ func newLine(t *testing.T, embedded bool) *line {
 		l.url = "tls://" + cfg.Listen
 	} else {
 		l.url = "tls://" + mosquitto(t, l.ca).Addr
-		cfg.Broker = Broker{URL: l.url, TLS: l.ca.tls(Principal)}
+		cfg.Broker = Broker{URLs: []string{l.url}, TLS: l.ca.asked(Principal)}
 	}
 	if l.c, err = New(cfg); err != nil {
 		t.Fatal(err)
@@ -318,7 +324,7 @@ func (l *line) gate(name string) *gateEnd {
 		l.t.Fatal(err)
 	}
 	e := &gateEnd{t: l.t, line: l, name: name, j: j, items: make(chan link.Item, 64)}
-	e.l, err = link.New(link.Config{Site: site, Gate: name, Broker: l.url, TLS: l.ca.tls(name), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[name],
+	e.l, err = link.New(link.Config{Site: site, Gate: name, Brokers: []string{l.url}, TLS: l.ca.asked(name), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[name],
 		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Outbox: j.Outbox()})
 	if err != nil {
 		l.t.Fatal(err)

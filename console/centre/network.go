@@ -15,12 +15,13 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"egate/api"
+	"egate/internal/failover"
 )
 
-// Broker is an external broker.
+// Broker is an external broker, or several of which the first that works is used. Gates have the same list.
 type Broker struct {
-	URL      string // tcp:// on loopback or tls://
-	TLS      *tls.Config
+	URLs     []string           // tcp:// on loopback or tls://
+	TLS      func() *tls.Config // asked for each connection; nil without TLS
 	User     string
 	Password string
 }
@@ -73,30 +74,29 @@ func (n *network) close() error {
 
 // run connects, and connects again, until ctx ends.
 func (n *network) run(ctx context.Context, ready func()) error {
-	for ctx.Err() == nil {
-		err := n.connection(ctx, ready)
-		n.up.Store(false)
-		n.lost()
-		if ctx.Err() != nil {
-			return nil
-		}
-		n.cfg.Log.Warn("centre: broker", "err", err)
-		select {
-		case <-time.After(retryPause):
-		case <-ctx.Done():
-		}
+	servers := n.cfg.Broker.URLs
+	if n.broker != nil {
+		servers = []string{"tcp://self"}
 	}
+	limits := failover.Defaults
+	limits.MinPause, limits.MaxPause = retryPause, retryPause
+	list := failover.List{Servers: servers, Limits: limits, Probe: failover.Dial(n.cfg.Broker.TLS)}
+	list.Run(ctx, func(ctx context.Context, broker string) error {
+		defer n.lost()
+		defer n.up.Store(false)
+		return n.connection(ctx, broker, ready)
+	}, func(broker string, err error) { n.cfg.Log.Warn("centre: broker", "broker", broker, "err", err) })
 	return nil
 }
 
-func (n *network) options() *mqtt.ClientOptions {
+func (n *network) options(broker string) *mqtt.ClientOptions {
 	var id [6]byte
 	_, _ = rand.Read(id[:]) // never fails
 	opt := mqtt.NewClientOptions().SetClientID(selfPrefix + hex.EncodeToString(id[:])).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4)
 	if n.broker != nil {
-		return opt.AddBroker("tcp://self").SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
+		return opt.AddBroker(broker).SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
 			conn, err := n.broker.dial()
 			if err != nil {
 				return nil, err
@@ -104,9 +104,9 @@ func (n *network) options() *mqtt.ClientOptions {
 			return newSpool(conn), nil
 		})
 	}
-	opt.AddBroker(n.cfg.Broker.URL)
+	opt.AddBroker(broker)
 	if n.cfg.Broker.TLS != nil {
-		opt.SetTLSConfig(n.cfg.Broker.TLS)
+		opt.SetTLSConfig(n.cfg.Broker.TLS())
 	}
 	if n.cfg.Broker.User != "" {
 		opt.SetUsername(n.cfg.Broker.User).SetPassword(n.cfg.Broker.Password)
@@ -114,10 +114,10 @@ func (n *network) options() *mqtt.ClientOptions {
 	return opt
 }
 
-func (n *network) connection(ctx context.Context, ready func()) error {
+func (n *network) connection(ctx context.Context, broker string, ready func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := mqtt.NewClient(n.options().SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(err) }))
+	c := mqtt.NewClient(n.options(broker).SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(err) }))
 	defer c.Disconnect(100)
 	if err := wait(ctx, c.Connect(), dialLimit); err != nil {
 		return fmt.Errorf("connect: %w", err)

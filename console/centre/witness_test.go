@@ -42,7 +42,7 @@ func (l *line) audited(dir string) *audited {
 	}
 	in := make(chan api.Cosign, 1024)
 	by := audit.CosignatureVerifier(audit.WitnessName(site, Principal), l.keys[0])
-	a.l, err = link.New(link.Config{Site: site, Gate: here, Broker: l.url, TLS: l.ca.tls(here), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[here],
+	a.l, err = link.New(link.Config{Site: site, Gate: here, Brokers: []string{l.url}, TLS: l.ca.asked(here), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[here],
 		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Outbox: j.Outbox(), Cosigned: func(c api.Cosign) { in <- c }})
 	if err != nil {
 		l.t.Fatal(err)

@@ -25,15 +25,15 @@ import (
 	"egate/test/brokers"
 )
 
-// pki is a throw-away certificate authority.
-type pki struct {
+// authority is a throw-away certificate authority.
+type authority struct {
 	t    *testing.T
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 	pem  []byte
 }
 
-func newPKI(t *testing.T, name string) *pki {
+func newPKI(t *testing.T, name string) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,11 +48,11 @@ func newPKI(t *testing.T, name string) *pki {
 	if c, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	return &pki{t: t, key: key, cert: c, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	return &authority{t: t, key: key, cert: c, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
 // issue makes a certificate; its serial number is returned for the revocation list.
-func (p *pki) issue(name string, until time.Time) (cert, key []byte, serial *big.Int) {
+func (p *authority) issue(name string, until time.Time) (cert, key []byte, serial *big.Int) {
 	p.t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *pki) issue(name string, until time.Time) (cert, key []byte, serial *big
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kb}), serial
 }
 
-func (p *pki) crl(serials ...*big.Int) []byte {
+func (p *authority) crl(serials ...*big.Int) []byte {
 	p.t.Helper()
 	l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
 	for _, s := range serials {
@@ -89,12 +89,12 @@ func (p *pki) crl(serials ...*big.Int) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
 }
 
-func (p *pki) client(name string, until time.Time) *tls.Config {
+func (p *authority) client(name string, until time.Time) *tls.Config {
 	cert, key, _ := p.issue(name, until)
 	return p.config(cert, key)
 }
 
-func (p *pki) config(cert, key []byte) *tls.Config {
+func (p *authority) config(cert, key []byte) *tls.Config {
 	p.t.Helper()
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -108,12 +108,12 @@ func (p *pki) config(cert, key []byte) *tls.Config {
 // site is the broker of this folder, with throw-away certificates.
 type site struct {
 	t  *testing.T
-	ca *pki
+	ca *authority
 	b  *brokers.Broker
 }
 
-func start(t *testing.T, extraACL string, revoked ...*big.Int) func(ca *pki) *site {
-	return func(ca *pki) *site {
+func start(t *testing.T, extraACL string, revoked ...*big.Int) func(ca *authority) *site {
+	return func(ca *authority) *site {
 		t.Helper()
 		dir := t.TempDir()
 		put := func(name string, b []byte) {

@@ -257,6 +257,16 @@ func newSigner(t testing.TB) (*seal.Signer, []byte) {
 // newLine starts a centre with an officer at the desk.
 func newLine(t testing.TB, gates ...string) *line {
 	t.Helper()
+	l := prepareLine(t, gates...)
+	l.open()
+	t.Cleanup(func() { l.stop() })
+	l.wire = watch(t, "tcp://"+l.cfg.Listen)
+	return l
+}
+
+// prepareLine makes the files of a line whose centre does not run yet.
+func prepareLine(t testing.TB, gates ...string) *line {
+	t.Helper()
 	l := &line{t: t, dir: t.TempDir()}
 	own, _ := newSigner(t)
 	l.key = own.Public()
@@ -291,9 +301,6 @@ func newLine(t testing.TB, gates ...string) *line {
 		}
 		l.cfg.Gates[name] = s.Public()
 	}
-	l.open()
-	t.Cleanup(func() { l.stop() })
-	l.wire = watch(t, "tcp://"+l.cfg.Listen)
 	return l
 }
 
@@ -510,7 +517,7 @@ func (l *line) quiet(ctx context.Context, name string) *world {
 	s := time.Second
 	g.Site, g.Gate, g.StateDir = site, name, w.path("state")
 	g.Keys = configs.Keys{Gate: filepath.Join(l.dir, name+".key"), Centre: filepath.Join(l.dir, "centre.pub"), CentreSeal: filepath.Join(l.dir, "centre-seal.pub")}
-	g.Link.Broker, g.Display.Listen = "tcp://"+l.cfg.Listen, address(t)
+	g.Link.Broker, g.Display.Listen = configs.Brokers{"tcp://" + l.cfg.Listen}, address(t)
 	g.Lines.Device, g.Inspect.Program = w.path("run", "lines.sock"), w.path(peerName)
 	g.Doors.Pulse, g.Doors.Travel = 60*time.Millisecond, 2*s
 	g.Limits = configs.Limits{Document: 5 * s, Chip: 5 * s, Lookup: s, Lift: 2 * s, NoShow: 3 * s, Secure: 3 * s, Capture: 5 * s, Decide: s, Release: 3 * s, Clear: 2 * s,
