@@ -34,6 +34,8 @@ type Params struct {
 	Turn, Planarity float64
 	// Focal is the focal length of the camera in pixels; 0 takes 1.2 times the longer side.
 	Focal float64
+	// Light asks for a light challenge while the dot is followed.
+	Light bool
 }
 
 // DefaultParams are the start values: not calibrated on a gate's own camera.
@@ -87,6 +89,7 @@ type phase uint8
 const (
 	phaseFrontal phase = iota
 	phaseTurn
+	phaseLight // the last of a light challenge
 	phaseWatch
 )
 
@@ -99,6 +102,8 @@ type Observation struct {
 	TrackLost  bool    // once, when the one tracked face is gone or another took its place
 	Done       bool    // Decide may be called
 	Frozen     bool    // the camera has delivered the very same picture for a second (F-14)
+	// Challenge is a light challenge to be played now; each of its steps, and its end, is told by Shown.
+	Challenge []LightStep
 }
 
 // Result is what a session found. Scores are for the policy and the sealed dossier.
@@ -153,6 +158,7 @@ type Session struct {
 	checked   time.Duration // last comparison of the watch
 
 	order temporal
+	light light
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
@@ -194,6 +200,7 @@ func (s *Session) forget() {
 		clear(s.frontal[i].template)
 	}
 	s.frontal = nil
+	s.light.forget()
 	clear(s.sum)
 	clear(s.base[:])
 	s.heads, s.held = [2][]float64{}, [2]held{}
@@ -264,6 +271,8 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 		err = s.look(img, d, at, &o)
 	case phaseTurn:
 		err = s.turn(img, d, at, &o)
+	case phaseLight:
+		err = s.linger(img, d, at, &o)
 	}
 	o.Done = s.phase == phaseWatch
 	return o, err
@@ -360,6 +369,31 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	}
 	s.phase, s.since = phaseTurn, at
 	o.Guidance, o.DotX = FollowDot, 0
+	// One at a time: after a new beginning, that of before is played to its end.
+	if s.p.Light && !s.light.plays() {
+		o.Challenge = s.light.ask(at)
+	}
+	return nil
+}
+
+// Shown notes that step index of the light challenge, or its end after the last one, was given to the screen at a
+// time of the clock of Frame.
+func (s *Session) Shown(index int, at time.Duration) { s.light.told(index, at) }
+
+// linger waits for the end of a light challenge.
+func (s *Session) linger(img *Image, d Detection, at time.Duration, o *Observation) error {
+	o.Guidance = LookHere
+	if !s.light.plays() || at-s.since > lightWait {
+		s.phase = phaseWatch
+		return nil
+	}
+	var pts [68]Point
+	if err := s.e.landmarks(img, d, &pts); err != nil {
+		return err
+	}
+	defer clear(pts[:])
+	nose, _ := turnBetween(&s.base, &pts, s.p.focal(img))
+	s.light.look(img, d, &pts, nose, at)
 	return nil
 }
 
@@ -384,6 +418,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	defer clear(pts[:])
 	focal := s.p.focal(img)
 	nose, flat := turnBetween(&s.base, &pts, focal)
+	s.light.look(img, d, &pts, nose, at)
 	nose, flat = side*nose, side*flat
 	switch {
 	case !s.back:
@@ -415,7 +450,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	s.focal = focal
 	if s.inMove >= moveFrames || followed || spent > dotLimit {
 		s.next(at)
-		if s.phase == phaseWatch {
+		if s.phase != phaseTurn {
 			o.Guidance, o.DotX = LookHere, 0
 		}
 	}
@@ -448,7 +483,9 @@ func (s *Session) next(at time.Duration) {
 	// Who does not turn at all is not asked a third time.
 	idle := s.move == 2 && len(s.heads[0])+len(s.heads[1]) == 0
 	if s.move >= s.planned || idle {
-		s.phase = phaseWatch
+		if s.phase = phaseWatch; s.light.plays() {
+			s.phase = phaseLight
+		}
 	}
 	s.since, s.inMove, s.back = at, 0, s.move < s.planned && s.moves[s.move] != s.moves[s.move-1]
 }
@@ -566,9 +603,9 @@ func (s *Session) Decide() Result {
 		temporal = verdict.Fail
 	}
 	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.order.repeats+s.order.loops+s.order.cuts), repeatsAreBad)
-	for _, id := range []verdict.CheckID{verdict.CheckPADLight, verdict.CheckPADEdges} {
-		add(id, verdict.NotEvaluated, verdict.PADNotEvaluated, 0, 0)
-	}
+	lit, least, res2 := s.light.judge()
+	add(verdict.CheckPADLight, res2, reasonOf(res2), lit, least)
+	add(verdict.CheckPADEdges, verdict.NotEvaluated, verdict.PADNotEvaluated, 0, 0)
 	if texture >= s.e.padThreshold && res == verdict.Pass && temporal == verdict.Pass {
 		r.PADBand = verdict.BandAbove
 	}

@@ -108,7 +108,9 @@ func (t *temporal) loop(now *signature) {
 func (t *temporal) found(img *Image, d Detection, at time.Duration, judge bool) {
 	if judge && t.hasFace && t.pics >= 2 && at-t.last <= cutWithin && distance(d, t.face) <= cutPart*d.Side {
 		now, before := &t.signs[(t.pics-1)%rememberPics], &t.signs[(t.pics-2)%rememberPics]
-		var sum float32
+		// The light of the booth may change, and with it the contrast: what counts is what a change of contrast and
+		// brightness does not explain.
+		var a, b [fieldCount]float32
 		n := 0
 		for i := range now {
 			x := (float64(i%fieldsX) + 0.5) * float64(img.W) / fieldsX
@@ -117,14 +119,36 @@ func (t *temporal) found(img *Image, d Detection, at time.Duration, judge bool) 
 			if math.Abs(x-d.X) < aroundFace/2*d.Side && y > d.Y-aroundFace/2*d.Side {
 				continue
 			}
+			a[n], b[n] = before[i], now[i]
 			n++
-			sum += abs32(now[i] - before[i])
 		}
-		if n >= cutFields && sum/float32(n) >= cutLevel {
+		if n >= cutFields && jump(a[:n], b[:n]) >= cutLevel {
 			t.cuts++
 		}
 	}
 	t.face, t.hasFace, t.last = d, true, at
+}
+
+// jump is by how much fields changed beside brightness and contrast, grey levels in the mean.
+func jump(before, now []float32) float32 {
+	n := float32(len(now))
+	var ma, mb, ab, aa float32
+	for i := range now {
+		ma, mb = ma+before[i]/n, mb+now[i]/n
+	}
+	for i := range now {
+		ab += (before[i] - ma) * (now[i] - mb)
+		aa += (before[i] - ma) * (before[i] - ma)
+	}
+	gain := float32(1)
+	if aa > 0 {
+		gain = max(0.5, min(2, ab/aa))
+	}
+	var sum float32
+	for i := range now {
+		sum += abs32(now[i] - mb - gain*(before[i]-ma))
+	}
+	return sum / n
 }
 
 // nobody notes that the picture shows no face, or several.

@@ -17,6 +17,7 @@ type facePart struct {
 	leased, wanted bool
 	end            context.CancelFunc
 	closed         chan struct{}
+	light          chan lightShown
 
 	decided          bool
 	checks           []verdict.Check
@@ -25,6 +26,27 @@ type facePart struct {
 }
 
 func (f *facePart) wipe() { f.best.Wipe() }
+
+// lightShown is a step of the light challenge, or its end, as the screen was told it.
+type lightShown struct {
+	index int
+	at    time.Duration // of the inspector's clock
+}
+
+// shown passes on that a step of the light challenge is shown. egated says so in nanoseconds of the clock that both
+// share; what it says of the future, or of a moment long gone, counts as now.
+func (i *Inspector) shown(m protocol.Shown) {
+	ago := time.Duration(protocol.Monotonic() - m.T)
+	if ago < 0 || ago > maxShownAge {
+		ago = 0
+	}
+	select {
+	case i.face.light <- lightShown{m.Index, i.clock() - ago}:
+	default: // more than a challenge has: nobody looks at it
+	}
+}
+
+const maxShownAge = time.Second
 
 // capture begins when egated says that exactly one person is secured (DP-06).
 func (i *Inspector) capture() {
@@ -46,17 +68,18 @@ func (i *Inspector) capture() {
 	i.enter("capture")
 	ctx, cancel := context.WithCancel(i.ctx)
 	f.end, f.closed = cancel, make(chan struct{})
+	f.light = make(chan lightShown, protocol.MaxLightSteps+1)
 	done := f.closed
 	i.job(func() {
 		defer close(done)
-		i.watch(ctx)
+		i.watch(ctx, f.light)
 	})
 }
 
 // watch owns the camera: it feeds the session until it has seen enough, and then goes on watching
 // that the same one person stands there, until the lease ends (an allow is bound to an unbroken
 // track). One frame buffer, wiped at the end.
-func (i *Inspector) watch(ctx context.Context) {
+func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 	cam, err := i.cfg.Devices.Camera(ctx)
 	if err != nil {
 		i.post(ctx, func() { i.fault("camera_lost", protocol.Camera) })
@@ -65,7 +88,10 @@ func (i *Inspector) watch(ctx context.Context) {
 	defer cam.Close()
 	var frame hal.Frame
 	defer func() { clear(frame.Pix[:cap(frame.Pix)]) }()
-	session := facematch.NewSession(i.cfg.Engine, i.document.ref, facematch.DefaultParams(i.cfg.Policy.Match))
+	params := facematch.DefaultParams(i.cfg.Policy.Match)
+	// A policy that does not name the light challenge shows none.
+	_, params.Light = i.cfg.Policy.Checks[verdict.CheckPADLight]
+	session := facematch.NewSession(i.cfg.Engine, i.document.ref, params)
 	defer session.Close()
 	deadline := i.clock() + time.Duration(i.begin.CaptureMS)*time.Millisecond
 	var said protocol.Guidance
@@ -86,11 +112,23 @@ func (i *Inspector) watch(ctx context.Context) {
 			return
 		}
 		now := i.clock()
+		for told := true; told; {
+			select {
+			case s := <-light:
+				session.Shown(s.index, s.at)
+			default:
+				told = false
+			}
+		}
 		obs, err := session.Frame(facematch.View{Format: pixelFormat(frame.Format), W: frame.Width, H: frame.Height,
 			Stride: frame.Stride, Pix: frame.Pix}, now)
 		if err != nil || obs.Frozen {
 			i.post(ctx, func() { i.fault("camera_frozen", protocol.Camera) })
 			return
+		}
+		if len(obs.Challenge) > 0 && !decided {
+			c := challengeOf(obs.Challenge)
+			i.post(ctx, func() { i.send(protocol.FromInspector{Challenge: &c}) })
 		}
 		// A count holds for two pictures before it is told: one false detection is no person.
 		if obs.Heads == headsSeen {
@@ -119,6 +157,14 @@ func (i *Inspector) watch(ctx context.Context) {
 			i.post(ctx, func() { i.verdict(result) })
 		}
 	}
+}
+
+// challengeOf is a light challenge as it is asked for.
+func challengeOf(steps []facematch.LightStep) (c protocol.Challenge) {
+	for _, s := range steps {
+		c.Schedule = append(c.Schedule, protocol.LightStep{Colour: s.Colour, MS: int(s.For.Milliseconds())})
+	}
+	return c
 }
 
 func abs(x float64) float64 { return max(x, -x) }

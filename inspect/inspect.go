@@ -215,7 +215,7 @@ func (i *Inspector) told(m protocol.ToInspector) {
 	case m.Answer != nil:
 		i.answered(m.Answer.Sealed)
 	case m.Shown != nil:
-		// The light challenge is not evaluated by this model pack: pad_light says so.
+		i.shown(*m.Shown)
 	case m.Officers != nil:
 		i.dossier.officers = m.Officers.Officers
 		i.sealDossiers()

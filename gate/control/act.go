@@ -89,7 +89,7 @@ func (l *Loop) stopTimer(t gate.Timer) {
 
 // sendLamps keeps the newest picture of the lamps for their goroutine.
 func (l *Loop) sendLamps() {
-	want := gate.Lights(l.m)
+	want := l.lampsNow()
 	select {
 	case <-l.lamps:
 	default:
@@ -98,7 +98,7 @@ func (l *Loop) sendLamps() {
 }
 
 func (l *Loop) runLamps(ctx context.Context) {
-	var now gate.Lamps
+	var now lampSet
 	first := true
 	for {
 		select {
@@ -108,7 +108,7 @@ func (l *Loop) runLamps(ctx context.Context) {
 				on, was bool
 			}{
 				{"lamp_entry_green", w.EntryGreen, now.EntryGreen}, {"lamp_exit_green", w.ExitGreen, now.ExitGreen}, {"lamp_red", w.Red, now.Red},
-				{"beacon", w.Beacon, now.Beacon}, {"light_r", w.Light, now.Light}, {"light_g", w.Light, now.Light}, {"light_b", w.Light, now.Light},
+				{"beacon", w.Beacon, now.Beacon}, {"light_r", w.r, now.r}, {"light_g", w.g, now.g}, {"light_b", w.b, now.b},
 			} {
 				if first || x.on != x.was {
 					if err := l.p.Lamps.Set(x.name, x.on); err != nil && ctx.Err() == nil {

@@ -239,7 +239,7 @@ func (l *Loop) show() {
 		case "reading":
 			s.Progress = t.progress
 		case "capture":
-			s.Prompt, s.DotX = t.prompt, t.dot
+			s.Prompt, s.DotX, s.Light = t.prompt, t.dot, l.light.colour
 		case "see_officer", "leave_back", "one_at_a_time":
 			s.Reference = t.reference
 		}

@@ -175,7 +175,7 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 		}
 		l.show()
 	case m.Challenge != nil:
-		// The light challenge needs a model that evaluates it; the policy has it as advisory.
+		l.challenged(i, t, *m.Challenge)
 	case m.Heads != nil:
 		l.handle(gate.Event{Kind: gate.EvHeads, Slot: slot, N: uint8(min(max(m.Heads.Count, 0), 9))})
 	case m.TrackLost != nil:

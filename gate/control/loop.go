@@ -58,13 +58,14 @@ type Loop struct {
 	officer  string // of the order that is being followed
 
 	drives   [2]*drive
-	lamps    chan gate.Lamps
+	lamps    chan lampSet
 	doorErrs chan doorErr
 
 	drafts   [][]byte // events of the step in the making
 	leaves   [][]byte
 	commit   uint8 // number of the grant that the step asks for
 	waits    bool  // it asks for one
+	light    challenge
 	shown    Screen
 	ends     time.Time // of the countdown that is shown
 	state    api.State
@@ -123,7 +124,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
-		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan gate.Lamps, 1), doorErrs: make(chan doorErr, 64),
+		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
 		answers: newAnswers(cfg.Rows, time.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
 		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
@@ -204,6 +205,8 @@ func (l *Loop) expired(f fired) {
 	switch f.timer {
 	case leaseTimer, shiftTimer:
 		l.prune()
+	case lightTimer:
+		l.lit()
 	case silence(0), silence(1):
 		i := int(f.timer - silence(0))
 		if s := &l.slots[i]; s.alive && s.begun && !s.ending {
@@ -283,6 +286,7 @@ func (l *Loop) take(e gate.Event) {
 	if len(l.drafts) > 0 || len(l.leaves) > 0 || l.waits || changed {
 		l.record()
 	}
+	l.keepLight()
 	if l.m != before {
 		l.sendLamps()
 	}

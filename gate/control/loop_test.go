@@ -28,6 +28,7 @@ type rig struct {
 	sensors chan gate.Event
 	doors   *fakeDoors
 	disp    *fakeDisplay
+	lamps   *fakeLamps
 	insp    *fakeInspectors
 	jn      *fakeJournal
 	link    *fakeLink
@@ -92,9 +93,29 @@ func (f fakeDoor) Lock(on bool) error {
 func (f fakeDoor) Release() error         { return f.d.Release() }
 func (f fakeDoor) Position() hal.Position { return hal.PositionUnknown }
 
-type fakeLamps struct{}
+type fakeLamps struct {
+	mu sync.Mutex
+	on map[string]bool
+}
 
-func (fakeLamps) Set(string, bool) error { return nil }
+func (f *fakeLamps) Set(name string, on bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on[name] = on
+	return nil
+}
+
+// light is which of the three lamps are on, as "rgb".
+func (f *fakeLamps) light() (out string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range []string{"r", "g", "b"} {
+		if f.on["light_"+c] {
+			out += c
+		}
+	}
+	return out
+}
 
 type fakeDisplay struct {
 	mu      sync.Mutex
@@ -241,13 +262,13 @@ func loop(t *testing.T, f func(*rig)) {
 func recovered(t *testing.T, record []byte, f func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, sensors: make(chan gate.Event), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)},
+		r := &rig{t: t, sensors: make(chan gate.Event), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)}, lamps: &fakeLamps{on: map[string]bool{}},
 			insp: &fakeInspectors{events: make(chan protocol.InspectorEvent)}, jn: &fakeJournal{results: make(chan journal.Result, 1024)},
 			link: &fakeLink{in: make(chan Inbound)}, board: health.New(time.Now), ended: make(chan error, 1)}
 		var err error
 		r.l, err = New(Config{Site: "s", Gate: "g", Version: "1", Boot: "b", Epoch: func() uint64 { return 1 }, Limits: testLimits, Document: time.Second,
 			Capture: time.Second, Beat: 5 * time.Second, Languages: []string{"en"}, Recovered: record},
-			Ports{Doors: r.doors, Lamps: fakeLamps{}, Display: r.disp, Inspectors: r.insp, Journal: r.jn, Link: r.link, Sensors: r.sensors, Health: r.board}, nil)
+			Ports{Doors: r.doors, Lamps: r.lamps, Display: r.disp, Inspectors: r.insp, Journal: r.jn, Link: r.link, Sensors: r.sensors, Health: r.board}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

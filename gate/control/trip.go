@@ -29,6 +29,8 @@ type trip struct {
 	retries  int
 	overhead time.Duration
 	steps    int
+	// challenges is how many light challenges were played.
+	challenges int
 
 	hints     hints
 	language  string

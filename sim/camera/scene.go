@@ -39,8 +39,24 @@ func (p Place) withDefaults() Place {
 	return p
 }
 
-// Light is a colour of light, 1 is the normal level.
+// Light is a colour of light, linear: of the lamps 1 is on, of the screen 1 is a white page.
 type Light struct{ R, G, B float64 }
+
+// RGB is the light of a page of a colour 0xRRGGBB.
+func RGB(c uint32) Light {
+	f := func(shift uint) float64 { return float64(linear[c>>shift&255]) }
+	return Light{f(16), f(8), f(0)}
+}
+
+// Shares of the light on a face and on the wall behind it, in a hall of usual brightness with the lamps on and a
+// dark page; both together are 1, what a white page adds comes on top. Assumed: 240 lux of hall light, 60 of the
+// lamps, 90 of a white page of 24 inches at 0.75 m, a fifth of that at the wall.
+const (
+	lampShare   = 0.20
+	screenFace  = 0.30
+	screenWall  = 0.06
+	screenGlide = 180 * time.Millisecond // of the page from one colour to the next
+)
 
 // Scene is what stands before one camera. Its methods may be called from any goroutine.
 type Scene struct {
@@ -50,24 +66,33 @@ type Scene struct {
 	subjects []*Subject
 	bodies   map[string]*body
 	lamp     Light
-	screen   Light
+	screen   Light   // as it shines now
+	page     Light   // as it was asked for
+	from     Light   // what it glides from
+	hall     float64 // brightness of the hall, 1 is usual
+	since    time.Duration
+	now      time.Duration // of the last picture
 	noise    []int8
 	rnd      *rand.Rand
 	canvas   canvas
 	lit      []byte // the booth in the present light
 	litFor   [2]Light
+	litHall  float64
 	seq      uint32
 }
 
 // New makes an empty booth. seed decides noise, sway and paper, so that a run can be repeated.
-func New(seed uint64) *Scene {
-	s := &Scene{w: Width, h: Height, bodies: map[string]*body{}, lamp: Light{1, 1, 1}, screen: Light{1, 1, 1}, rnd: rand.New(rand.NewPCG(seed, 1))}
+func New(seed uint64) *Scene { return sized(seed, Width, Height) }
+
+// sized is a booth in a picture of another size, seen by the same lens.
+func sized(seed uint64, w, h int) *Scene {
+	s := &Scene{w: w, h: h, bodies: map[string]*body{}, lamp: Light{1, 1, 1}, hall: 1, rnd: rand.New(rand.NewPCG(seed, 1))}
 	s.back = booth(s.w, s.h)
 	s.noise = make([]int8, 1<<16)
 	for i := range s.noise {
 		s.noise[i] = int8(math.Round(math.Max(-3, math.Min(3, s.rnd.NormFloat64())) * noiseLevels / 3 * 1.4))
 	}
-	s.canvas = canvas{w: s.w, h: s.h, stride: 3 * s.w, depth: make([]float32, s.w*s.h), f: focal}
+	s.canvas = canvas{w: s.w, h: s.h, stride: 3 * s.w, depth: make([]float32, s.w*s.h), f: float32(focal * float64(w) / Width)}
 	return s
 }
 
@@ -76,6 +101,7 @@ type Subject struct {
 	scene *Scene
 	body  *body
 	print *print
+	panel *panel
 	hand  *mesh
 	mesh  mesh
 	place Place
@@ -155,12 +181,55 @@ func (s *Scene) Remove(x *Subject) {
 	}
 }
 
-// SetLight sets the colour of lamps and screen; both at 1 is normal light.
-func (s *Scene) SetLight(lamp, screen Light) {
+// SetLamps sets what the lamps shine; on, the zero value of a scene, is normal light.
+func (s *Scene) SetLamps(l Light) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lamp, s.screen = lamp, screen
+	s.lamp = l
 }
+
+// SetScreen sets the ground of the traveller screen: dark is normal. It glides there, as the page does.
+func (s *Scene) SetScreen(l Light) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l != s.page {
+		s.page, s.from, s.since = l, s.screen, s.now
+	}
+}
+
+// SetHall sets the brightness of the hall: 1 is usual, 30 the sun on the gate. The camera exposes for it, so that
+// the light of lamps and screen counts for less.
+func (s *Scene) SetHall(b float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hall = max(0.1, b)
+}
+
+// glide moves the screen towards the page that was asked for.
+func (s *Scene) glide(at time.Duration) {
+	s.now = at
+	k := max(0, min(1, float64(at-s.since)/float64(screenGlide)))
+	k = k * k * (3 - 2*k)
+	s.screen = Light{s.from.R + k*(s.page.R-s.from.R), s.from.G + k*(s.page.G-s.from.G), s.from.B + k*(s.page.B-s.from.B)}
+}
+
+// normal tells whether the light is that which the textures are made for.
+func (s *Scene) normal() bool { return s.lamp == Light{1, 1, 1} && s.screen == Light{} }
+
+// tint is by how much the coded values of a surface change in the present light, per channel; part is what a white
+// page adds to it.
+func (s *Scene) tint(part float64) (r, g, b float64) {
+	if s.normal() {
+		return 1, 1, 1
+	}
+	all := s.hall*(1-lampShare) + lampShare
+	lamp, part := lampShare/all, part/all
+	f := func(l, p float64) float64 { return math.Pow(1-lamp+lamp*l+part*p, 1/gamma) }
+	return f(s.lamp.R, s.screen.R), f(s.lamp.G, s.screen.G), f(s.lamp.B, s.screen.B)
+}
+
+// gamma of the coded values of pictures and textures.
+const gamma = 2.2
 
 // Look asks a person to turn the head, or whoever holds a sheet to turn it: yaw positive towards the
 // person's own right, which is the right edge of a screen that they face (a dot at +1) and the left
@@ -192,6 +261,7 @@ func (s *Scene) Render(at time.Duration, dst *hal.Frame) {
 	dst.Format, dst.Width, dst.Height, dst.Stride = hal.PixelRGB, s.w, s.h, 3*s.w
 	dst.Seq, dst.At = s.seq, at
 	s.seq++
+	s.glide(at)
 	if n := dst.Stride * dst.Height; cap(dst.Pix) < n {
 		dst.Pix = make([]byte, n)
 	} else {
@@ -203,11 +273,15 @@ func (s *Scene) Render(at time.Duration, dst *hal.Frame) {
 	s.canvas.pix = dst.Pix
 	for _, x := range s.subjects {
 		x.step(at)
-		x.pose(at)
-		if x.print != nil {
+		switch {
+		case x.panel != nil:
+			x.panel.show(x, at)
+		case x.print != nil:
+			x.pose(at)
 			s.canvas.draw(&x.mesh, x.print.tex)
 			x.grip()
-		} else {
+		default:
+			x.pose(at)
 			s.canvas.draw(&x.mesh, x.body.tex)
 		}
 	}
@@ -218,14 +292,15 @@ func (s *Scene) Render(at time.Duration, dst *hal.Frame) {
 // light keeps the booth as it looks in the present light.
 func (s *Scene) light() {
 	now := [2]Light{s.lamp, s.screen}
-	if s.lit != nil && s.litFor == now {
+	if s.lit != nil && s.litFor == now && s.litHall == s.hall {
 		return
 	}
 	if s.lit == nil {
 		s.lit = make([]byte, len(s.back))
 	}
 	var lut [3][256]byte
-	for k, l := range [3]float64{0.85*s.lamp.R + 0.15*s.screen.R, 0.85*s.lamp.G + 0.15*s.screen.G, 0.85*s.lamp.B + 0.15*s.screen.B} {
+	r, g, b := s.tint(screenWall)
+	for k, l := range [3]float64{r, g, b} {
 		for v := range 256 {
 			lut[k][v] = byte(math.Max(0, math.Min(255, float64(v)*l)))
 		}
@@ -233,7 +308,7 @@ func (s *Scene) light() {
 	for i := 0; i+2 < len(s.back); i += 3 {
 		s.lit[i], s.lit[i+1], s.lit[i+2] = lut[0][s.back[i]], lut[1][s.back[i+1]], lut[2][s.back[i+2]]
 	}
-	s.litFor = now
+	s.litFor, s.litHall = now, s.hall
 }
 
 // sensorNoise adds the noise of the sensor, a different piece of the table for every row.
@@ -323,15 +398,18 @@ func turn(x, y, z, cy, sy, cp, sp, cr, sr float32) (float32, float32, float32) {
 	return x, y, z
 }
 
-// shine lights a vertex: diffuse lamps from above and both sides, the screen from the front. The
-// photo brings its own shading, so that only the change from the frontal attitude counts.
+// shine lights a vertex: diffuse light of hall and lamps from above and both sides and from the front, the light of
+// the page from the front. The photo brings its own shading, so that only the change from the frontal attitude counts.
 func (s *Scene) shine(v *vertex, nx, ny, nz, restZ float32) {
-	lamp := 0.82 + 0.18*(max(0, -nz)*0.8+max(0, -ny)*0.6)/(0.8*max(0.3, -restZ))
-	screen := max(0, -nz) / max(0.3, -restZ)
-	screen = min(screen, 1.15)
-	v.r = 0.72*lamp*float32(s.lamp.R) + 0.28*screen*float32(s.screen.R)
-	v.g = 0.72*lamp*float32(s.lamp.G) + 0.28*screen*float32(s.screen.G)
-	v.b = 0.72*lamp*float32(s.lamp.B) + 0.28*screen*float32(s.screen.B)
+	above := 0.82 + 0.18*(max(0, -nz)*0.8+max(0, -ny)*0.6)/(0.8*max(0.3, -restZ))
+	front := min(max(0, -nz)/max(0.3, -restZ), 1.15)
+	usual := 0.72*above + 0.28*front
+	if s.normal() {
+		v.r, v.g, v.b = usual, usual, usual
+		return
+	}
+	r, g, b := s.tint(screenFace * float64(front/max(0.3, usual)))
+	v.r, v.g, v.b = usual*float32(r), usual*float32(g), usual*float32(b)
 }
 
 // poseSheet turns a sheet about the printed face, which is where the holder looks at the dot.

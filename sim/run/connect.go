@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,10 +70,53 @@ func (l *Lane) connectLines(path string) error {
 	l.Plant.OnInput(func(name string, high bool, _ time.Duration) {
 		_ = srv.SetInput(name, gpio.Level(high)) // every name is one of the above
 	})
-	srv.OnOutput(func(name string, level gpio.Level, _ time.Time) { l.Plant.Set(name, bool(level)) })
+	srv.OnOutput(func(name string, level gpio.Level, _ time.Time) {
+		l.Plant.Set(name, bool(level))
+		l.lamp(name, bool(level))
+	})
 	// A controller that is gone drives nothing: by wire, the doors are released.
-	srv.OnDisconnect(l.Plant.AllLow)
+	srv.OnDisconnect(func() {
+		l.Plant.AllLow()
+		for _, n := range lightLines {
+			l.lamp(n, false)
+		}
+	})
 	return nil
+}
+
+// lightLines are the three lamps that light a face, in the order of Shine.
+var lightLines = [3]string{"light_r", "light_g", "light_b"}
+
+// lamp switches one lamp, if it is one that lights a face.
+func (l *Lane) lamp(name string, on bool) {
+	if k := slices.Index(lightLines[:], name); k >= 0 {
+		l.mu.Lock()
+		l.lit[k] = on
+		l.mu.Unlock()
+		l.shine()
+	}
+}
+
+// shine gives the light of screen and lamps to what stands before the camera.
+func (l *Lane) shine() {
+	sc, _ := l.Screen.Current() // a dead page is dark
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Ends.Camera.Shine(sc.Light, l.lit[0], l.lit[1], l.lit[2])
+}
+
+// follow keeps the light of the screen on what stands before the camera, until ctx ends.
+func (l *Lane) follow(ctx context.Context) {
+	wake, end := l.Screen.Changes()
+	defer end()
+	for {
+		select {
+		case <-wake:
+			l.shine()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // sampled is of how many pictures rows are kept for the memory scan, and how many rows of each.
@@ -113,16 +157,19 @@ func (b *booth) render(at time.Duration, dst *hal.Frame) {
 	}
 }
 
-func (b *booth) Stand(who string, sheet *scenario.Sheet) error {
+func (b *booth) Stand(who string, sheet *scenario.Sheet, panel *scenario.Panel) error {
 	p, err := faces.Get(who)
 	if err != nil {
 		return err
 	}
 	b.Leave()
 	var s *camera.Subject
-	if sheet != nil {
+	switch {
+	case panel != nil:
+		s, err = b.scene.Replay(p, camera.Panel{Width: panel.Width, Height: panel.Height, Scale: panel.Scale}, camera.Place{Distance: panel.Distance})
+	case sheet != nil:
 		s, err = b.scene.Print(p, camera.Sheet{Width: sheet.Width, Height: sheet.Height, Bend: sheet.Bend, Tilt: sheet.Tilt, Scale: sheet.Scale}, camera.Place{})
-	} else {
+	default:
 		s, err = b.scene.Person(p, camera.Place{})
 	}
 	if err != nil {
@@ -132,6 +179,12 @@ func (b *booth) Stand(who string, sheet *scenario.Sheet) error {
 	b.who = s
 	b.mu.Unlock()
 	return nil
+}
+
+func (b *booth) Shine(page uint32, r, g, bl bool) {
+	on := map[bool]float64{true: 1}
+	b.scene.SetLamps(camera.Light{R: on[r], G: on[g], B: on[bl]})
+	b.scene.SetScreen(camera.RGB(page))
 }
 
 func (b *booth) Leave() {

@@ -21,8 +21,11 @@ type readerEnd interface {
 
 // cameraEnd is what stands before the camera, and what left it.
 type cameraEnd interface {
-	// Stand puts somebody before the camera; who is the name of a portrait.
-	Stand(who string, sheet *scenario.Sheet) error
+	// Stand puts somebody before the camera; who is the name of a portrait. With a sheet or a panel it is a print, or
+	// a film, of them.
+	Stand(who string, sheet *scenario.Sheet, panel *scenario.Panel) error
+	// Shine lights what stands there: the ground of the traveller screen (0xRRGGBB, zero is dark) and the three lamps.
+	Shine(page uint32, r, g, b bool)
 	// Leave empties the view.
 	Leave()
 	// Look turns the head: yaw in degrees, positive towards a dot at +1 (the subject's right).

@@ -53,6 +53,7 @@ type Lane struct {
 	Wire   *wire
 
 	mu    sync.Mutex
+	lit   [3]bool // the lamps that light a face: red, green, blue
 	gated *Process
 	boots int
 	close []func() error
@@ -111,6 +112,7 @@ func (h *House) open(ctx context.Context, say func(string, ...any)) (err error) 
 			return err
 		}
 		h.spawn(func() { l.Screen.Run(h.ctx) })
+		h.spawn(func() { l.follow(h.ctx) })
 		say("%s is ready: %s", g.Name, g.Display)
 	}
 	return nil

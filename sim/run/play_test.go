@@ -69,11 +69,12 @@ type eye struct {
 	yaw    float64
 }
 
-func (e *eye) Stand(string, *scenario.Sheet) error { return nil }
-func (e *eye) Leave()                              {}
-func (e *eye) Look(yaw float64)                    { e.mu.Lock(); e.yaw = max(e.yaw, yaw); e.mu.Unlock() }
-func (e *eye) Samples() [][]byte                   { return nil }
-func (e *eye) Forget()                             { e.mu.Lock(); e.frames = 0; e.mu.Unlock() }
+func (e *eye) Stand(string, *scenario.Sheet, *scenario.Panel) error { return nil }
+func (e *eye) Shine(uint32, bool, bool, bool)                       {}
+func (e *eye) Leave()                                               {}
+func (e *eye) Look(yaw float64)                                     { e.mu.Lock(); e.yaw = max(e.yaw, yaw); e.mu.Unlock() }
+func (e *eye) Samples() [][]byte                                    { return nil }
+func (e *eye) Forget()                                              { e.mu.Lock(); e.frames = 0; e.mu.Unlock() }
 func (e *eye) Frames() (int, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -114,7 +114,7 @@ func byTopology(all []*scenario.Scenario) (groups [][]*scenario.Scenario) {
 next:
 	for _, s := range all {
 		for i := range groups {
-			if groups[i][0].Topology == s.Topology && slices.Equal(groups[i][0].Hold, s.Hold) {
+			if groups[i][0].Topology == s.Topology && slices.Equal(groups[i][0].Hold, s.Hold) && slices.Equal(groups[i][0].Requires, s.Requires) {
 				groups[i] = append(groups[i], s)
 				continue next
 			}
@@ -140,7 +140,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := site.hold(s.group[0].Hold); err != nil {
+	if err := site.policy(s.group[0].Hold, s.group[0].Requires); err != nil {
 		return err
 	}
 	h, err := Open(ctx, s.o.Bin, site, s.say)

@@ -67,14 +67,18 @@ func NewSite(ctx context.Context, bin, dir, broker, topology string) (*Site, err
 	return LoadSite(dir)
 }
 
-// hold writes a policy by which some reasons end as refuse-and-hold, and names it to the gates; none: the built-in
-// policy stays.
-func (s *Site) hold(reasons []string) error {
-	if len(reasons) == 0 {
+// policy writes a policy by which some reasons end as refuse-and-hold and some more checks are required, and names it
+// to the gates; none of either: the built-in policy stays.
+func (s *Site) policy(hold, requires []string) error {
+	if len(hold)+len(requires) == 0 {
 		return nil
 	}
 	const name = "policy.yaml"
-	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte("hold: ["+strings.Join(reasons, ", ")+"]\n"), 0o600); err != nil {
+	text := "hold: [" + strings.Join(hold, ", ") + "]\n"
+	if len(requires) > 0 {
+		text += "checks: {" + strings.Join(requires, ": required, ") + ": required}\n"
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("run: policy: %w", err)
 	}
 	for _, g := range s.Gates {

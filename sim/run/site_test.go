@@ -22,10 +22,10 @@ func TestSiteHold(t *testing.T) {
 		}
 		return string(b)
 	}
-	if err := s.hold(nil); err != nil || read(path) != was {
+	if err := s.policy(nil, nil); err != nil || read(path) != was {
 		t.Error(err)
 	}
-	if err := s.hold([]string{"centre_hit"}); err != nil || read(path) != strings.Replace(was, "inspect:\n", "inspect:\n    policy: policy.yaml\n", 1) {
+	if err := s.policy([]string{"centre_hit"}, nil); err != nil || read(path) != strings.Replace(was, "inspect:\n", "inspect:\n    policy: policy.yaml\n", 1) {
 		t.Errorf("%v: %s", err, read(path))
 	}
 	if got := read(filepath.Join(s.Dir, "policy.yaml")); got != "hold: [centre_hit]\n" {
@@ -34,7 +34,7 @@ func TestSiteHold(t *testing.T) {
 	if err := os.WriteFile(path, []byte("name: g\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.hold([]string{"centre_hit"}); err == nil {
+	if err := s.policy([]string{"centre_hit"}, nil); err == nil {
 		t.Error("a configuration without a section of the inspectors")
 	}
 }

@@ -274,12 +274,15 @@ func (t *traveller) stand() {
 	}
 	who := holder
 	var sheet *scenario.Sheet
+	var panel *scenario.Panel
 	if t.sc.Traveller.Shows == "print" {
 		sheet = t.sc.Traveller.Sheet
+	} else if t.sc.Traveller.Shows == "screen" {
+		panel = t.sc.Traveller.Panel
 	} else if t.sc.Traveller.Face == "other" {
 		who = other(holder)
 	}
-	if err := t.ends.Camera.Stand(who, sheet); err != nil {
+	if err := t.ends.Camera.Stand(who, sheet, panel); err != nil {
 		t.say("camera: %v", err)
 	}
 }

@@ -44,6 +44,7 @@ type Scenario struct {
 	Proves    []string  `yaml:"proves"`   // requirement ids
 	Topology  string    `yaml:"topology"` // of the gate: mantrap (usual) or one-step
 	Hold      Strings   `yaml:"hold"`     // reasons that end as refuse-and-hold by the site's policy (P-09)
+	Requires  Strings   `yaml:"requires"` // checks that the site's policy requires besides the usual ones
 	Document  Document  `yaml:"document"`
 	Traveller Traveller `yaml:"traveller"`
 	Centre    string    `yaml:"centre"`  // usual, unreachable, forged
@@ -72,8 +73,9 @@ type Document struct {
 // Traveller is who lays it down and how.
 type Traveller struct {
 	Face    string  `yaml:"face"`    // holder, other
-	Shows   string  `yaml:"shows"`   // face, print
+	Shows   string  `yaml:"shows"`   // face, print, screen
 	Sheet   *Sheet  `yaml:"sheet"`   // of the print
+	Panel   *Panel  `yaml:"panel"`   // of the screen
 	Luggage string  `yaml:"luggage"` // none, suitcase
 	Speed   float64 `yaml:"speed"`   // m/s
 	Notice  string  `yaml:"notice"`  // accepts, declines, waits
@@ -90,6 +92,16 @@ type Sheet struct {
 	Bend   float64 `yaml:"bend"` // curvature, 0 flat … 1 half a cylinder
 	Tilt   float64 `yaml:"tilt_degrees"`
 	// Scale is the size of the printed head relative to life.
+	Scale float64 `yaml:"scale"`
+}
+
+// Panel is a phone, a tablet or a monitor with a film of the holder, whose head turns as the dot asks.
+type Panel struct {
+	Width  float64 `yaml:"width_mm"`
+	Height float64 `yaml:"height_mm"`
+	// Distance from the camera, where it is not held where a face would be.
+	Distance float64 `yaml:"distance_mm"`
+	// Scale is the size of the face in the film relative to life.
 	Scale float64 `yaml:"scale"`
 }
 
@@ -302,7 +314,7 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	one("document.speed", s.Document.Speed, "fast", "typical", "slow")
 	one("document.sex", s.Document.Sex, "F", "M", "X")
 	one("traveller.face", s.Traveller.Face, "holder", "other")
-	one("traveller.shows", s.Traveller.Shows, "face", "print")
+	one("traveller.shows", s.Traveller.Shows, "face", "print", "screen")
 	one("traveller.luggage", s.Traveller.Luggage, "none", "suitcase")
 	one("traveller.notice", s.Traveller.Notice, "accepts", "declines", "waits")
 	one("traveller.enters", s.Traveller.Enters, "usual", "never")
@@ -329,6 +341,9 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	}
 	if s.Traveller.Shows == "print" && s.Traveller.Sheet == nil {
 		p.add(lineOf(n, "traveller.shows"), "a print needs a sheet", "add traveller.sheet with width_mm and height_mm")
+	}
+	if s.Traveller.Shows == "screen" && s.Traveller.Panel == nil {
+		p.add(lineOf(n, "traveller.shows"), "a screen needs a panel", "add traveller.panel with width_mm and height_mm")
 	}
 	one("expect.outcome", s.Expect.Outcome, "allow", "refer", "refuse_and_hold", "none")
 	if s.Expect.Outcome == "" {
@@ -358,6 +373,11 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 		}
 		if err := res.UnmarshalText([]byte(v)); err != nil {
 			p.add(lineOf(n, "expect.checks"), fmt.Sprintf("%q is no result", v), "pass, fail, not_possible, not_applicable or not_evaluated")
+		}
+	}
+	for _, v := range s.Requires {
+		if err := id.UnmarshalText([]byte(v)); err != nil {
+			p.add(lineOf(n, "requires"), fmt.Sprintf("%q is no check", v), nearest(v, checks()))
 		}
 	}
 	if v := s.Expect.FailedBesides; v != "" {
