@@ -59,9 +59,8 @@ type model struct {
 	in      *ort.Tensor[float32]
 	out     []*ort.Tensor[float32]
 	w, h, c int
-	lut     [3][256]float32 // per channel in tensor order
-	crop    []byte          // w x h RGB, what the tensor is made of
-	spent   time.Duration   // within the graph, for Measure
+	crop    []uint16      // w x h RGB in levels of 1/256, what the tensor is made of
+	spent   time.Duration // within the graph, for Measure
 }
 
 func newModel(mm *ModelManifest, graph []byte, threads int) (_ *model, err error) {
@@ -73,12 +72,7 @@ func newModel(mm *ModelManifest, graph []byte, threads int) (_ *model, err error
 		}
 	}()
 	m.w, m.h, m.c = mm.Input.size()
-	m.crop = make([]byte, 3*m.w*m.h)
-	for c := range m.c {
-		for v := range 256 {
-			m.lut[c][v] = float32((float64(v) - mm.Input.Mean[c]) / mm.Input.Std[c])
-		}
-	}
+	m.crop = make([]uint16, 3*m.w*m.h)
 	ins, outs, err := ort.GetInputOutputInfoWithONNXData(graph)
 	if err != nil {
 		return nil, err
@@ -153,13 +147,19 @@ func (m *model) run() error {
 }
 
 // fill normalises an RGB crop into a tensor of the model's layout and colour order.
-func (m *model) fill(dst []float32, crop []byte) {
+func (m *model) fill(dst []float32, crop []uint16) {
 	n := m.w * m.h
+	// value = (level/256 - mean) / std = level·scale + shift
+	var scale, shift [3]float32
+	for c := range m.c {
+		scale[c] = float32(1 / (level * m.m.Input.Std[c]))
+		shift[c] = float32(-m.m.Input.Mean[c] / m.m.Input.Std[c])
+	}
 	if m.c == 1 {
-		mean, std := float32(m.m.Input.Mean[0]), float32(m.m.Input.Std[0])
+		r, g, b := .299*scale[0], .587*scale[0], .114*scale[0]
 		for i := range n {
 			p := crop[3*i : 3*i+3 : 3*i+3]
-			dst[i] = (.299*float32(p[0]) + .587*float32(p[1]) + .114*float32(p[2]) - mean) / std
+			dst[i] = r*float32(p[0]) + g*float32(p[1]) + b*float32(p[2]) + shift[0]
 		}
 		return
 	}
@@ -171,13 +171,17 @@ func (m *model) fill(dst []float32, crop []byte) {
 		a, b, c := dst[:n], dst[n:2*n], dst[2*n:3*n]
 		for i := range n {
 			p := crop[3*i : 3*i+3 : 3*i+3]
-			a[i], b[i], c[i] = m.lut[0][p[first]], m.lut[1][p[1]], m.lut[2][p[last]]
+			a[i] = float32(p[first])*scale[0] + shift[0]
+			b[i] = float32(p[1])*scale[1] + shift[1]
+			c[i] = float32(p[last])*scale[2] + shift[2]
 		}
 		return
 	}
 	for i := range n {
 		p, q := crop[3*i:3*i+3:3*i+3], dst[3*i:3*i+3:3*i+3]
-		q[0], q[1], q[2] = m.lut[0][p[first]], m.lut[1][p[1]], m.lut[2][p[last]]
+		q[0] = float32(p[first])*scale[0] + shift[0]
+		q[1] = float32(p[1])*scale[1] + shift[1]
+		q[2] = float32(p[last])*scale[2] + shift[2]
 	}
 }
 

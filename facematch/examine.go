@@ -38,7 +38,7 @@ func (e *Engine) Examine(img *Image, withLive bool) (x Examination, err error) {
 	start := time.Now()
 	defer func() { x.Whole = time.Since(start) }()
 	defer e.Wipe()
-	found, err := e.detect(img)
+	found, err := e.detectStill(img)
 	x.Detect = time.Since(start)
 	if err != nil {
 		return x, err

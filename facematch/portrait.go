@@ -70,7 +70,7 @@ func (e *Engine) Enrol(img *Image, l Limits) (*Reference, error) {
 		return nil, &PortraitError{verdict.PortraitUnusable, "size"}
 	}
 	defer e.Wipe()
-	found, err := e.detect(img)
+	found, err := e.detectStill(img)
 	if err != nil {
 		return nil, err
 	}

@@ -113,7 +113,7 @@ const (
 )
 
 // measure fills the raw measures and scores. crop is the aligned crop.
-func (q *Quality) measure(l *Limits, crop []byte, w, h int, five [5]Point, pose Pose, eyeOpen, ear float64) {
+func (q *Quality) measure(l *Limits, crop []uint16, w, h int, five [5]Point, pose Pose, eyeOpen, ear float64) {
 	q.Raw[EyeDistance] = math.Hypot(five[1].X-five[0].X, five[1].Y-five[0].Y)
 	q.Raw[PoseYaw], q.Raw[PosePitch], q.Raw[PoseRoll] = math.Abs(pose.Yaw), math.Abs(pose.Pitch), math.Abs(pose.Roll)
 	q.Raw[EyesOpen] = ear
@@ -125,7 +125,7 @@ func (q *Quality) measure(l *Limits, crop []byte, w, h int, five [5]Point, pose 
 	var sum, sum2, lum, dark, light, left, right float64
 	grey := func(x, y int) int {
 		p := crop[3*(y*w+x) : 3*(y*w+x)+3]
-		return (299*int(p[0]) + 587*int(p[1]) + 114*int(p[2]) + 500) / 1000
+		return (299*int(p[0]) + 587*int(p[1]) + 114*int(p[2]) + 500*level) / (1000 * level)
 	}
 	n := float64((x1 - x0) * (y1 - y0))
 	for y := y0; y < y1; y++ {

@@ -2,28 +2,34 @@ package facematch
 
 import "math"
 
+// Crops hold levels of 1/256: rounding them to whole grey levels would move a template by more than the
+// arithmetic of two implementations differs.
+const level = 1 << 8
+
 // resampler holds the scratch rows of box: one per engine, so that frames allocate nothing.
 type resampler struct {
-	acc    []uint32
+	acc    []uint64
 	lo, hi []int32  // first and last source column of an output column
-	wl, wh []uint32 // their weights, 256 = whole
+	wl, wh []uint32 // their weights, whole = 1<<16
 }
+
+const whole = 1 << 16
 
 func (r *resampler) grow(n int) {
 	if cap(r.lo) < n {
 		r.lo, r.hi = make([]int32, n), make([]int32, n)
 		r.wl, r.wh = make([]uint32, n), make([]uint32, n)
-		r.acc = make([]uint32, 3*n)
+		r.acc = make([]uint64, 3*n)
 	}
 	r.lo, r.hi, r.wl, r.wh, r.acc = r.lo[:n], r.hi[:n], r.wl[:n], r.wh[:n], r.acc[:3*n]
 }
 
 func (r *resampler) wipe() { clear(r.acc[:cap(r.acc)]) }
 
-// box resamples the rectangle (x0, y0) … (x1, y1) of src, in pixel edges, to dw x dh RGB. What lies
-// outside src is black. It averages over the covered area when shrinking and interpolates
+// box resamples the rectangle (x0, y0) … (x1, y1) of src, in pixel edges, to dw x dh RGB in levels of 1/256.
+// What lies outside src is black. It averages over the covered area when shrinking and interpolates
 // bilinearly, at pixel centres, when enlarging.
-func (r *resampler) box(dst []byte, dw, dh int, src *Image, x0, y0, x1, y1 float64) {
+func (r *resampler) box(dst []uint16, dw, dh int, src *Image, x0, y0, x1, y1 float64) {
 	sx, sy := (x1-x0)/float64(dw), (y1-y0)/float64(dh)
 	if !(sx > 0) || !(sy > 0) || math.IsInf(sx, 0) || math.IsInf(sy, 0) {
 		clear(dst[:3*dw*dh])
@@ -37,18 +43,18 @@ func (r *resampler) box(dst []byte, dw, dh int, src *Image, x0, y0, x1, y1 float
 	for i := range dw {
 		r.lo[i], r.hi[i], r.wl[i], r.wh[i] = span(x0+float64(i)*sx, x0+float64(i+1)*sx, src.W)
 	}
-	// A row sum of 256·sx·255 at most becomes an 8.8 value by one multiplication.
-	norm := uint64(math.Round(float64(1<<24) / (256 * sx)))
-	normY := uint64(math.Round(float64(1<<24) / (256 * sy)))
+	// A row sum of 65536·sx·255 at most, below 2^32, becomes an 8.16 mean by one multiplication.
+	norm := uint64(math.Round(float64(1<<32) / sx))
+	normY := uint64(math.Round(float64(1<<24) / sy))
 	for j := range dh {
 		clear(r.acc)
 		top, bottom, wt, wb := span(y0+float64(j)*sy, y0+float64(j+1)*sy, src.H)
 		for y := top; y <= bottom; y++ {
-			w := uint32(256)
+			w := uint64(whole)
 			if y == top {
-				w = wt
+				w = uint64(wt)
 			} else if y == bottom {
-				w = wb
+				w = uint64(wb)
 			}
 			if w == 0 {
 				continue
@@ -68,27 +74,27 @@ func (r *resampler) box(dst []byte, dw, dh int, src *Image, x0, y0, x1, y1 float
 					}
 					n := len(inner)
 					wl, wh := r.wl[i], r.wh[i]
-					a = a<<8 + wl*uint32(inner[0]) + wh*uint32(inner[n-3])
-					b = b<<8 + wl*uint32(inner[1]) + wh*uint32(inner[n-2])
-					c = c<<8 + wl*uint32(inner[2]) + wh*uint32(inner[n-1])
+					a = a<<16 + wl*uint32(inner[0]) + wh*uint32(inner[n-3])
+					b = b<<16 + wl*uint32(inner[1]) + wh*uint32(inner[n-2])
+					c = c<<16 + wl*uint32(inner[2]) + wh*uint32(inner[n-1])
 				} else {
 					wl := r.wl[i]
 					a, b, c = wl*uint32(inner[0]), wl*uint32(inner[1]), wl*uint32(inner[2])
 				}
-				r.acc[3*i] += w * uint32(uint64(a)*norm>>16)
-				r.acc[3*i+1] += w * uint32(uint64(b)*norm>>16)
-				r.acc[3*i+2] += w * uint32(uint64(c)*norm>>16)
+				r.acc[3*i] += w * (uint64(a) * norm >> 32)
+				r.acc[3*i+1] += w * (uint64(b) * norm >> 32)
+				r.acc[3*i+2] += w * (uint64(c) * norm >> 32)
 			}
 		}
 		out := dst[3*dw*j : 3*dw*(j+1)]
 		for i, v := range r.acc {
-			out[i] = byte(min((uint64(v)*normY+1<<31)>>32, 255))
+			out[i] = uint16(min((v>>16*normY+1<<31)>>32, 255*level))
 		}
 	}
 }
 
-// span gives the source cells lo … hi that [a, b) touches and the weights of the first and last, in
-// 1/256, clipped to 0 … n-1. An empty span has hi < lo. When lo == hi only the first weight counts.
+// span gives the source cells lo … hi that [a, b) touches and the weights of the first and last,
+// clipped to 0 … n-1. An empty span has hi < lo. When lo == hi only the first weight counts.
 func span(a, b float64, n int) (lo, hi int32, wl, wh uint32) {
 	ca, cb := math.Max(a, 0), math.Min(b, float64(n))
 	if cb-ca < 1e-9 {
@@ -97,50 +103,49 @@ func span(a, b float64, n int) (lo, hi int32, wl, wh uint32) {
 	l := math.Floor(ca)
 	h := math.Ceil(cb) - 1
 	if l >= h {
-		return int32(l), int32(l), uint32(math.Round(256 * (cb - ca))), 0
+		return int32(l), int32(l), uint32(math.Round(whole * (cb - ca))), 0
 	}
-	return int32(l), int32(h), uint32(math.Round(256 * (l + 1 - ca))), uint32(math.Round(256 * (cb - h)))
+	return int32(l), int32(h), uint32(math.Round(whole * (l + 1 - ca))), uint32(math.Round(whole * (cb - h)))
 }
 
-func bilinearBox(dst []byte, dw, dh int, src *Image, x0, y0, sx, sy float64) {
+func bilinearBox(dst []uint16, dw, dh int, src *Image, x0, y0, sx, sy float64) {
 	warp(dst, dw, dh, src, affine{a: sx, c: x0 + sx/2 - 0.5, e: sy, f: y0 + sy/2 - 0.5}, max(1, min(4, int(math.Ceil(math.Max(sx, sy))))))
 }
 
 // affine maps an output pixel centre (x, y) to source pixel centres: X = a·x + b·y + c, Y = d·x + e·y + f.
 type affine struct{ a, b, c, d, e, f float64 }
 
-// warp resamples src by m with n x n bilinear samples a pixel. What lies outside is black.
-func warp(dst []byte, dw, dh int, src *Image, m affine, n int) {
-	const one = 1 << 16
+// warp resamples src by m with n x n bilinear samples a pixel, in levels of 1/256. What lies outside is black.
+func warp(dst []uint16, dw, dh int, src *Image, m affine, n int) {
 	n = max(1, min(n, 8))
-	fix := func(v float64) int64 { return int64(math.Round(v * one)) }
-	round := uint32(n * n / 2)
-	area := uint32(n * n)
+	fix := func(v float64) int64 { return int64(math.Round(v * (1 << 32))) }
+	// A sample has 8.32 bits; n x n of them become one level of 1/256.
+	scale := 1 / (float64(n*n) * (1 << 24))
 	sub := 1 / float64(n)
 	dxX, dxY := fix(m.a*sub), fix(m.d*sub)
 	lastX, lastY := int64(src.W-1), int64(src.H-1)
 	for y := range dh {
 		for x := range dw {
-			var r, g, b uint32
+			var r, g, b uint64
 			for j := range n {
 				oy := float64(y) + (float64(j)+0.5)*sub - 0.5
 				ox := float64(x) + 0.5*sub - 0.5
 				fx, fy := fix(m.a*ox+m.b*oy+m.c), fix(m.d*ox+m.e*oy+m.f)
 				for range n {
-					ix, iy := fx>>16, fy>>16
-					wx, wy := uint32(fx>>8)&255, uint32(fy>>8)&255
+					ix, iy := fx>>32, fy>>32
+					wx, wy := uint64(fx>>16)&0xffff, uint64(fy>>16)&0xffff
 					fx += dxX
 					fy += dxY
 					if uint64(ix) < uint64(lastX) && uint64(iy) < uint64(lastY) {
 						o := int(iy)*src.Stride + 3*int(ix)
 						p, q := src.Pix[o:o+6:o+6], src.Pix[o+src.Stride:o+src.Stride+6:o+src.Stride+6]
 						w11 := wx * wy
-						w01 := wx<<8 - w11
-						w10 := wy<<8 - w11
-						w00 := 1<<16 - wx<<8 - wy<<8 + w11
-						r += (w00*uint32(p[0]) + w01*uint32(p[3]) + w10*uint32(q[0]) + w11*uint32(q[3]) + 1<<15) >> 16
-						g += (w00*uint32(p[1]) + w01*uint32(p[4]) + w10*uint32(q[1]) + w11*uint32(q[4]) + 1<<15) >> 16
-						b += (w00*uint32(p[2]) + w01*uint32(p[5]) + w10*uint32(q[2]) + w11*uint32(q[5]) + 1<<15) >> 16
+						w01 := wx<<16 - w11
+						w10 := wy<<16 - w11
+						w00 := 1<<32 - wx<<16 - wy<<16 + w11
+						r += w00*uint64(p[0]) + w01*uint64(p[3]) + w10*uint64(q[0]) + w11*uint64(q[3])
+						g += w00*uint64(p[1]) + w01*uint64(p[4]) + w10*uint64(q[1]) + w11*uint64(q[4])
+						b += w00*uint64(p[2]) + w01*uint64(p[5]) + w10*uint64(q[2]) + w11*uint64(q[5])
 						continue
 					}
 					if ix < -1 || iy < -1 || ix > lastX || iy > lastY {
@@ -151,31 +156,31 @@ func warp(dst []byte, dw, dh int, src *Image, m affine, n int) {
 				}
 			}
 			o := 3 * (y*dw + x)
-			dst[o], dst[o+1], dst[o+2] = byte((r+round)/area), byte((g+round)/area), byte((b+round)/area)
+			dst[o], dst[o+1], dst[o+2] = uint16(float64(r)*scale+.5), uint16(float64(g)*scale+.5), uint16(float64(b)*scale+.5)
 		}
 	}
 }
 
 // edgeSample is the slow path of warp along the border: missing neighbours are black.
-func edgeSample(src *Image, ix, iy int64, wx, wy uint32) (r, g, b uint32) {
+func edgeSample(src *Image, ix, iy int64, wx, wy uint64) (r, g, b uint64) {
 	for k := range 4 {
 		x, y := ix+int64(k&1), iy+int64(k>>1)
 		if x < 0 || y < 0 || x >= int64(src.W) || y >= int64(src.H) {
 			continue
 		}
-		w := 256 - wx
+		w := whole - wx
 		if k&1 == 1 {
 			w = wx
 		}
 		if k>>1 == 1 {
 			w *= wy
 		} else {
-			w *= 256 - wy
+			w *= whole - wy
 		}
 		o := int(y)*src.Stride + 3*int(x)
-		r += w * uint32(src.Pix[o])
-		g += w * uint32(src.Pix[o+1])
-		b += w * uint32(src.Pix[o+2])
+		r += w * uint64(src.Pix[o])
+		g += w * uint64(src.Pix[o+1])
+		b += w * uint64(src.Pix[o+2])
 	}
-	return (r + 1<<15) >> 16, (g + 1<<15) >> 16, (b + 1<<15) >> 16
+	return r, g, b
 }

@@ -3,6 +3,7 @@ package facematch
 import (
 	"errors"
 	"math"
+	"slices"
 )
 
 // Detector constants of the pack's RFB-320 decoder.
@@ -29,15 +30,54 @@ type hit struct {
 
 // detect finds faces. The result lives until the next call.
 func (e *Engine) detect(img *Image) ([]Detection, error) {
+	return e.detectIn(img, 0, 0, float64(img.W), float64(img.H))
+}
+
+// A second look finds a larger face than the first one if it is so many times as large, and takes so much of
+// the shorter side: of small faces the size is not known so well.
+const (
+	largerFace = 1.15
+	largePart  = 0.4
+)
+
+// detectStill finds faces of a photograph, which may be cut tight: the detector has seen faces with something
+// around them, and takes eyes or a mouth for small faces where one fills the picture. It looks again with a
+// margin of half the picture around it, and believes that only if it shows a face where there was none, or a
+// larger one. A small face within a face is a part of it.
+func (e *Engine) detectStill(img *Image) ([]Detection, error) {
+	w, h := float64(img.W), float64(img.H)
+	wide, err := e.detectIn(img, -w/2, -h/2, 2*w, 2*h)
+	if err != nil {
+		return nil, err
+	}
+	var large Detection
+	if len(wide) > 0 {
+		large = wide[central(wide, img)]
+	}
+	found, err := e.detect(img) // takes the place of wide
+	if err == nil && large.Side >= largePart*math.Min(w, h) && (len(found) == 0 || large.Side >= largerFace*found[central(found, img)].Side) {
+		found, err = e.detectIn(img, -w/2, -h/2, 2*w, 2*h)
+	}
+	if err != nil || len(found) == 0 {
+		return found, err
+	}
+	d := found[central(found, img)]
+	return slices.DeleteFunc(found, func(x Detection) bool {
+		// The centre of a part lies within; a second head would hide the first one.
+		return x.Side < 0.75*d.Side && math.Abs(x.X-d.X) < d.Side/2 && math.Abs(x.Y-d.Y) < d.Side/2
+	}), nil
+}
+
+// detectIn finds faces in a window of the picture, which may reach over its edges: there it is black.
+func (e *Engine) detectIn(img *Image, x0, y0, pw, ph float64) ([]Detection, error) {
 	m := e.detector
 	// The shorter side is padded with black, at the right or below, to the shape of the input.
-	pw, ph := float64(img.W), float64(img.H)
 	if want := ph * float64(m.w) / float64(m.h); pw < want {
 		pw = want
 	} else {
 		ph = pw * float64(m.h) / float64(m.w)
 	}
-	e.rs.box(m.crop, m.w, m.h, img, 0, 0, pw, ph)
+	e.rs.box(m.crop, m.w, m.h, img, x0, y0, x0+pw, y0+ph)
 	if err := m.run(); err != nil {
 		return nil, err
 	}
@@ -72,7 +112,7 @@ func (e *Engine) detect(img *Image) ([]Detection, error) {
 		}
 		e.found = append(e.found, Detection{
 			Score: float64(b.score),
-			X:     float64(b.x0+b.x1) / 2 * pw, Y: float64(b.y0+b.y1) / 2 * ph,
+			X:     x0 + float64(b.x0+b.x1)/2*pw, Y: y0 + float64(b.y0+b.y1)/2*ph,
 			Side: float64(b.y1-b.y0) * ph,
 		})
 	}
@@ -180,7 +220,7 @@ func (e *Engine) align(img *Image, five [5]Point) error {
 }
 
 // embed makes the template of an aligned crop.
-func (e *Engine) embed(crop []byte, dst []float32) error {
+func (e *Engine) embed(crop []uint16, dst []float32) error {
 	m := e.embedder
 	if len(crop) != len(m.crop) {
 		return errors.New("facematch: crop of the wrong size")
@@ -216,7 +256,7 @@ func cosine(a, b []float32) float64 {
 }
 
 // live is the texture model's probability that the crop shows a live face.
-func (e *Engine) live(crop []byte) (float64, error) {
+func (e *Engine) live(crop []uint16) (float64, error) {
 	m := e.pad
 	if &crop[0] != &m.crop[0] {
 		copy(m.crop, crop)

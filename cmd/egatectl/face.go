@@ -111,6 +111,7 @@ type comparison struct {
 type pictureLine struct {
 	File       string             `json:"file"`
 	Reason     string             `json:"reason,omitempty"`
+	Looked     bool               `json:"looked_at"` // false too where the other one could not be opened
 	Faces      int                `json:"faces"`
 	Quality    float64            `json:"quality"`
 	Components map[string]float64 `json:"components,omitempty"`
@@ -142,20 +143,32 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return unchecked(err)
 	}
-	e, err := facematch.Open(pack, 1)
-	if err != nil {
-		return unchecked(err)
-	}
-	defer e.Close()
-	c := comparison{Threshold: policy.Match, Model: e.Info().String(), ModelHash: e.Info().Hash, Demo: e.Info().Demo, Policy: name}
-	var refs [2]*facematch.Reference
+	c := comparison{Threshold: policy.Match, Model: pack.Info().String(), ModelHash: pack.Info().Hash, Demo: pack.Info().Demo, Policy: name}
+	// Pictures come before models: what cannot be opened is told at once.
+	var pictures [2]*facematch.Image
 	for i, path := range f.Args() {
 		l := &c.Pictures[i]
 		l.File = path
-		if refs[i], err = lookAt(ctx, e, path, l); err != nil {
+		start := time.Now()
+		if pictures[i], l.Reason, err = openPicture(ctx, path); err != nil {
 			return unchecked(fmt.Errorf("%s: %w", path, err))
 		}
-		defer refs[i].Wipe()
+		l.DecodeMS = float64(time.Since(start).Microseconds()) / 1000
+		defer pictures[i].Wipe()
+	}
+	var refs [2]*facematch.Reference
+	if pictures[0] != nil && pictures[1] != nil {
+		e, err := facematch.Open(pack, 1)
+		if err != nil {
+			return unchecked(err)
+		}
+		defer e.Close()
+		for i, m := range pictures {
+			if refs[i], err = lookAt(e, m, &c.Pictures[i]); err != nil {
+				return unchecked(fmt.Errorf("%s: %w", c.Pictures[i].File, err))
+			}
+			defer refs[i].Wipe()
+		}
 	}
 	if refs[0] != nil && refs[1] != nil {
 		score, err := facematch.Compare(refs[0], refs[1])
@@ -171,7 +184,7 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 			return unchecked(err)
 		}
 	} else {
-		c.print(out, e.Info())
+		c.print(out, pack.Info())
 	}
 	switch {
 	case c.Score == nil:
@@ -182,18 +195,8 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	return nil
 }
 
-// lookAt examines one file; no template means that the line has the reason.
-func lookAt(ctx context.Context, e *facematch.Engine, path string, l *pictureLine) (*facematch.Reference, error) {
-	start := time.Now()
-	m, reason, err := openPicture(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	l.DecodeMS = float64(time.Since(start).Microseconds()) / 1000
-	if l.Reason = reason; reason != "" {
-		return nil, nil
-	}
-	defer m.Wipe()
+// lookAt examines one picture; no template means that the line has the reason.
+func lookAt(e *facematch.Engine, m *facematch.Image, l *pictureLine) (*facematch.Reference, error) {
 	x, err := e.Examine(m, false)
 	if err != nil {
 		return nil, err
@@ -204,6 +207,7 @@ func lookAt(ctx context.Context, e *facematch.Engine, path string, l *pictureLin
 		return nil, nil
 	}
 	l.Quality, l.Components = x.Quality.Overall(), map[string]float64{}
+	l.Looked = true
 	for k, v := range x.Quality.Score {
 		l.Components[facematch.Component(k).String()] = v
 	}
@@ -218,6 +222,10 @@ func (c *comparison) print(out io.Writer, info facematch.Info) {
 			continue
 		case l.Reason != "":
 			fmt.Fprintf(out, "%s: not opened: %s (%s)\n", l.File, pictureReasons[l.Reason], l.Reason)
+			continue
+		}
+		if !l.Looked {
+			fmt.Fprintf(out, "%s: opened, not looked at\n", l.File)
 			continue
 		}
 		fmt.Fprintf(out, "%s: quality %.0f of 100", l.File, l.Quality)
