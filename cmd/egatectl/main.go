@@ -51,7 +51,7 @@ func commands() []command {
 		{"model sign", "--key FILE.key FOLDER", "sign a model pack; a gate in service wants the signatures of two persons", modelSign},
 		{"model verify", "--key FILE.pub … [--demo] [FOLDER]", "would a gate in service load this pack? hashes, graphs, signatures, evidence, self-tests", modelVerify},
 		{"version", "", "print version and toolchain", version},
-	}, pkiCommands(), trustCommands())
+	}, pkiCommands(), trustCommands(), hardwareCommands())
 }
 
 // errUsage asks for the help text.

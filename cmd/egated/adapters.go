@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"periph.io/x/conn/v3/gpio"
 
@@ -44,9 +47,55 @@ func guard(cfg configs.Gate, sc sensors.Config, wires hal.Lines) (control.Doors,
 }
 
 // lamps are lines that people look at.
-type lamps struct{ hal.Lines }
+type lamps struct {
+	lines hal.Lines
 
-func (l lamps) Set(name string, on bool) error { return l.Lines.Set(name, gpio.Level(on)) }
+	mu       sync.Mutex
+	on       map[string]bool // as the loop wants them
+	blinking bool
+}
+
+func newLamps(l hal.Lines) *lamps { return &lamps{lines: l, on: map[string]bool{}} }
+
+// Set implements control.Lamps.
+func (l *lamps) Set(name string, on bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.on[name] = on
+	return l.lines.Set(name, gpio.Level(on))
+}
+
+// blinkHalf is half a period of a lamp that blinks.
+const blinkHalf = 250 * time.Millisecond
+
+// blink turns a lamp over again and again for d, so that somebody finds the gate; what the loop wants of it holds
+// again at the end. It returns at once, false when a lamp blinks already.
+func (l *lamps) blink(ctx context.Context, name string, d time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.blinking {
+		return false
+	}
+	l.blinking = true
+	go func() {
+		t := time.NewTicker(blinkHalf)
+		defer t.Stop()
+		for over, end := true, time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; over = !over {
+			l.mu.Lock()
+			_ = l.lines.Set(name, gpio.Level(l.on[name] != over)) // a lamp that is lost is the loop's to tell
+			l.mu.Unlock()
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+			}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		_ = l.lines.Set(name, gpio.Level(l.on[name]))
+		l.blinking = false
+	}()
+	return true
+}
 
 // screen shows the loop's pictures on the traveller screen.
 type screen struct {
@@ -75,6 +124,38 @@ func (x *screen) RendererAlive() bool    { return x.s.RendererAlive() }
 type centre struct {
 	*link.Link
 	in chan control.Inbound
+
+	mu         sync.Mutex
+	state      api.State // as published last
+	lastHealth api.Health
+}
+
+// PublishState implements control.Link.
+func (c *centre) PublishState(s api.State) {
+	c.mu.Lock()
+	c.state = s
+	c.mu.Unlock()
+	c.Link.PublishState(s)
+}
+
+// PublishHealth implements control.Link.
+func (c *centre) PublishHealth(h api.Health) {
+	c.mu.Lock()
+	c.lastHealth = h
+	c.mu.Unlock()
+	c.Link.PublishHealth(h)
+}
+
+func (c *centre) mode() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.Mode
+}
+
+func (c *centre) health() api.Health {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastHealth
 }
 
 func newCentre(l *link.Link) *centre {

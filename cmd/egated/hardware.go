@@ -48,11 +48,8 @@ type hardware struct {
 }
 
 // newHardware reads the pairing; last is the one in use at the last start, as version tells it. A simulated gate
-// without a pairing has nothing to watch: nil.
+// has none, and nothing to watch.
 func newHardware(cfg configs.Gate, sys identity.Sys, board *health.Board, last string, log *slog.Logger) (*hardware, error) {
-	if cfg.Hardware.Pairing == "" {
-		return nil, nil
-	}
 	technicians, err := seal.LoadPublics(cfg.Hardware.Technicians)
 	if err != nil {
 		return nil, fmt.Errorf("egated: hardware.technicians: %w", err)
@@ -63,6 +60,9 @@ func newHardware(cfg configs.Gate, sys identity.Sys, board *health.Board, last s
 	}
 	h := &hardware{sys: sys, path: cfg.Hardware.Pairing, nodes: deviceNodes(cfg), board: board, log: log,
 		rule: pairing.Rule{Site: cfg.Site, Gate: cfg.Gate, Technicians: technicians, Officer: officers, MinVersion: versionIn(last)}}
+	if h.path == "" {
+		return h, nil
+	}
 	board.Declare(health.PartUSB)
 	f, err := pairing.Read(h.path)
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 	"egate/health"
 	"egate/health/wear"
 	"egate/sensors"
+	"egate/service"
 )
 
 // reopen is how long the lines are left alone after they could not be opened.
@@ -32,9 +33,12 @@ type lines struct {
 	service bool
 	mu      sync.Mutex
 	cur     hal.Lines
+	driven  map[string]gpio.Level // outputs, as driven last
 }
 
-func newLines(cfg configs.Gate) *lines { return &lines{cfg: cfg.Lines, service: !cfg.Simulated} }
+func newLines(cfg configs.Gate) *lines {
+	return &lines{cfg: cfg.Lines, service: !cfg.Simulated, driven: map[string]gpio.Level{}}
+}
 
 func (l *lines) open() (hal.Lines, error) {
 	var got hal.Lines
@@ -82,6 +86,7 @@ func (l *lines) open() (hal.Lines, error) {
 	}
 	l.mu.Lock()
 	l.cur = got
+	clear(l.driven) // an opening drives every output Low
 	l.mu.Unlock()
 	return got, nil
 }
@@ -142,7 +147,34 @@ func (l *lines) Set(name string, level gpio.Level) error {
 	if err != nil {
 		return err
 	}
-	return c.Set(name, level)
+	err = c.Set(name, level)
+	if err == nil {
+		l.mu.Lock()
+		l.driven[name] = level
+		l.mu.Unlock()
+	}
+	return err
+}
+
+// levels are the levels of all lines, for a technician. Outputs are never read back.
+func (l *lines) levels() service.Lines {
+	out := service.Lines{Inputs: map[string]string{}, Outputs: map[string]string{}}
+	word := map[gpio.Level]string{gpio.Low: "low", gpio.High: "high"}
+	for n := range l.cfg.Inputs {
+		v, err := l.Read(n)
+		if out.Inputs[n] = word[v]; err != nil {
+			out.Inputs[n] = "unknown"
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := range l.cfg.Outputs {
+		out.Outputs[n] = word[l.driven[n]] // not driven yet is Low
+		if l.cur == nil || l.cur.Err() != nil {
+			out.Outputs[n] = "unknown"
+		}
+	}
+	return out
 }
 
 // Pulse implements hal.Lines.

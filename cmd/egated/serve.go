@@ -34,6 +34,7 @@ import (
 	"egate/link"
 	"egate/pki"
 	"egate/seal"
+	"egate/service"
 )
 
 // Limits of the screen's HTTP server; event streams have none of their own.
@@ -153,8 +154,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		log.Error("egated: watchdog", "err", err)
 		board.Raise(health.Watchdog, health.PartController)
 	}
+	desk, lit := newCentre(lk), newLamps(wires)
 	ports := control.Ports{
-		Doors: guarded, Lamps: lamps{wires}, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: newCentre(lk),
+		Doors: guarded, Lamps: lit, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: desk,
 		Sensors: sensed, Health: board, Kick: feeder(dog),
 	}
 	recovered := found.Model
@@ -162,7 +164,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		recovered = nil
 	}
 	now := parts(path, cfg, signer.KeyID(), who)
-	if hw != nil {
+	if hw.path != "" {
 		now = append(now, part{what: "pairing", is: hw.version()})
 	}
 	lastStep, err := tellChanges(ctx, j, found.LastStep, now)
@@ -190,6 +192,14 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	srv := &http.Server{Handler: screen.Handler(), ReadHeaderTimeout: headerLimit, ReadTimeout: 2 * headerLimit, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 
+	var bench *net.UnixListener // of technicians at the gate
+	if cfg.Hardware.Socket != "" {
+		if bench, err = service.Listen(cfg.Hardware.Socket); err != nil {
+			return fmt.Errorf("egated: hardware.socket: %w", err)
+		}
+		defer bench.Close()
+	}
+
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -208,7 +218,11 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	})
 	g.Go(func() error { return lk.Run(ctx) })
 	g.Go(func() error { return sense(ctx, geometry, wires, board, worn, sensed, log) })
-	if hw != nil {
+	if bench != nil {
+		who := service.Server{Site: cfg.Site, Gate: cfg.Gate, Technicians: hw.rule.Technicians, Do: newLocal(ctx, desk, wires, lit, hw, board), Log: log}
+		g.Go(func() error { return who.Serve(ctx, bench) })
+	}
+	if hw.path != "" {
 		g.Go(func() error { hw.run(ctx); return nil })
 	}
 	g.Go(func() error { follow(ctx, evidence, lk, board, log); return nil })

@@ -53,6 +53,31 @@ func (l *Loop) inbound(in Inbound) {
 		l.reject(in.Command, in.Refused)
 	case in.Command != nil:
 		l.command(in.Command)
+	case in.Local != nil:
+		l.local(*in.Local)
+	}
+}
+
+// serviceOrders are those that a technician at the gate may give: nothing moves but in service mode.
+var serviceOrders = []string{api.CmdService, api.CmdSelfTest, api.CmdCloseGate}
+
+// local handles what a technician at the gate does.
+func (l *Loop) local(x Local) {
+	if x.Did != nil {
+		l.emit(api.EventOrder, *x.Did)
+	}
+	if x.Change != nil {
+		l.emit(api.EventChange, *x.Change)
+	}
+	switch c := x.Order; {
+	case c == nil:
+		l.record()
+	case !slices.Contains(serviceOrders, c.Name):
+		x.Answer(api.Response{ID: c.ID, Result: "rejected", Reason: "not_supported", At: time.Now().UTC()})
+	default:
+		l.locals[c.ID] = x.Answer
+		l.command(c)
+		delete(l.locals, c.ID)
 	}
 }
 
@@ -70,6 +95,10 @@ func (l *Loop) reject(c *api.Command, why string) {
 func (l *Loop) respond(c *api.Command, r api.Response) {
 	l.answers.put(r, r.At)
 	l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason})
+	if f := l.locals[c.ID]; f != nil {
+		f(r)
+		return
+	}
 	l.p.Link.Respond(c.Principal, r)
 }
 

@@ -55,7 +55,8 @@ type Loop struct {
 	onDuty   map[string]shift // by officer
 	orders   map[uint8]*api.Command
 	orderRef uint8
-	officer  string // of the order that is being followed
+	locals   map[string]func(api.Response) // who waits for the answer to a local order, by its id
+	officer  string                        // of the order that is being followed
 
 	drives   [2]*drive
 	lamps    chan lampSet
@@ -125,7 +126,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
-		answers: newAnswers(cfg.Rows, time.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
+		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, time.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
 		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
 

@@ -62,7 +62,7 @@ type Inspectors interface {
 	Events() <-chan protocol.InspectorEvent
 }
 
-// Inbound is one verified item of the centre. Exactly one of Command, Answer, Lease, Document, Up and Down is set.
+// Inbound is one verified item of the centre. Exactly one of Command, Answer, Lease, Document, Local, Up and Down is set.
 type Inbound struct {
 	Command *api.Command
 	Refused string // why a Command is not followed: it is answered and nothing else
@@ -71,8 +71,19 @@ type Inbound struct {
 	Lease   *api.Lease
 	// Document is a signed document that came into force.
 	Document *Document
-	Up       bool // connected, subscribed
+	Local    *Local // a technician at the gate
+	Up       bool   // connected, subscribed
 	Down     bool
+}
+
+// Local is what a technician at the gate does, network or not (M-09). Exactly one of the fields is set.
+type Local struct {
+	// Order goes by the same rules as one of the desk; Answer is called once, from the loop, and must not block.
+	Order  *api.Command
+	Answer func(api.Response)
+	// Did is something that was done already, and Change what it changed: they become evidence.
+	Did    *api.OrderEvent
+	Change *api.Change
 }
 
 // Document is a signed document, such as the roster, that came into force.

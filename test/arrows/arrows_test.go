@@ -81,6 +81,7 @@ var may = map[string][]string{
 	"officers":            {"api", "seal"},
 	"audit":               {"journal"},
 	"seal":                {},
+	"service":             {"seal"},
 	"pairing":             {"hal", "hal/drivers", "seal"}, // of the drivers hal/identity, which opens no device
 	"pki":                 {},
 	"health":              {},

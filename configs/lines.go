@@ -1,0 +1,49 @@
+package configs
+
+import "slices"
+
+// lineMeans tells what High means on each line: the wiring table of docs/hardware.md and egatectl hardware wire.
+var lineMeans = map[string]string{
+	"entry_closed": "end contact: the entry door is shut", "entry_open": "end contact: the entry door is open",
+	"exit_closed": "end contact: the exit door is shut", "exit_open": "end contact: the exit door is open",
+	"entry_beam": "beam in the entry door's plane broken", "exit_beam": "beam in the exit door's plane broken",
+	"fire_ok": "fire loop healthy; Low or unknown is an alarm", "tamper_ok": "enclosure shut", "exit_request": "button towards the side of origin pressed",
+	"entry_open_pulse": "open the entry door (pulse)", "entry_close_pulse": "close the entry door (pulse)",
+	"exit_open_pulse": "open the exit door (pulse)", "exit_close_pulse": "close the exit door (pulse)",
+	"entry_lock": "energised: entry locked", "exit_lock": "energised: exit locked", "release": "normal; Low: both doors released",
+	"lamp_entry_green": "entry: go", "lamp_exit_green": "exit: go", "lamp_red": "wait", "beacon": "call of the gate",
+	"light_r": "face light, red", "light_g": "face light, green", "light_b": "face light, blue",
+}
+
+// LineMeans tells what High means on a line of this name; empty for a name that no gate has.
+func LineMeans(name string) string {
+	if beamName.MatchString(name) {
+		return "mantrap beam broken"
+	}
+	return lineMeans[name]
+}
+
+// LineNames are the names of m in the order of the wiring table: fixed names as above, beams last.
+func LineNames(m map[string]Line) []string {
+	order := append(slices.Clone(mantrapInputs), mantrapOutputs...)
+	rank := func(n string) int {
+		if i := slices.Index(order, n); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		if a < b {
+			return -1
+		}
+		return 1
+	})
+	return names
+}
