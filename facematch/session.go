@@ -36,6 +36,9 @@ type Params struct {
 	Focal float64
 	// Light asks for a light challenge while the dot is followed.
 	Light bool
+	// Named are the slots that the policy names, Signals the sensors that answer for them.
+	Named   []verdict.CheckID
+	Signals []Signal
 }
 
 // DefaultParams are the start values: not calibrated on a gate's own camera.
@@ -159,6 +162,8 @@ type Session struct {
 
 	order temporal
 	light light
+	lines edges
+	beat  moire
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
@@ -201,6 +206,8 @@ func (s *Session) forget() {
 	}
 	s.frontal = nil
 	s.light.forget()
+	s.lines.forget()
+	s.beat.peaks = nil
 	clear(s.sum)
 	clear(s.base[:])
 	s.heads, s.held = [2][]float64{}, [2]held{}
@@ -356,6 +363,8 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	if k.live, err = s.e.live(s.e.pad.crop); err != nil {
 		return err
 	}
+	s.beat.look(img, &f.pts)
+	s.lines.look(img, d)
 	s.frontal = append(s.frontal, k)
 	for i, v := range k.template {
 		s.sum[i] += v
@@ -419,6 +428,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	focal := s.p.focal(img)
 	nose, flat := turnBetween(&s.base, &pts, focal)
 	s.light.look(img, d, &pts, nose, at)
+	s.lines.look(img, d)
 	nose, flat = side*nose, side*flat
 	switch {
 	case !s.back:
@@ -602,10 +612,15 @@ func (s *Session) Decide() Result {
 	if s.changed || s.order.bad() {
 		temporal = verdict.Fail
 	}
-	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.order.repeats+s.order.loops+s.order.cuts), repeatsAreBad)
-	lit, least, res2 := s.light.judge()
-	add(verdict.CheckPADLight, res2, reasonOf(res2), lit, least)
-	add(verdict.CheckPADEdges, verdict.NotEvaluated, verdict.PADNotEvaluated, 0, 0)
+	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.order.events()), repeatsAreBad)
+	for _, x := range []struct {
+		id    verdict.CheckID
+		judge func() (score, threshold float64, r verdict.Result)
+	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADMoire, s.beat.judge}} {
+		score, threshold, r := x.judge()
+		add(x.id, r, reasonOf(r), score, threshold)
+	}
+	slots(s.p.Named, s.p.Signals, add)
 	if texture >= s.e.padThreshold && res == verdict.Pass && temporal == verdict.Pass {
 		r.PADBand = verdict.BandAbove
 	}

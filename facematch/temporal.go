@@ -32,6 +32,11 @@ const (
 	cutPart       = 0.5 // part of its side that the face moves at most while the background jumps
 	aroundFace    = 2.2 // sides of the face: no background
 	cutFields     = 60  // fewer fields of background say nothing
+	maxAround     = 48 * 64
+	aroundX       = 48   // places that are looked at, across
+	aroundY       = 64   // and down
+	sameNoise     = 0.95 // part of the background that is the same to the last bit: a sensor has noise
+	sameFor       = 6    // pictures in a row
 )
 
 // temporal watches the order of the pictures of one capture: frozen, looped and cut ones. It keeps
@@ -47,6 +52,10 @@ type temporal struct {
 	hasFace bool
 	last    time.Duration
 
+	around [maxAround]byte // of the picture before, at fixed places
+	same   int             // pictures in a row whose background is that of before, noise and all
+	noise  int             // such rows
+
 	repeats, loops, cuts int
 }
 
@@ -56,10 +65,16 @@ func newTemporal() temporal { return temporal{seed: maphash.MakeSeed()} }
 func (t *temporal) wipe() {
 	clear(t.prints[:])
 	clear(t.signs[:])
+	clear(t.around[:])
 }
 
 // bad counts the events that are against the picture being of here and now.
-func (t *temporal) bad() bool { return t.repeats >= repeatsAreBad || t.loops > 0 || t.cuts > 0 }
+func (t *temporal) bad() bool {
+	return t.repeats >= repeatsAreBad || t.loops > 0 || t.cuts > 0 || t.noise > 0
+}
+
+// events counts them.
+func (t *temporal) events() int { return t.repeats + t.loops + t.cuts + t.noise }
 
 // frozen says whether the very same picture has come for a second.
 func (t *temporal) frozen(at time.Duration) bool { return t.pics > 0 && at-t.fresh >= frozenAfter }
@@ -106,6 +121,7 @@ func (t *temporal) loop(now *signature) {
 // found notes the one face of the picture that was noted last. A background that jumps round a face that
 // stays is a film that was cut, or was laid in.
 func (t *temporal) found(img *Image, d Detection, at time.Duration, judge bool) {
+	t.noisy(img, d, judge)
 	if judge && t.hasFace && t.pics >= 2 && at-t.last <= cutWithin && distance(d, t.face) <= cutPart*d.Side {
 		now, before := &t.signs[(t.pics-1)%rememberPics], &t.signs[(t.pics-2)%rememberPics]
 		// The light of the booth may change, and with it the contrast: what counts is what a change of contrast and
@@ -127,6 +143,35 @@ func (t *temporal) found(img *Image, d Detection, at time.Duration, judge bool) 
 		}
 	}
 	t.face, t.hasFace, t.last = d, true, at
+}
+
+// noisy notes whether the background has the noise of a sensor. A film that is laid over a still picture has not.
+func (t *temporal) noisy(img *Image, d Detection, judge bool) {
+	n, same := 0, 0
+	for j := range aroundY {
+		y := (2*j + 1) * img.H / (2 * aroundY)
+		for i := range aroundX {
+			x := (2*i + 1) * img.W / (2 * aroundX)
+			v := img.Pix[y*img.Stride+3*x+1]
+			old := &t.around[j*aroundX+i]
+			// Black and white are clipped: no noise is seen there.
+			if behind := math.Abs(float64(x)-d.X) >= aroundFace/2*d.Side || float64(y) <= d.Y-aroundFace/2*d.Side; behind && v > 8 && v < 247 {
+				n++
+				if v == *old {
+					same++
+				}
+			}
+			*old = v
+		}
+	}
+	if !judge || n < maxAround/8 || float64(same) < sameNoise*float64(n) {
+		t.same = 0
+		return
+	}
+	if t.same++; t.same >= sameFor {
+		t.noise++
+		t.same = 0
+	}
 }
 
 // jump is by how much fields changed beside brightness and contrast, grey levels in the mean.

@@ -91,6 +91,11 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 	params := facematch.DefaultParams(i.cfg.Policy.Match)
 	// A policy that does not name the light challenge shows none.
 	_, params.Light = i.cfg.Policy.Checks[verdict.CheckPADLight]
+	for _, id := range facematch.Slots {
+		if _, named := i.cfg.Policy.Checks[id]; named {
+			params.Named = append(params.Named, id)
+		}
+	}
 	session := facematch.NewSession(i.cfg.Engine, i.document.ref, params)
 	defer session.Close()
 	deadline := i.clock() + time.Duration(i.begin.CaptureMS)*time.Millisecond

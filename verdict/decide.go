@@ -8,7 +8,9 @@ var missing = map[CheckID]Reason{
 	CheckValidity: DocumentExpired, CheckDocumentType: DocumentTypeNotEligible, CheckNationality: NationalityNotEligible,
 	CheckAge: AgeNotEligible, CheckLookup: CentreNoAnswer, CheckPortrait: PortraitUnusable, CheckSingleFace: NoFace,
 	CheckQuality: FaceQuality, CheckPADTexture: PADNotEvaluated, CheckPADPlanarity: PADNotEvaluated, CheckPADLight: PADNotEvaluated,
-	CheckPADTemporal: PADNotEvaluated, CheckPADEdges: PADNotEvaluated, CheckMatch: FaceMismatch,
+	CheckPADTemporal: PADNotEvaluated, CheckPADEdges: PADNotEvaluated,
+	CheckPADMoire: PADNotEvaluated, CheckPADNIR: PADNotEvaluated, CheckPADDepth: PADNotEvaluated, CheckPADSecondCamera: PADNotEvaluated,
+	CheckMatch: FaceMismatch,
 }
 
 // lastDocumentCheck ends the part that is decided before a door opens at all.

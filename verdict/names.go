@@ -33,6 +33,12 @@ const (
 	CheckPADLight
 	CheckPADTemporal
 	CheckPADEdges
+	CheckPADMoire
+	// Slots for sensors that a gate may have beside its camera. None has a driver yet: a policy may name them, and
+	// they are not evaluated.
+	CheckPADNIR
+	CheckPADDepth
+	CheckPADSecondCamera
 	CheckMatch
 	checkEnd
 )
@@ -45,7 +51,8 @@ var checkNames = [...]string{
 	CheckValidity: "document_validity", CheckDocumentType: "document_type", CheckNationality: "nationality",
 	CheckAge: "age", CheckLookup: "centre_lookup", CheckPortrait: "portrait", CheckSingleFace: "single_face",
 	CheckQuality: "face_quality", CheckPADTexture: "pad_texture", CheckPADPlanarity: "pad_planarity",
-	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckMatch: "face_match",
+	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckPADMoire: "pad_moire",
+	CheckPADNIR: "pad_nir", CheckPADDepth: "pad_depth", CheckPADSecondCamera: "pad_second_camera", CheckMatch: "face_match",
 }
 
 // Reason is the machine-readable reason of a verdict, a check result or the end of a passage.

@@ -87,7 +87,7 @@ func DefaultPolicy() Policy {
 		p.Checks[c] = Required
 	}
 	p.Checks[CheckClone] = RequiredIfAnnounced
-	for _, c := range []CheckID{CheckPADLight, CheckPADTemporal, CheckPADEdges} {
+	for _, c := range []CheckID{CheckPADLight, CheckPADTemporal, CheckPADEdges, CheckPADMoire} {
 		p.Checks[c] = Advisory
 	}
 	return p

@@ -277,7 +277,9 @@ func newLine(t *testing.T) *line {
 		switch id {
 		case verdict.CheckMatch:
 			c.Result, c.Reason = verdict.Fail, verdict.FaceMismatch
-		case verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges:
+		case verdict.CheckPADNIR, verdict.CheckPADDepth, verdict.CheckPADSecondCamera:
+			continue // slots that no policy of this site names
+		case verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges, verdict.CheckPADMoire:
 			c.Result, c.Reason = verdict.NotEvaluated, verdict.ReasonNone
 		case verdict.CheckDSRevocation:
 			c.Result, c.Reason = verdict.NotPossible, verdict.CRLStale

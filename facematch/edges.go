@@ -1,0 +1,170 @@
+package facematch
+
+import (
+	"math"
+
+	"egate/verdict"
+)
+
+// The edge of a held sheet or panel. A camera is fixed, and so is every straight line of the booth: a straight line
+// beside or over the face that does not stand still is held by somebody.
+const (
+	edgeRows     = 40   // points of a line that are looked at
+	edgeSpan     = 0.55 // half of the length of a line, sides of the face
+	edgeNear     = 0.45 // where a line may be, sides from the middle of the face
+	edgeFar      = 2.30
+	edgeSlopes   = 4   // to either side
+	edgeSlope    = 2.0 // degrees between two slopes
+	edgeStep     = 10  // grey levels of a step in the picture
+	edgeFull     = 35  // of its points where a line shows the same step
+	edgeApart    = 3   // pixels between two lines
+	edgeLines    = 8   // of one side of one picture
+	edgePictures = 48  // that are looked at
+	edgeLeast    = 8   // fewer say nothing
+	edgeStill    = 0.6 // pixels within which a line stands still
+	edgeOften    = 0.3 // part of the pictures in which it does so, to be one of the booth
+	edgeMoves    = 0.4 // part of the pictures that show a line that does not
+	edgeSides    = 2   // sides of three from which something is held
+	edgeWidth    = 640 // pixels of the range, at most
+)
+
+// edges watches for straight lines to the left, to the right and over the face. It keeps where they are, no picture.
+type edges struct {
+	face Detection // of the first picture: lines are told where they cross its middle
+	pics int
+	at   [3][edgePictures][edgeLines]float32
+	n    [3][edgePictures]uint8
+	grad [edgeRows][edgeWidth]int16
+}
+
+// look notes the lines of one picture.
+func (w *edges) look(img *Image, d Detection) {
+	if w.pics >= edgePictures || d.Side < 48 {
+		return
+	}
+	if w.pics == 0 {
+		w.face = d
+	}
+	g := func(x, y int) int { return int(img.Pix[y*img.Stride+3*x+1]) }
+	// To the left and to the right: steps along a row. Over the face: steps along a column.
+	w.side(0, d.X-edgeFar*d.Side, d.X-edgeNear*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, img.W, img.H, g)
+	w.side(1, d.X+edgeNear*d.Side, d.X+edgeFar*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, img.W, img.H, g)
+	w.side(2, d.Y-edgeFar*d.Side, d.Y-edgeNear*d.Side, d.X, w.face.X, edgeSpan*d.Side, img.H, img.W, func(x, y int) int { return g(y, x) })
+	clear(w.grad[:])
+	w.pics++
+}
+
+// side finds lines that cross the range from..to and go across it, up to span away from mid on both sides. along and
+// across are the sizes of the picture in the two directions.
+func (w *edges) side(k int, from, to, mid, ref, span float64, along, across int, g func(x, y int) int) {
+	x0, x1 := max(3, int(from)), min(along-3, int(to))
+	x1 = min(x1, x0+edgeWidth)
+	if x1-x0 < 8 || mid-span < 0 || mid+span >= float64(across) {
+		return
+	}
+	width := x1 - x0
+	for r := range edgeRows {
+		y := int(mid + span*(2*float64(r)/(edgeRows-1)-1))
+		for i := range width {
+			x := x0 + i
+			w.grad[r][i] = int16(g(x+1, y) + g(x+2, y) - g(x-1, y) - g(x-2, y))
+		}
+	}
+	var best [edgeWidth]int // sum of steps of the best slope, where a line is full
+	var slope [edgeWidth]float64
+	for s := -edgeSlopes; s <= edgeSlopes; s++ {
+		lean := math.Tan(float64(s) * edgeSlope * math.Pi / 180)
+		var shift [edgeRows]int
+		for r := range shift {
+			shift[r] = int(math.Round(lean * span * (2*float64(r)/(edgeRows-1) - 1)))
+		}
+		for i := range width {
+			up, down, sum := 0, 0, 0
+			for r, sh := range shift {
+				j := i + sh
+				if j < 0 || j >= width {
+					continue
+				}
+				v := int(w.grad[r][j])
+				sum += v
+				if v >= 2*edgeStep {
+					up++
+				} else if v <= -2*edgeStep {
+					down++
+				}
+			}
+			if up < edgeFull && down < edgeFull {
+				continue
+			}
+			if sum < 0 {
+				sum = -sum
+			}
+			if sum > best[i] {
+				best[i], slope[i] = sum, lean
+			}
+		}
+	}
+	out := &w.at[k][w.pics]
+	n := 0
+	for i := 0; i < width && n < edgeLines; i++ {
+		top := best[i] > 0
+		for j := max(0, i-edgeApart); top && j <= min(width-1, i+edgeApart); j++ {
+			top = best[j] < best[i] || best[j] == best[i] && j >= i
+		}
+		if !top {
+			continue
+		}
+		// Between pixels: the middle of the steps around.
+		var at, all float64
+		for j := max(0, i-1); j <= min(width-1, i+1); j++ {
+			at += float64(j) * float64(best[j])
+			all += float64(best[j])
+		}
+		out[n] = float32(float64(x0) + at/all + slope[i]*(ref-mid))
+		n++
+	}
+	w.n[k][w.pics] = uint8(n)
+}
+
+// judge tells on how many of three sides a straight line moves. Fewer pictures than it takes: not evaluated.
+func (w *edges) judge() (score, threshold float64, r verdict.Result) {
+	if w.pics < edgeLeast {
+		return 0, edgeSides, verdict.NotPossible
+	}
+	moving := 0
+	for k := range w.at {
+		shows := 0
+		for p := range w.pics {
+			for _, x := range w.at[k][p][:w.n[k][p]] {
+				if !w.still(k, x) {
+					shows++
+					break
+				}
+			}
+		}
+		if float64(shows) >= edgeMoves*float64(w.pics) {
+			moving++
+		}
+	}
+	if moving >= edgeSides {
+		return float64(moving), edgeSides, verdict.Fail
+	}
+	return float64(moving), edgeSides, verdict.Pass
+}
+
+// still tells whether a line is where one is in many pictures.
+func (w *edges) still(k int, x float32) bool {
+	n := 0
+	for p := range w.pics {
+		for _, y := range w.at[k][p][:w.n[k][p]] {
+			if abs32(x-y) <= edgeStill {
+				n++
+				break
+			}
+		}
+	}
+	return float64(n) >= edgeOften*float64(w.pics)
+}
+
+// forget begins anew.
+func (w *edges) forget() { w.pics = 0 }
