@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -287,10 +288,12 @@ var (
 	mantrapOutputs = []string{"entry_open_pulse", "entry_close_pulse", "exit_open_pulse", "exit_close_pulse",
 		"entry_lock", "exit_lock", "release", "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon",
 		"light_r", "light_g", "light_b"}
-	plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	lineName  = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
-	beamName  = regexp.MustCompile(`^beam_[0-9]{2}$`)
-	langTag   = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+	// witnessInputs are those of other sources of the count than the beams, where a site has them (S-03).
+	witnessInputs = []string{"overhead_ok", "overhead_occupied", "overhead_many", "mat_ok", "mat_occupied", "mat_many"}
+	plainName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	lineName      = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
+	beamName      = regexp.MustCompile(`^beam_[0-9]{2}$`)
+	langTag       = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 )
 
 // exampleGate is what errors point to.
@@ -503,8 +506,15 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 		for _, n := range names {
 			l := have[n]
 			switch {
+			case beams && slices.Contains(witnessInputs, n):
+				name, _, _ := strings.Cut(n, "_")
+				for _, other := range []string{"_ok", "_occupied"} {
+					if _, ok := have[name+other]; !ok {
+						bad(at("lines", key, n), "needs line %q too: a witness supervises itself and says whether it sees anybody (S-03)", name+other)
+					}
+				}
 			case !slices.Contains(need, n) && !(beams && beamName.MatchString(n)):
-				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " and beam_01 …"}[beams])
+				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " beam_01 … and those of witnesses (overhead_ok …)"}[beams])
 			case g.Lines.Driver == "gpio" && (l.Pin == nil || *l.Pin < 0 || *l.Pin > 1023):
 				bad(at("lines", key, n), "needs pin: the offset of the line on %s", g.Lines.Device)
 			case l.Bias != "" && (!beams || !slices.Contains([]string{"none", "pull-up", "pull-down"}, l.Bias)):

@@ -16,6 +16,8 @@ const (
 	BeamStuck             Code = "beam_stuck"
 	BeamBlind             Code = "beam_blind"
 	BeamFlicker           Code = "beam_flicker"
+	CountDisagreement     Code = "count_disagreement"
+	CountWitnessLost      Code = "count_witness_lost"
 	DoorContactImplause   Code = "door_contact_implausible"
 	DoorLate              Code = "door_position_late"
 	DoorBlocked           Code = "door_blocked"
@@ -152,6 +154,11 @@ var catalogue = []Entry{
 		"shield or replace the light barrier"},
 	{BeamFlicker, Warning, false, Itself, 0, "a line changed more than 40 times in 10 s for less than its debounce time",
 		"the changes are ignored", "loose contact, misaligned barrier, interference", "egatectl diag lines shows the counter", "seat the connector, align the barrier"},
+	{CountDisagreement, Warning, false, Itself, 0, "the beams and the witness named as part told different counts for longer than a step through a door takes",
+		"the count is unknown: nothing opens across the border, who is inside is referred to an officer", "somebody hidden from one of them, side by side or carried; witness misadjusted",
+		"look into the mantrap; walk test with one and two persons", "adjust or replace the witness; clean and align the beams"},
+	{CountWitnessLost, Error, true, Itself, time.Second, "the witness named as part does not supervise itself well, or its lines are unknown",
+		"no new traveller; who is inside alone is referred to an officer", "supply, cable, witness failed", "its own display; egatectl diag lines", "replace the witness named as part"},
 	{DoorContactImplause, Error, true, Itself, 0, "both end contacts of a door are made at once",
 		"the door's position is unknown: it satisfies no guard, the other door does not open across the border", "contact stuck or bridged, cable",
 		"move the leaf by hand and watch both contacts", "replace the contact named as part"},

@@ -66,6 +66,8 @@ type Config struct {
 	BeamDebounce time.Duration
 	// Travel is how long a door takes from contact to contact at the latest.
 	Travel time.Duration
+	// Witnesses are further sources of the count.
+	Witnesses []Witness
 	// OneStep is a gate without an entry door: entry_beam is the outer beam of its zone (P-02).
 	OneStep bool
 }
@@ -164,21 +166,22 @@ type door struct {
 
 // Tracker is the sensors of one gate. It is used by one goroutine.
 type Tracker struct {
-	cfg     Config
-	now     time.Duration
-	lines   map[string]*signal
-	order   []*signal
-	doors   [2]door
-	fire    *signal
-	tamper  *signal
-	button  *signal
-	matrix  *passage.Tracker
-	high    []string // names of the high row
-	lost    bool
-	stuck   string
-	dirt    time.Duration
-	dirty   bool
-	pressed bool
+	cfg       Config
+	now       time.Duration
+	lines     map[string]*signal
+	order     []*signal
+	doors     [2]door
+	fire      *signal
+	tamper    *signal
+	button    *signal
+	matrix    *passage.Tracker
+	witnesses []witness
+	high      []string // names of the high row
+	lost      bool
+	stuck     string
+	dirt      time.Duration
+	dirty     bool
+	pressed   bool
 
 	out      []gate.Event
 	findings []Finding
@@ -234,6 +237,7 @@ func New(cfg Config) (*Tracker, error) {
 			t.matrix.Beam(r, i, s.stable == gpio.High, at)
 		})
 	}
+	t.addWitnesses(add)
 	if len(pc.High) < 2 || len(pc.Low) < 2 {
 		return nil, fmt.Errorf("sensors: at least two beams in each row are needed to count people")
 	}
@@ -342,6 +346,9 @@ func (t *Tracker) Next() time.Duration {
 		want(d.since+lateFactor*t.cfg.Travel, d.pos == gate.PosBetween && !d.late || d.told && d.part == PartExit)
 	}
 	want(t.dirt+stuckFor, t.dirty && t.stuck == "")
+	for _, w := range t.witnesses {
+		want(w.since+agreeFor, w.differs && !w.told)
+	}
 	return next
 }
 
@@ -469,9 +476,9 @@ func (t *Tracker) look() {
 		t.toldObject = st.Object
 		t.out = append(t.out, gate.Event{Kind: gate.EvObject, On: st.Object})
 	}
-	if st.Count != t.toldCount {
-		t.toldCount = st.Count
-		e := gate.Event{Kind: gate.EvCounted, Count: st.Count}
+	if c := t.fused(st.Count, st.Object); c != t.toldCount {
+		t.toldCount = c
+		e := gate.Event{Kind: gate.EvCounted, Count: c}
 		if n := t.matrix.Totals().LeftAcross; n != t.toldAcross {
 			t.toldAcross, e.Door = n, gate.Exit
 		}

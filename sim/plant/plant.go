@@ -176,6 +176,8 @@ const (
 	LineFire     = "fire_ok"      // High = healthy
 	LineTamper   = "tamper_ok"    // High = healthy
 	LineExit     = "exit_request" // button in the mantrap
+	Overhead     = "overhead"     // a counter above the mantrap: overhead_ok, overhead_occupied, overhead_many
+	Mat          = "mat"          // a mat that feels weight: mat_ok, mat_occupied
 	OutRelease   = "release"      // High = normal, Low = released
 	entry, exit_ = 0, 1
 )
@@ -183,7 +185,7 @@ const (
 // New makes a plant at rest: no output is driven, so that the doors are released and standing open,
 // as in a gate whose controller is off.
 func New(cfg Config) *Plant {
-	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{}, welds: map[string]bool{}, hands: map[string]bool{LineTamper: true, LineExit: false},
+	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{}, welds: map[string]bool{}, hands: map[string]bool{LineTamper: true, LineExit: false, Overhead + "_ok": true, Mat + "_ok": true},
 		contact: map[string]*contact{}, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), aftermath: true}
 	p.doors[entry] = newDoor("entry", 0, cfg.Door)
 	p.doors[exit_] = newDoor("exit", cfg.LengthMM, cfg.Door)
@@ -200,6 +202,8 @@ func New(cfg Config) *Plant {
 	for _, b := range cfg.Beams {
 		p.inputs[b.Name] = false
 	}
+	p.inputs[Overhead+"_ok"], p.inputs[Overhead+"_occupied"], p.inputs[Overhead+"_many"] = true, false, false
+	p.inputs[Mat+"_ok"], p.inputs[Mat+"_occupied"] = true, false
 	p.inputs[LineFire], p.inputs[LineTamper], p.inputs[LineExit] = true, true, false
 	for name := range p.contact {
 		p.inputs[name] = false
@@ -577,6 +581,7 @@ func (p *Plant) step() {
 	for _, b := range p.cfg.Beams {
 		p.input(b.Name, p.covered(b.X, b.Z))
 	}
+	p.witness()
 	p.judge(released)
 	if len(p.waiters) == 0 {
 		return
@@ -591,6 +596,27 @@ func (p *Plant) step() {
 		}
 	}
 	p.waiters = kept
+}
+
+// witness is what the counter above the mantrap sees, heads whose middle is between the doors, and what the mat feels.
+func (p *Plant) witness() {
+	heads, weights := 0, 0
+	for _, b := range p.bodies {
+		if b.gone > 0 {
+			continue
+		}
+		lo, hi := extent(b.Body, p.cfg.Heights, &p.buf)
+		if mid := (lo + hi) / 2; mid < 0 || mid > p.cfg.LengthMM {
+			continue
+		}
+		weights++
+		if b.Human() {
+			heads++
+		}
+	}
+	p.input(Overhead+"_occupied", heads > 0)
+	p.input(Overhead+"_many", heads > 1)
+	p.input(Mat+"_occupied", weights > 0)
 }
 
 // judge measures what must never happen.

@@ -17,6 +17,7 @@ import (
 	"egate/sim/people"
 	"egate/sim/plant"
 	"egate/sim/scenario"
+	"egate/verdict"
 )
 
 // Limits of one scenario.
@@ -382,7 +383,7 @@ func (s *stage) officer(ctx context.Context) {
 		if !pause(ctx, officerTime) {
 			return
 		}
-		if err := s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, "person_compared"); err != nil && ctx.Err() == nil {
+		if err := s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, answered(g.Referral)); err != nil && ctx.Err() == nil {
 			s.trouble("officer: %v", err)
 		}
 	}
@@ -562,7 +563,7 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		if err != nil {
 			return err
 		}
-		return s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, "person_compared")
+		return s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, answered(g.Referral))
 	case scenario.DoOfficerReset:
 		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdReset, "", nil, "")
 		return err
@@ -666,4 +667,12 @@ func (s *stage) next(ctx context.Context) error {
 	tr := &traveller{sc: sc, who: w, pl: s.l.Plant, scr: s.l.Screen, ends: s.l.Ends, pass: pass, say: s.trouble, done: make(chan struct{})}
 	go tr.act(ctx)
 	return nil
+}
+
+// answered is the reason with which the simulated officer accepts: the question that the referral asks first (O-07).
+func answered(r *console.ReferralView) string {
+	if len(r.Questions) > 0 {
+		return r.Questions[0]
+	}
+	return verdict.PersonCompared
 }

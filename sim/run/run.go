@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"egate/sim/memscan"
@@ -114,7 +113,7 @@ func byTopology(all []*scenario.Scenario) (groups [][]*scenario.Scenario) {
 next:
 	for _, s := range all {
 		for i := range groups {
-			if groups[i][0].Topology == s.Topology && slices.Equal(groups[i][0].Hold, s.Hold) && slices.Equal(groups[i][0].Requires, s.Requires) {
+			if groups[i][0].SameSite(s) {
 				groups[i] = append(groups[i], s)
 				continue next
 			}
@@ -140,7 +139,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := site.policy(s.group[0].Hold, s.group[0].Requires); err != nil {
+	if err := site.suit(s.group[0]); err != nil {
 		return err
 	}
 	h, err := Open(ctx, s.o.Bin, site, s.say)

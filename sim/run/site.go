@@ -8,8 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"egate/sim/plant"
+	"egate/sim/scenario"
 )
 
 // siteFile is what `egatectl site init --simulation` writes for the simulator.
@@ -67,36 +71,57 @@ func NewSite(ctx context.Context, bin, dir, broker, topology string) (*Site, err
 	return LoadSite(dir)
 }
 
-// policy writes a policy by which some reasons end as refuse-and-hold and some more checks are required, and names it
-// to the gates; none of either: the built-in policy stays.
-func (s *Site) policy(hold, requires []string) error {
-	if len(hold)+len(requires) == 0 {
-		return nil
+// suit writes the policy that a scenario's site has and names it to the gates, and wires the witnesses of the count that
+// they have; the built-in policy and a gate without witnesses stay as they are.
+func (s *Site) suit(sc *scenario.Scenario) error {
+	var policy strings.Builder
+	if len(sc.Hold) > 0 {
+		fmt.Fprintf(&policy, "hold: [%s]\n", strings.Join(sc.Hold, ", "))
 	}
-	const name = "policy.yaml"
-	text := "hold: [" + strings.Join(hold, ", ") + "]\n"
-	if len(requires) > 0 {
-		text += "checks: {" + strings.Join(requires, ": required, ") + ": required}\n"
+	if len(sc.Requires) > 0 {
+		fmt.Fprintf(&policy, "checks: {%s: required}\n", strings.Join(sc.Requires, ": required, "))
 	}
-	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
-		return fmt.Errorf("run: policy: %w", err)
+	if sc.AccompaniedFrom > 0 {
+		fmt.Fprintf(&policy, "eligibility: {document_types: P, min_age: 18, accompanied_min_age: %d}\n", sc.AccompaniedFrom)
 	}
+	if policy.Len() > 0 {
+		const name = "policy.yaml"
+		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(policy.String()), 0o600); err != nil {
+			return fmt.Errorf("run: policy: %w", err)
+		}
+		if err := s.add("inspect", "policy: "+name); err != nil {
+			return err
+		}
+	}
+	for _, w := range sc.Witnesses {
+		lines := []string{w + "_ok: {}", w + "_occupied: {}"}
+		if w == plant.Overhead {
+			lines = append(lines, w+"_many: {}")
+		}
+		if err := s.add("inputs", lines...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add writes lines into a section of every gate's configuration.
+func (s *Site) add(section string, lines ...string) error {
+	head := regexp.MustCompile(`(?m)^ *` + section + `:\n( +)`)
 	for _, g := range s.Gates {
 		path := s.Path(g.Config)
 		b, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("run: policy: %w", err)
+			return fmt.Errorf("run: site: %w", err)
 		}
-		const section = "\ninspect:\n"
-		if bytes.Count(b, []byte(section)) != 1 {
-			return fmt.Errorf("run: policy: %s has no section inspect", path)
+		at := head.FindAllSubmatchIndex(b, -1)
+		if len(at) != 1 {
+			return fmt.Errorf("run: site: %s has no section %s", path, section)
 		}
-		i := bytes.Index(b, []byte(section)) + len(section)
-		rest := b[i:]
-		indent := rest[:len(rest)-len(bytes.TrimLeft(rest, " "))]
-		line := string(indent) + "policy: " + name + "\n"
-		if err := os.WriteFile(path, slices.Concat(b[:i], []byte(line), rest), 0o600); err != nil {
-			return fmt.Errorf("run: policy: %w", err)
+		begin, indent := at[0][2], string(b[at[0][2]:at[0][3]])
+		text := indent + strings.Join(lines, "\n"+indent) + "\n"
+		if err := os.WriteFile(path, slices.Concat(b[:begin], []byte(text), b[begin:]), 0o600); err != nil {
+			return fmt.Errorf("run: site: %w", err)
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -38,19 +39,27 @@ const maxFile = 64 << 10
 
 // Scenario is one file.
 type Scenario struct {
-	Name      string    `yaml:"-"` // file name without extension
-	Title     string    `yaml:"title"`
-	Why       string    `yaml:"why"`      // one sentence for the reader
-	Proves    []string  `yaml:"proves"`   // requirement ids
-	Topology  string    `yaml:"topology"` // of the gate: mantrap (usual) or one-step
-	Hold      Strings   `yaml:"hold"`     // reasons that end as refuse-and-hold by the site's policy (P-09)
-	Requires  Strings   `yaml:"requires"` // checks that the site's policy requires besides the usual ones
-	Document  Document  `yaml:"document"`
-	Traveller Traveller `yaml:"traveller"`
-	Centre    string    `yaml:"centre"`  // usual, unreachable, forged
-	Officer   string    `yaml:"officer"` // sends back, accepts, does nothing: what becomes of a referral
-	Events    []Event   `yaml:"events"`
-	Expect    Expect    `yaml:"expect"`
+	Name     string   `yaml:"-"` // file name without extension
+	Title    string   `yaml:"title"`
+	Why      string   `yaml:"why"`      // one sentence for the reader
+	Proves   []string `yaml:"proves"`   // requirement ids
+	Topology string   `yaml:"topology"` // of the gate: mantrap (usual) or one-step
+	Hold     Strings  `yaml:"hold"`     // reasons that end as refuse-and-hold by the site's policy (P-09)
+	Requires Strings  `yaml:"requires"` // checks that the site's policy requires besides the usual ones
+	// AccompaniedFrom is the age from which the site's policy admits minors with an adult (P-10); 0: none.
+	AccompaniedFrom int       `yaml:"accompanied_from"`
+	Witnesses       Strings   `yaml:"witnesses"` // further sources of the count that the gate has (S-03): overhead, mat
+	Document        Document  `yaml:"document"`
+	Traveller       Traveller `yaml:"traveller"`
+	Centre          string    `yaml:"centre"`  // usual, unreachable, forged
+	Officer         string    `yaml:"officer"` // sends back, accepts, does nothing: what becomes of a referral
+	Events          []Event   `yaml:"events"`
+	Expect          Expect    `yaml:"expect"`
+}
+
+// SameSite tells whether two scenarios can be played at one site: the same kind of gate under the same policy.
+func (s *Scenario) SameSite(o *Scenario) bool {
+	return s.Topology == o.Topology && s.AccompaniedFrom == o.AccompaniedFrom && slices.Equal(s.Hold, o.Hold) && slices.Equal(s.Requires, o.Requires) && slices.Equal(s.Witnesses, o.Witnesses)
 }
 
 // Document is the passport that is laid down.
@@ -348,6 +357,12 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	one("expect.outcome", s.Expect.Outcome, "allow", "refer", "refuse_and_hold", "none")
 	if s.Expect.Outcome == "" {
 		p.add(lineOf(n, "expect"), "expect.outcome is missing", "allow, refer, refuse_and_hold, or none where no passage is recorded")
+	}
+	if s.AccompaniedFrom < 0 || s.AccompaniedFrom > 17 {
+		p.add(lineOf(n, "accompanied_from"), fmt.Sprintf("%d is no age of a minor", s.AccompaniedFrom), "0 to 17 years")
+	}
+	for _, w := range s.Witnesses {
+		one("witnesses", w, "overhead", "mat")
 	}
 	one("expect.crosses", s.Expect.Crosses, "traveller", "everybody", "nobody", "anybody")
 	one("expect.frames", s.Expect.Frames, "none", "some")

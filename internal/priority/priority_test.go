@@ -1,0 +1,37 @@
+package priority
+
+import (
+	"errors"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// E-04: what a thread of ordinary priority starts comes after the controller.
+func TestE04ChildrenAreOrdinary(t *testing.T) {
+	if err := Raise(); errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		t.Skip("needs the right to raise a priority")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	nice := func() string {
+		out, err := exec.Command("nice").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	if got := nice(); got != "-10" {
+		t.Errorf("a child of the controller has %s", got)
+	}
+	if err := Ordinary(); err != nil {
+		t.Fatal(err)
+	}
+	if got := nice(); got != "0" {
+		t.Errorf("a child of an ordinary thread has %s", got)
+	}
+}
