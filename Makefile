@@ -65,6 +65,14 @@ verify: ## Random campaign of loop, plant and people in lock-step with the model
 evidence-campaign: build ## Evidence under SIGKILL, bad disks and bad networks (20 minutes); SEED=, KILLS=2000, ROUNDS=300
 	@EGATE_BIN="$(CURDIR)/bin" EGATE_KILLS=$(KILLS) EGATE_ROUNDS=$(ROUNDS) SEED=$(SEED) go test -count=1 -timeout 30m -v ./test/evidence | grep -vE '^=== '
 
+.PHONY: hil
+hil: ## Real drivers and programs in emulated machines with Debian's kernel (8 minutes, the first time some more); CASES=gpio,camera
+	@go run ./test/hil -cases "$(CASES)"
+
+.PHONY: hil-power
+hil-power: ## 50 power cuts at random points of passages (15 minutes); SEED=
+	@go run ./test/hil -cases power -streams 2 -cuts 25 -seed $(or $(SEED),0)
+
 .PHONY: mutate
 mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate
 	@PATCH="$(PATCH)" test/mutate/mutate.sh

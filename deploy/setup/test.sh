@@ -45,6 +45,13 @@ step scenarios '^(PASS|FAIL|ok |[0-9]+ passed)' timeout 1200 bin/egate-sim run -
 wait $explorer
 step explorer 'states|times:' sh -c "cat .cache/explorer.txt; exit $?"
 
+# A real kernel, where an emulator is installed and `make hil` has filled its cache: nothing is fetched here.
+if command -v qemu-system-x86_64 >/dev/null && [ -s .cache/hil/current-amd64 ]; then
+	step hil '^(board|amd64|hil: [0-9])' go run ./test/hil -quick
+else
+	echo "test: hil: SKIP: no emulator or no kernel in the cache: the kernel's own GPIO is NOT tested (make hil)"
+fi
+
 echo "test: $(($(date +%s) - begin)) s in all; logs in .cache, pictures in artefacts"
 if [ -n "$failed" ]; then
 	echo "test: FAIL:$failed"
