@@ -2,6 +2,7 @@
 // traveller, on an inherited socket (file descriptor 3), and confined before anything personal arrives.
 //
 //	egate-inspect --config FILE   inspect; started by egated only
+//	egate-inspect --config FILE --probe DEVICE   ask one device whether it is there; started by egated after a fault
 //	egate-inspect decode-image    the one-shot child that decodes one picture; started by the inspector only
 package main
 
@@ -38,12 +39,16 @@ var errUsage = errors.New("usage: egate-inspect --config FILE (started by egated
 func run(args []string) error {
 	f := flag.NewFlagSet("egate-inspect", flag.ContinueOnError)
 	path := f.String("config", "", "configuration of the gate (YAML)")
+	device := f.String("probe", "", "ask one device (scanner, nfc or camera) whether it is there, and end")
 	if err := f.Parse(args); err != nil || f.NArg() > 0 || *path == "" {
 		return errUsage
 	}
 	cfg, err := configs.Load(*path)
 	if err != nil {
 		return err
+	}
+	if *device != "" {
+		return probe(devices{cfg.Devices, cfg.Simulated}, *device)
 	}
 	inherited := os.NewFile(3, "egated")
 	conn, err := net.FileConn(inherited)

@@ -155,9 +155,12 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		board.Raise(health.Watchdog, health.PartController)
 	}
 	desk, lit := newCentre(lk), newLamps(wires)
+	mending, endMending := context.WithCancel(ctx)
+	defer endMending()
+	mend := newRecoverer(mending, argv, hw, board, log)
 	ports := control.Ports{
 		Doors: guarded, Lamps: lit, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: desk,
-		Sensors: sensed, Health: board, Kick: feeder(dog),
+		Sensors: sensed, Health: board, Kick: feeder(dog), Recover: mend.Recover,
 	}
 	recovered := found.Model
 	if found.First {
@@ -179,7 +182,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
 		Shift: cfg.Limits.Shift, ShiftWarning: cfg.Limits.ShiftWarning,
-		Rows: found.Meta, TwoPersons: who.TwoPersons, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: worn.Counters,
+		Rows: found.Meta, TwoPersons: who.TwoPersons, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: mend.counters(worn.Counters),
 	}, ports, log)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -242,6 +245,8 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	log.Info("egated: running", "version", buildinfo.Version, "screen", "http://"+ln.Addr().String(), "epoch", j.Epoch(), "found", how)
 	sdnotify.Ready()
 	err = g.Wait()
+	endMending()
+	mend.wg.Wait()
 	if dog != nil {
 		err = errors.Join(err, dog.Close())
 	}

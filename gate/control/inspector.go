@@ -23,6 +23,7 @@ type inspector struct {
 	ending  bool
 	ready   protocol.Ready
 	given   map[protocol.Device]bool // given back: scanner and reader count together
+	held    map[protocol.Device]bool // leased and not given back
 	crashes int
 }
 
@@ -33,7 +34,7 @@ func slotOf(i int) gate.Slot { return gate.Slot1 + gate.Slot(i) }
 
 func (l *Loop) spawn(i int) {
 	s := &l.slots[i]
-	*s = inspector{gen: s.gen + 1, alive: true, crashes: s.crashes, given: map[protocol.Device]bool{}}
+	*s = inspector{gen: s.gen + 1, alive: true, crashes: s.crashes, given: map[protocol.Device]bool{}, held: map[protocol.Device]bool{}}
 	l.p.Inspectors.Start(i, s.gen)
 }
 
@@ -55,6 +56,9 @@ func (l *Loop) begin(i int) {
 }
 
 func (l *Loop) lease(i int, d protocol.Device, held bool) {
+	if held {
+		l.slots[i].held[d] = true
+	}
 	l.p.Inspectors.Send(i, protocol.ToInspector{Lease: &protocol.Lease{Device: d, Held: held}})
 }
 
@@ -99,6 +103,7 @@ func (l *Loop) exited(e protocol.InspectorEvent) {
 		}
 	}
 	l.handle(gate.Event{Kind: gate.EvExited, Slot: slotOf(e.Slot)})
+	l.recover()
 }
 
 // misbehaved ends an inspector that broke the dialogue: its traveller is referred.
@@ -192,7 +197,8 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 		t.dossier = m.Dossier.Hash
 		l.request("referral", t, m.Dossier.KeyID, m.Dossier.Sealed, m.Dossier.Hash)
 	case m.Released != nil:
-		s.given[m.Released.Device] = true
+		s.given[m.Released.Device], s.held[m.Released.Device] = true, false
+		l.recover()
 		switch {
 		case m.Released.Device == protocol.Camera:
 			l.handle(gate.Event{Kind: gate.EvCameraFree, Slot: slot})
@@ -216,8 +222,7 @@ func (l *Loop) document(slot gate.Slot, t *trip, d protocol.Document) {
 
 // deviceFault notes a broken part under its name; the traveller is referred.
 func (l *Loop) deviceFault(i int, f protocol.Fault) {
-	parts := map[protocol.Device]string{protocol.Scanner: health.PartScanner, protocol.NFC: health.PartNFC, protocol.Camera: health.PartCamera}
-	p, ok := parts[f.Device]
+	p, ok := deviceParts[f.Device]
 	if !ok {
 		p = health.PartInspector
 	}
@@ -228,8 +233,43 @@ func (l *Loop) deviceFault(i int, f protocol.Fault) {
 	l.log.Warn("control: device", "code", code, "part", p)
 	l.fault(code, p, true)
 	l.handle(gate.Event{Kind: gate.EvBroken, Slot: slotOf(i)})
-	// The next inspector opens the device afresh: the fault shows again if it is still there.
-	l.fault(code, p, false)
+	if l.p.Recover == nil || !ok {
+		// The next inspector opens the device afresh: the fault shows again if it is still there.
+		l.fault(code, p, false)
+		return
+	}
+	// The lease comes back first: nobody resets a device that an inspector holds. Scanner and reader have one owner.
+	l.sick = append(l.sick, sick{code, p, f.Device})
+	l.ailing = append(l.ailing, latched{code, p})
+	for _, d := range together[f.Device] {
+		l.lease(i, d, false)
+	}
+	l.recover()
+}
+
+var deviceParts = map[protocol.Device]string{protocol.Scanner: health.PartScanner, protocol.NFC: health.PartNFC, protocol.Camera: health.PartCamera}
+
+// together are the devices that an inspector gives back as one.
+var together = map[protocol.Device][]protocol.Device{protocol.Scanner: {protocol.Scanner, protocol.NFC}, protocol.NFC: {protocol.Scanner, protocol.NFC}, protocol.Camera: {protocol.Camera}}
+
+// sick is a device that failed, until its lease is free.
+type sick struct {
+	code health.Code
+	part string
+	dev  protocol.Device
+}
+
+// recover hands over the devices that failed and that nobody holds any more.
+func (l *Loop) recover() {
+	l.sick = slices.DeleteFunc(l.sick, func(x sick) bool {
+		for i := range l.slots {
+			if l.slots[i].alive && l.slots[i].held[x.dev] {
+				return false
+			}
+		}
+		l.p.Recover(x.code, x.part)
+		return true
+	})
 }
 
 // requestLife is how long a sealed question is worth answering, dossierLife how long a sealed dossier may

@@ -48,8 +48,11 @@ type Loop struct {
 	reference string // of the traveller whose passage has just ended, for the screen
 
 	slots [2]inspector
-	trips [3]*trip // by lane
-	chips []protocol.ChipSize
+	sick  []sick // devices that failed and are leased still
+	// ailing are the faults of devices that are being brought back: leased to nobody meanwhile, however short it is.
+	ailing []latched
+	trips  [3]*trip // by lane
+	chips  []protocol.ChipSize
 
 	leases   map[string]api.Lease
 	onDuty   map[string]shift // by officer
@@ -421,6 +424,8 @@ func (l *Loop) reset(codes ...health.Code) {
 // blocked tells the model when faults begin or cease to forbid new travellers.
 func (l *Loop) blocked() {
 	_, b := l.p.Health.Blocked()
+	l.ailing = slices.DeleteFunc(l.ailing, func(a latched) bool { return !l.p.Health.Has(a.Code, a.Part) })
+	b = b || len(l.ailing) > 0
 	if b != l.faults {
 		l.faults = b
 		l.handle(gate.Event{Kind: gate.EvFault, On: b})

@@ -114,6 +114,10 @@ type Ports struct {
 	// Kick feeds the watchdog; nil where there is none. It is called by the loop itself, and only
 	// while the loop turns.
 	Kick func()
+	// Recover brings a device back that failed, and clears its fault on the board when it answers again (C-11). It is
+	// called while no inspector holds the device's lease, and must not block. Nil where nothing is recovered: there a
+	// fault shows again at the next opening.
+	Recover func(code health.Code, part string)
 }
 
 // Limits are the durations of the configuration.

@@ -204,7 +204,7 @@ func TestConformance(t *testing.T) {
 		return haltest.ScannerBench{Scanner: s,
 			Lay:    func(l [2]string) { must(t, e.Lay(l)) },
 			LayBad: func(k hal.ScanKind) { must(t, e.LayBad(k)) },
-			Lift:   func() { must(t, e.Lift()) }, Unplug: e.Unplug}
+			Lift:   func() { must(t, e.Lift()) }, Unplug: e.Unplug, Raw: func(p []byte) { must(t, e.Raw(p)) }}
 	})
 }
 

@@ -59,6 +59,7 @@ type USB struct {
 	More       []string // classes of further interfaces
 	Node       string   // "/dev/ttyACM0"; empty for none
 	Kind       string   // folder of the node's class, "tty"
+	Number     int      // of the device on its bus
 }
 
 // Sysname is what the kernel calls it in this boot.
@@ -83,7 +84,7 @@ func (f *Tree) Plug(u USB) {
 	d := u.dir()
 	f.mkdir(d)
 	for a, v := range map[string]string{"idVendor": u.Vendor, "idProduct": u.Product, "product": u.Name, "devpath": u.Port, "bDeviceClass": "00", "serial": u.Serial,
-		"busnum": fmt.Sprint(u.Bus), "devnum": "7", "authorized": "1",
+		"busnum": fmt.Sprint(u.Bus), "devnum": fmt.Sprint(u.Number), "authorized": "1",
 		"descriptors": "\x12\x01" + u.Vendor + u.Product + u.Serial + u.Class + strings.Join(u.More, "")} {
 		if a != "serial" || v != "" {
 			f.write(d+"/"+a, v)
@@ -97,6 +98,18 @@ func (f *Tree) Plug(u USB) {
 	if u.Node != "" {
 		f.node(u.Node, fmt.Sprintf("%s/%s:1.0/%s/%s", d, u.Sysname(), u.Kind, filepath.Base(u.Node)))
 	}
+}
+
+// RootHub puts the root hub of a bus into the tree; the empty controller is that of USB.
+func (f *Tree) RootHub(bus int, controller string) {
+	if controller == "" {
+		controller = "pci0000:00/0000:00:14.0"
+	}
+	d := fmt.Sprintf("devices/%s/usb%d", controller, bus)
+	for a, v := range map[string]string{"devpath": "0", "busnum": fmt.Sprint(bus), "devnum": "1", "idVendor": "1d6b", "idProduct": "0002"} {
+		f.write(d+"/"+a, v)
+	}
+	f.link(fmt.Sprintf("bus/usb/devices/usb%d", bus), d)
 }
 
 // Unplug takes it away again.
