@@ -239,6 +239,7 @@ func (m *model) close() {
 type Engine struct {
 	info                                      Info
 	detector, marks, embedder, pad, pose, eye *model
+	quality                                   *model // nil: the pack has none
 	padThreshold                              float64
 	rs                                        resampler
 	found                                     []Detection
@@ -262,8 +263,11 @@ func Open(p *Pack, threads int) (_ *Engine, err error) {
 		}
 	}()
 	for role, dst := range map[Role]**model{
-		RoleDetector: &e.detector, RoleLandmarks: &e.marks, RoleEmbedder: &e.embedder, RolePAD: &e.pad, RolePose: &e.pose, RoleEyes: &e.eye,
+		RoleDetector: &e.detector, RoleLandmarks: &e.marks, RoleEmbedder: &e.embedder, RolePAD: &e.pad, RolePose: &e.pose, RoleEyes: &e.eye, RoleQuality: &e.quality,
 	} {
+		if p.models[role] == nil { // not every role is one that a pack must have
+			continue
+		}
 		if *dst, err = newModel(p.models[role], p.graphs[role], threads); err != nil {
 			return nil, err
 		}
@@ -291,8 +295,8 @@ func (e *Engine) Wipe() {
 	clear(e.found[:cap(e.found)])
 }
 
-func (e *Engine) models() [6]*model {
-	return [6]*model{e.detector, e.marks, e.embedder, e.pad, e.pose, e.eye}
+func (e *Engine) models() [7]*model {
+	return [7]*model{e.detector, e.marks, e.embedder, e.pad, e.pose, e.eye, e.quality}
 }
 
 // Close wipes and frees everything. It may be called more than once.

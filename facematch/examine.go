@@ -71,6 +71,7 @@ func (e *Engine) Examine(img *Image, withLive bool) (x Examination, err error) {
 	if err != nil {
 		return x, err
 	}
+	f.quality.set(&limits, SingleFace, 1/float64(x.Faces))
 	x.Quality, r.quality = f.quality, f.quality
 	if x.Portrait == "" {
 		portrait := PortraitLimits()

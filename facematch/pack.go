@@ -47,17 +47,20 @@ const (
 	RolePAD       Role = "pad"
 	RolePose      Role = "pose"
 	RoleEyes      Role = "eyes"
+	RoleQuality   Role = "quality"
 )
 
 // roles are all roles, and whether a pack must have them.
 var roles = map[Role]bool{
 	RoleDetector: true, RoleLandmarks: true, RoleEmbedder: true, RolePAD: true, RolePose: true, RoleEyes: true,
+	RoleQuality: false,
 }
 
 // decoders lists the output decoders that exist, per role.
 var decoders = map[Role]string{
 	RoleDetector: "rfb-ssd", RoleLandmarks: "points-0..1", RoleEmbedder: "raw",
 	RolePAD: "softmax", RolePose: "softmax-bins", RoleEyes: "softmax",
+	RoleQuality: "scalar",
 }
 
 // Manifest describes a model pack: manifest.json beside the files that it names.
@@ -98,6 +101,7 @@ type ModelManifest struct {
 	Decoder    string      `json:"decoder"`
 	Outputs    []Output    `json:"outputs"`
 	Embedding  *Embedding  `json:"embedding,omitempty"`
+	Quality    *Limit      `json:"quality,omitempty"` // what the output of a quality model means
 	Thresholds []Threshold `json:"thresholds,omitempty"`
 	PAD        *PADFacts   `json:"pad,omitempty"`
 	SelfTest   []SelfTest  `json:"self_test"`
@@ -154,6 +158,9 @@ type Threshold struct {
 	Population string  `json:"population"`
 	Date       string  `json:"date"`
 	Pairs      int     `json:"n_pairs"`
+	// Embedder is the hash of the model file that the evidence was measured with. A pack for service must
+	// name it, so that no embedder works with the threshold of another one.
+	Embedder string `json:"embedder_sha256,omitempty"`
 }
 
 // PADFacts is what is known of a PAD model.
@@ -333,7 +340,7 @@ func (mm *ModelManifest) check() error {
 	if err := mm.Input.check(); err != nil {
 		return err
 	}
-	wantCrop := map[Role]string{RoleDetector: "frame", RoleLandmarks: "square", RolePAD: "square", RolePose: "square", RoleEyes: "eye", RoleEmbedder: "aligned"}[mm.Role]
+	wantCrop := map[Role]string{RoleDetector: "frame", RoleLandmarks: "square", RolePAD: "square", RolePose: "square", RoleEyes: "eye", RoleEmbedder: "aligned", RoleQuality: "aligned"}[mm.Role]
 	if mm.Crop.Kind != wantCrop {
 		return fmt.Errorf("crop %q for the role %s", mm.Crop.Kind, mm.Role)
 	}
@@ -342,7 +349,7 @@ func (mm *ModelManifest) check() error {
 	}
 	want := map[Role][]string{
 		RoleDetector: {"scores", "boxes"}, RoleLandmarks: {"points"}, RoleEmbedder: {"embedding"},
-		RolePAD: {"classes"}, RolePose: {"yaw", "pitch", "roll"}, RoleEyes: {"classes"},
+		RolePAD: {"classes"}, RolePose: {"yaw", "pitch", "roll"}, RoleEyes: {"classes"}, RoleQuality: {"quality"},
 	}[mm.Role]
 	if len(mm.Outputs) != len(want) {
 		return fmt.Errorf("%d outputs for the role %s", len(mm.Outputs), mm.Role)
@@ -373,19 +380,32 @@ func (mm *ModelManifest) check() error {
 		if e := mm.Embedding; e == nil || int64(e.Dim) != n || e.Dim < 16 || e.Dim > 4096 || !e.L2 || e.Metric != "cosine" {
 			return errors.New("embedding: dim, l2 or metric")
 		}
+	}
+	if wantCrop == "aligned" {
 		if mm.Align == nil || mm.Align.Transform != "similarity" {
-			return errors.New("embedder: no similarity alignment")
+			return errors.New("no similarity alignment")
 		}
 		w, h, _ := mm.Input.size()
 		for _, p := range mm.Align.Points {
 			if p[0] < 0 || p[1] < 0 || p[0] > float64(w) || p[1] > float64(h) {
-				return errors.New("embedder: template point outside of the crop")
+				return errors.New("template point outside of the crop")
 			}
+		}
+	}
+	if mm.Role == RoleQuality {
+		if n, _ := elements(mm.Outputs[0].Shape, maxAnchors); n != 1 {
+			return errors.New("quality: the decoder takes one value")
+		}
+		if l := mm.Quality; l == nil || !(l.Bad < l.Accept && l.Accept <= l.Good || l.Bad > l.Accept && l.Accept >= l.Good) {
+			return errors.New("quality: limits bad, accept, good must be in order")
 		}
 	}
 	for _, t := range mm.Thresholds {
 		if t.Score < -1 || t.Score > 1 || t.FMR < 0 || t.FMR > 1 {
 			return fmt.Errorf("threshold %v at FMR %v", t.Score, t.FMR)
+		}
+		if mm.Role != RoleEmbedder || t.Embedder != "" && t.Embedder != mm.SHA256 {
+			return fmt.Errorf("threshold %v was measured with another embedder", t.Score)
 		}
 	}
 	if mm.Role == RolePAD && (mm.PAD == nil || mm.PAD.Threshold <= 0 || mm.PAD.Threshold >= 1 || mm.PAD.Evaluated == "") {
@@ -492,9 +512,34 @@ func (m *Manifest) profile(opt LoadOptions) error {
 			if t.Evidence == "" || t.Dataset == "" || t.Pairs <= 0 {
 				return refuse("model %s: threshold %v has no evidence", mm.ID, t.Score)
 			}
+			if t.Embedder == "" {
+				return refuse("model %s: threshold %v does not name the embedder that it was measured with (embedder_sha256)", mm.ID, t.Score)
+			}
 		}
 	}
 	return nil
+}
+
+// Operates refuses a policy whose threshold is not one of this pack: of another embedder, or, in service,
+// one that names none or is below every threshold that the pack has evidence for (F-05, F-06). model is the
+// embedder's id as the policy names it, empty where it names none.
+func (p *Pack) Operates(model string, match float64, production bool) error {
+	e := p.models[RoleEmbedder]
+	if model != "" && model != e.ID {
+		return refuse("the policy's threshold %.2f is of the embedder %q, the pack's is %q", match, model, e.ID)
+	}
+	if !production {
+		return nil
+	}
+	if model == "" {
+		return refuse("the policy does not name the embedder that its threshold %.2f is of (match_model: %s)", match, e.ID)
+	}
+	for _, t := range e.Thresholds {
+		if match >= t.Score {
+			return nil
+		}
+	}
+	return refuse("the policy's threshold %.2f is below every one that the pack has evidence for", match)
 }
 
 // Signature is one line of manifest.sig: Ed25519 over "egate/v1/model-pack\x00" and the manifest.

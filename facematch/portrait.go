@@ -93,6 +93,7 @@ func (e *Engine) Enrol(img *Image, l Limits) (*Reference, error) {
 		return nil, err
 	}
 	defer clear(f.pts[:])
+	f.quality.set(&l, SingleFace, 1/float64(len(found)))
 	if f.quality.Score[EyeDistance] < 50 {
 		return nil, &PortraitError{verdict.PortraitUnusable, EyeDistance.String()}
 	}

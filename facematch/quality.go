@@ -5,8 +5,8 @@ import "math"
 // Component is one quality component, named after ISO/IEC 29794-5.
 type Component uint8
 
-// Quality components. Occlusion, background and glasses have no measure in this version and are
-// reported as not evaluated by their absence.
+// Quality components. One that could not be measured has no number (NaN) and no part in a judgement:
+// background where the picture has none, occlusion in a grey picture, the unified score without a model.
 const (
 	EyeDistance Component = iota
 	PoseYaw
@@ -18,11 +18,17 @@ const (
 	UnderExposure
 	OverExposure
 	Uniformity
+	EyesVisible
+	FaceOcclusion
+	Background
+	SingleFace
+	UnifiedQuality
 	components
 )
 
 var componentNames = [components]string{"inter_eye_distance", "pose_yaw", "pose_pitch", "pose_roll", "eyes_open", "sharpness",
-	"luminance_mean", "under_exposure", "over_exposure", "illumination_uniformity"}
+	"luminance_mean", "under_exposure", "over_exposure", "illumination_uniformity", "eyes_visible", "face_occlusion_prevention",
+	"background_uniformity", "single_face_present", "unified_quality_score"}
 
 func (c Component) String() string {
 	if c < components {
@@ -67,11 +73,19 @@ func LiveLimits() Limits {
 		UnderExposure: {0.30, 0.10, 0},
 		OverExposure:  {0.20, 0.05, 0},
 		Uniformity:    {0.3, 0.6, 0.9},
+		EyesVisible:   {0.15, 0.32, 0.6}, // light of the eye regions over that of the cheeks
+		FaceOcclusion: {1, 0.75, 0},      // part of nose and cheeks that has not the colour of the skin between the eyes
+		Background:    {1e3, 255, 0},     // a booth is what it is: it lowers nothing
+		SingleFace:    {0.5, 1, 1},       // one over the number of faces
 	}
 }
 
-// PortraitLimits are the start values for the passport photo.
-func PortraitLimits() Limits { return LiveLimits() }
+// PortraitLimits are the start values for the passport photo, whose background is plain (ISO/IEC 39794-5 D.1.4.3).
+func PortraitLimits() Limits {
+	l := LiveLimits()
+	l[Background] = Limit{40, 15, 0} // mean step between neighbours, grey levels
+	return l
+}
 
 const luminanceMiddle = 130
 
@@ -81,28 +95,42 @@ type Quality struct {
 	Score [components]float64
 }
 
-// Overall is the mean of the scores, or the worst where one is not acceptable.
+// Overall is the mean of the scores that were measured, or the worst where one is not acceptable.
 func (q *Quality) Overall() float64 {
-	sum, worst := 0.0, 100.0
+	sum, n, worst := 0.0, 0.0, 100.0
 	for _, s := range q.Score {
-		sum += s / float64(components)
+		if math.IsNaN(s) {
+			continue
+		}
+		sum, n = sum+s, n+1
 		worst = math.Min(worst, s)
 	}
-	if worst < 50 {
+	if worst < 50 || n == 0 {
 		return worst
 	}
-	return sum
+	return sum / n
 }
 
 // Worst is the component with the lowest score.
 func (q *Quality) Worst() Component {
 	w := Component(0)
 	for c := range components {
-		if q.Score[c] < q.Score[w] {
+		// What covers the face comes first where several are bad: it makes the others bad.
+		if q.Score[c] < q.Score[w] && (q.Score[w] >= 50 || !w.covers()) || q.Score[c] < 50 && c.covers() && !w.covers() {
 			w = c
 		}
 	}
 	return w
+}
+
+func (c Component) covers() bool { return c == EyesVisible || c == FaceOcclusion }
+
+// set notes a raw measure and its score.
+func (q *Quality) set(l *Limits, c Component, raw float64) {
+	q.Raw[c], q.Score[c] = raw, math.NaN()
+	if !math.IsNaN(raw) {
+		q.Score[c] = l[c].score(raw)
+	}
 }
 
 // Inner face in the aligned 112-pixel crop, as parts of its side: brows to mouth, cheek to cheek.
@@ -158,8 +186,11 @@ func (q *Quality) measure(l *Limits, crop []uint16, w, h int, five [5]Point, pos
 	if m := math.Max(left, right); m > 0 {
 		q.Raw[Uniformity] = math.Min(left, right) / m
 	}
+	eyes, covered := coverage(crop, w, h)
+	q.Raw[EyesVisible], q.Raw[FaceOcclusion] = eyes, covered
+	q.Raw[Background], q.Raw[SingleFace], q.Raw[UnifiedQuality] = math.NaN(), math.NaN(), math.NaN()
 	for c := range components {
-		q.Score[c] = l[c].score(q.Raw[c])
+		q.set(l, c, q.Raw[c])
 	}
 	if lum/n > luminanceMiddle {
 		// The instruction differs: too bright is not "more light".
@@ -196,5 +227,16 @@ func (e *Engine) analyse(img *Image, d Detection, l *Limits, f *face) error {
 		return err
 	}
 	f.quality.measure(l, e.embedder.crop, e.embedder.w, e.embedder.h, f.five, f.pose, f.eyeOpen, f.ear)
+	f.quality.set(l, Background, background(img, d))
+	if m := e.quality; m != nil {
+		if err := alignTo(m, img, f.five); err != nil {
+			return err
+		}
+		if err := m.run(); err != nil {
+			return err
+		}
+		f.quality.Raw[UnifiedQuality] = float64(m.out[0].GetData()[0])
+		f.quality.Score[UnifiedQuality] = m.m.Quality.score(f.quality.Raw[UnifiedQuality])
+	}
 	return nil
 }

@@ -22,6 +22,9 @@ const (
 	OneAtATime Instruction = "one_person"
 	HoldStill  Instruction = "hold_still"
 	MoreLight  Instruction = "more_light"
+	// RemoveGlasses and UncoverFace are asked for a few times and never in a loop.
+	RemoveGlasses Instruction = "remove_glasses"
+	UncoverFace   Instruction = "uncover_face"
 )
 
 // Params are the values of the policy that a session works with.
@@ -160,6 +163,7 @@ type Session struct {
 	changed   bool
 	checked   time.Duration // last comparison of the watch
 
+	asked instructions
 	order temporal
 	light light
 	lines edges
@@ -332,12 +336,20 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	}
 	defer clear(f.pts[:])
 	q := f.quality.Overall()
-	o.Guidance = HoldStill
+	want := HoldStill
 	if q < 50 {
-		o.Guidance = instruction(f.quality.Worst())
+		want = instruction(f.quality.Worst())
 	}
 	if d.Side > 0.75*float64(img.W) {
-		o.Guidance = StepBack
+		want = StepBack
+	}
+	o.Guidance = s.asked.say(want, at)
+	if s.asked.uncovered >= maxUncover {
+		// Who cannot or will not: to the officer, politely.
+		s.phase, s.since, o.Guidance = phaseWatch, at, ""
+		return nil
+	}
+	if want == StepBack {
 		return nil
 	}
 	if q < 50 {
@@ -551,8 +563,55 @@ func instruction(c Component) Instruction {
 		return HoldStill
 	case Luminance, UnderExposure, OverExposure, Uniformity:
 		return MoreLight
+	case EyesVisible:
+		return RemoveGlasses
+	case FaceOcclusion:
+		return UncoverFace
 	}
 	return LookHere
+}
+
+// An instruction stands long enough to be read and done; the next one comes when it has been the right one for
+// a moment. Being told to hold still comes at once: everything is right then.
+const (
+	instructionFor = 900 * time.Millisecond
+	steadyFor      = 250 * time.Millisecond
+	uncoverTry     = 3500 * time.Millisecond // of being asked to uncover eyes or face
+	maxUncover     = 3                       // tries, then an officer helps
+)
+
+// instructions gives one instruction at a time, with hysteresis.
+type instructions struct {
+	now, next    Instruction
+	since, asked time.Duration // of now; of next
+	uncovered    int           // tries of uncovering eyes or face that have passed
+	try          time.Duration // when the present try began
+	trying       bool
+}
+
+// say takes the instruction that a picture calls for and gives the one that is shown.
+func (i *instructions) say(want Instruction, at time.Duration) Instruction {
+	switch {
+	case i.now == "" || want == HoldStill:
+		i.now, i.since = want, at
+	case want == i.now:
+	case want != i.next:
+		i.next, i.asked = want, at
+	}
+	if want == i.now {
+		i.next = ""
+	} else if i.next == want && at-i.asked >= steadyFor && at-i.since >= instructionFor {
+		i.now, i.since, i.next = want, at, ""
+	}
+	if covers := i.now == RemoveGlasses || i.now == UncoverFace; !covers {
+		i.trying = false
+	} else if !i.trying {
+		i.trying, i.try = true, at
+	} else if at-i.try >= uncoverTry {
+		i.uncovered++
+		i.try = at
+	}
+	return i.now
 }
 
 // errNoReference says that a session has nothing to compare with.

@@ -208,8 +208,10 @@ func similarity(template [5][2]float64, pts [5]Point) (affine, bool) {
 var errPoints = errors.New("facematch: face points do not span a face")
 
 // align fills the embedder's crop.
-func (e *Engine) align(img *Image, five [5]Point) error {
-	m := e.embedder
+func (e *Engine) align(img *Image, five [5]Point) error { return alignTo(e.embedder, img, five) }
+
+// alignTo fills the aligned crop of a model.
+func alignTo(m *model, img *Image, five [5]Point) error {
 	t, ok := similarity(m.m.Align.Points, five)
 	if !ok {
 		return errPoints

@@ -30,6 +30,9 @@ type Policy struct {
 	CloneProof []CloneRule `yaml:"clone_proof" json:"clone_proof,omitempty"`
 	// Match is the cosine score from which two faces are one person (F-05).
 	Match float64 `yaml:"match_threshold" json:"match_threshold"`
+	// MatchModel is the id of the embedder that Match is of; a gate in service refuses a policy that names
+	// another one, or none (F-06).
+	MatchModel string `yaml:"match_model,omitempty" json:"match_model,omitempty"`
 	// Rules are the eligibility rules (P-10).
 	Rules Rules `yaml:"eligibility" json:"eligibility"`
 	// Hold lists the reasons that end as refuse-and-hold instead of refer (P-09). Empty by default:

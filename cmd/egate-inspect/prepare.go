@@ -43,17 +43,17 @@ const connectLimit = 6 * time.Second
 // prepare loads everything that takes time, starts the decoder children and enters the sandbox.
 func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.Inspector, func(), error) {
 	start := time.Now()
-	engine, info, err := openEngine(cfg)
+	policy, err := loadPolicy(cfg.Inspect.Policy)
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, info, err := openEngine(cfg, policy)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errModels, err)
 	}
 	store, err := openTrust(cfg)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errTrust, err)
-	}
-	policy, err := loadPolicy(cfg.Inspect.Policy)
-	if err != nil {
-		return nil, nil, err
 	}
 	var keys pace.Keys
 	// The curves that passports announce most; another one costs its key at the tap.
@@ -83,7 +83,7 @@ func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.I
 	}), end, nil
 }
 
-func openEngine(cfg configs.Gate) (*facematch.Engine, facematch.Info, error) {
+func openEngine(cfg configs.Gate, policy verdict.Policy) (*facematch.Engine, facematch.Info, error) {
 	opt := facematch.LoadOptions{Production: !cfg.Simulated, Today: time.Now()}
 	if len(cfg.Inspect.ModelKeys) > 0 {
 		keys, err := seal.LoadPublics(cfg.Inspect.ModelKeys)
@@ -94,6 +94,9 @@ func openEngine(cfg configs.Gate) (*facematch.Engine, facematch.Info, error) {
 	}
 	pack, err := facematch.LoadPack(cfg.Inspect.Models, opt)
 	if err != nil {
+		return nil, facematch.Info{}, err
+	}
+	if err := pack.Operates(policy.MatchModel, policy.Match, !cfg.Simulated); err != nil {
 		return nil, facematch.Info{}, err
 	}
 	e, err := facematch.Open(pack, cfg.Inspect.Threads)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -143,6 +144,9 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return unchecked(err)
 	}
+	if err := pack.Operates(policy.MatchModel, policy.Match, false); err != nil {
+		return unchecked(err)
+	}
 	c := comparison{Threshold: policy.Match, Model: pack.Info().String(), ModelHash: pack.Info().Hash, Demo: pack.Info().Demo, Policy: name}
 	// Pictures come before models: what cannot be opened is told at once.
 	var pictures [2]*facematch.Image
@@ -209,6 +213,9 @@ func lookAt(e *facematch.Engine, m *facematch.Image, l *pictureLine) (*facematch
 	l.Quality, l.Components = x.Quality.Overall(), map[string]float64{}
 	l.Looked = true
 	for k, v := range x.Quality.Score {
+		if math.IsNaN(v) { // not measured
+			continue
+		}
 		l.Components[facematch.Component(k).String()] = v
 	}
 	return x.Reference, nil

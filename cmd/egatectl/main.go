@@ -50,6 +50,7 @@ func commands() []command {
 		{"model show", "[FOLDER]", "what a model pack is: roles, sources, licences, threshold, who has signed", modelShow},
 		{"model sign", "--key FILE.key FOLDER", "sign a model pack; a gate in service wants the signatures of two persons", modelSign},
 		{"model verify", "--key FILE.pub … [--demo] [FOLDER]", "would a gate in service load this pack? hashes, graphs, signatures, evidence, self-tests", modelVerify},
+		{"model bench", "[--rounds N] [--threads N] [--json] [FOLDER] PICTURE", "milliseconds of every stage of a live frame on this machine, start and memory", modelBench},
 		{"version", "", "print version and toolchain", version},
 	}, pkiCommands(), trustCommands(), hardwareCommands())
 }

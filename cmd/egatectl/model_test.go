@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"egate/facematch"
+	"egate/sim/faces"
 )
 
 // servicePack is a copy of the cached models with the manifest of a pack for service: whose evidence is
@@ -35,7 +36,7 @@ func servicePack(t *testing.T) string {
 	m.Demo = false
 	for i := range m.Models {
 		if m.Models[i].Role == facematch.RoleEmbedder {
-			m.Models[i].Thresholds = []facematch.Threshold{{FMR: 0.001, Score: 0.4, Evidence: "test", Dataset: "test", Population: "invented", Date: "2026-01-01", Pairs: 1}}
+			m.Models[i].Thresholds = []facematch.Threshold{{FMR: 0.001, Score: 0.4, Evidence: "test", Dataset: "test", Population: "invented", Date: "2026-01-01", Pairs: 1, Embedder: m.Models[i].SHA256}}
 		}
 	}
 	if raw, err = json.Marshal(m); err != nil {
@@ -114,4 +115,31 @@ func TestF06ModelPackOfTwoPersons(t *testing.T) {
 		back()
 	}
 	do(verify...)
+}
+
+// F-12: model bench times every stage of a live frame.
+func TestF12ModelBench(t *testing.T) {
+	pack := servicePack(t)
+	p, err := faces.Get("admiral")
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := filepath.Join(t.TempDir(), "p.jpg")
+	if err := os.WriteFile(picture, p.DG2JPEG(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := ctl(t, "model", "bench", "--rounds", "1", "--json", pack, picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got modelTimes
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Stages) < 8 || got.ModelMS <= 0 || got.RestMS <= 0 || got.PeakMB <= 0 || got.OpenMS <= 0 {
+		t.Errorf("%+v", got)
+	}
+	if _, err := ctl(t, "model", "bench", pack, filepath.Join(pack, "manifest.json")); err == nil || !strings.Contains(err.Error(), "no JPEG") {
+		t.Errorf("a file that is no picture: %v", err)
+	}
 }

@@ -185,6 +185,7 @@ const (
 	StepBack      Instruction = "step_back"
 	FollowDot     Instruction = "follow_dot"
 	RemoveGlasses Instruction = "remove_glasses"
+	UncoverFace   Instruction = "uncover_face"
 	OneAtATime    Instruction = "one_person"
 	HoldStill     Instruction = "hold_still"
 	MoreLight     Instruction = "more_light"
