@@ -235,6 +235,9 @@ func withSelfTest(t testing.TB, mm ModelManifest, file []byte) ModelManifest {
 // F-06: two embedders of different makers work by their manifest alone, whatever size, layout and colour order
 // they take: in every order the second one is the same function, so it makes the same template.
 func TestF06AnyEmbedderByManifest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: runs models: left out of the short run")
+	}
 	portraits := map[string]*Image{}
 	for _, who := range faces.Names() {
 		portraits[who] = portraitOf(t, who)

@@ -60,6 +60,9 @@ func loadOptions(tb testing.TB) LoadOptions {
 // openEngine opens the demonstration pack.
 func openEngine(tb testing.TB) *Engine {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("SKIP: runs models: left out of the short run")
+	}
 	p, err := LoadPack(packDir(tb), loadOptions(tb))
 	if err != nil {
 		tb.Fatal(err)

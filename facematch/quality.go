@@ -111,19 +111,28 @@ func (q *Quality) Overall() float64 {
 	return sum / n
 }
 
-// Worst is the component with the lowest score.
+// Worst is the component that matters first: of those that are not acceptable what covers the face, then the
+// light, because both make others bad; else the lowest score.
 func (q *Quality) Worst() Component {
+	cause := func(c Component) int {
+		switch {
+		case !(q.Score[c] < 50):
+			return 0
+		case c == EyesVisible || c == FaceOcclusion:
+			return 3
+		case c == Luminance || c == UnderExposure || c == OverExposure:
+			return 2
+		}
+		return 1
+	}
 	w := Component(0)
 	for c := range components {
-		// What covers the face comes first where several are bad: it makes the others bad.
-		if q.Score[c] < q.Score[w] && (q.Score[w] >= 50 || !w.covers()) || q.Score[c] < 50 && c.covers() && !w.covers() {
+		if a, b := cause(c), cause(w); a > b || a == b && q.Score[c] < q.Score[w] {
 			w = c
 		}
 	}
 	return w
 }
-
-func (c Component) covers() bool { return c == EyesVisible || c == FaceOcclusion }
 
 // set notes a raw measure and its score.
 func (q *Quality) set(l *Limits, c Component, raw float64) {

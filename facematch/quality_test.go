@@ -73,25 +73,26 @@ func TestF03GradedDefects(t *testing.T) {
 	if err := e.landmarks(whole, d, &pts); err != nil {
 		t.Fatal(err)
 	}
-	inFront := func(turn func(x *camera.Subject, grade float64), place func(grade float64) camera.Place) func(float64) *Image {
+	p, err := faces.Get("astronaut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := camera.New(5)
+	x, err := sc.Person(p, camera.Place{Still: true, Lag: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Duration(0)
+	inFront := func(turn float64, away float64) func(float64) *Image {
 		return func(grade float64) *Image {
-			p, err := faces.Get("astronaut")
-			if err != nil {
-				t.Fatal(err)
-			}
-			sc := camera.New(5)
-			x, err := sc.Person(p, place(grade))
-			if err != nil {
-				t.Fatal(err)
-			}
-			turn(x, grade)
+			x.Move(camera.Place{Still: true, Lag: time.Nanosecond, Distance: 700 + away*grade})
+			x.Look(turn*grade, 0)
 			var f hal.Frame
-			sc.Render(time.Second, &f)
+			at += time.Second
+			sc.Render(at, &f)
 			return &Image{W: f.Width, H: f.Height, Stride: f.Stride, Pix: f.Pix}
 		}
 	}
-	here := func(float64) camera.Place { return camera.Place{Still: true} }
-	none := func(*camera.Subject, float64) {}
 	changed := func(f func(m *Image, grade float64)) func(float64) *Image {
 		return func(grade float64) *Image { m := clone(whole); f(m, grade); return m }
 	}
@@ -106,10 +107,10 @@ func TestF03GradedDefects(t *testing.T) {
 		ask    Instruction
 		make   func(grade float64) *Image
 	}{
-		{"far away", EyeDistance, ComeCloser, inFront(none, func(g float64) camera.Place { return camera.Place{Still: true, Distance: 700 + 1100*g} })},
-		{"turned aside", PoseYaw, LookHere, inFront(func(x *camera.Subject, g float64) { x.Look(34*g, 0) }, here)},
+		{"far away", EyeDistance, ComeCloser, inFront(0, 1100)},
+		{"turned aside", PoseYaw, LookHere, inFront(-38, 0)},
 		{"out of focus", Sharpness, HoldStill, func(g float64) *Image { return blurred(whole, int(9*g)) }},
-		{"in the dark", Luminance, MoreLight, changed(func(m *Image, g float64) { each(m, func(_, _ int, v float64) float64 { return v * (1 - .85*g) }) })},
+		{"in the dark", Luminance, MoreLight, changed(func(m *Image, g float64) { each(m, func(_, _ int, v float64) float64 { return v * .7 * (1 - .85*g) }) })},
 		{"glaring light", OverExposure, MoreLight, changed(func(m *Image, g float64) { each(m, func(_, _ int, v float64) float64 { return v * (1 + 1.3*g) }) })},
 		{"light from one side", Uniformity, MoreLight, changed(func(m *Image, g float64) {
 			each(m, func(x, _ int, v float64) float64 {
