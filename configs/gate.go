@@ -198,7 +198,7 @@ func (f DoorFacts) check(at func(...string) string, bad func(string, string, ...
 
 // Devices are what the inspectors are leased.
 type Devices struct {
-	Scanner Device `yaml:"scanner"` // driver mrzscan
+	Scanner Device `yaml:"scanner"` // driver mrzscan, or wedge: one that types, device is its node under /dev/input
 	NFC     Device `yaml:"nfc"`     // driver pn532, or pcsc: device is the socket of pcscd
 	Camera  Camera `yaml:"camera"`
 }
@@ -208,6 +208,7 @@ type Device struct {
 	Driver string `yaml:"driver"`
 	Device string `yaml:"device"`
 	Baud   int    `yaml:"baud,omitempty"`
+	Layout string `yaml:"layout,omitempty"` // wedge: keyboard layout that the scanner is set to, us or de
 	Reader string `yaml:"reader,omitempty"` // pcsc: name of the reader or how it begins; empty for the only one
 }
 
@@ -217,6 +218,15 @@ type Camera struct {
 	Device string `yaml:"device"`
 	Width  int    `yaml:"width"`
 	Height int    `yaml:"height"`
+	// Controls lock exposure, gain, focus and white balance, in this order: "exposure_auto: 1" (manual) before
+	// "exposure_time_absolute: 200". The camera must keep what it was given.
+	Controls []CameraControl `yaml:"controls,omitempty"`
+}
+
+// CameraControl is one control by its name in V4L2.
+type CameraControl struct {
+	Name  string `yaml:"name"`
+	Value int32  `yaml:"value"`
 }
 
 // Hardware is what the devices are bound by (X-04), and who may work at the gate itself (M-09).
@@ -288,6 +298,8 @@ var (
 	mantrapOutputs = []string{"entry_open_pulse", "entry_close_pulse", "exit_open_pulse", "exit_close_pulse",
 		"entry_lock", "exit_lock", "release", "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon",
 		"light_r", "light_g", "light_b"}
+	// supplyInputs are those of a site whose gates have a battery: healthy while the mains are there.
+	supplyInputs = []string{"power_ok"}
 	// witnessInputs are those of other sources of the count than the beams, where a site has them (S-03).
 	witnessInputs = []string{"overhead_ok", "overhead_occupied", "overhead_many", "mat_ok", "mat_occupied", "mat_many"}
 	plainName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -426,7 +438,14 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	}
 	oneOf(g.Lines.Driver, []string{"lines", "driver"}, "gpio", "simhal")
 	g.checkLines(at, bad)
-	oneOf(g.Devices.Scanner.Driver, []string{"devices", "scanner", "driver"}, "mrzscan")
+	oneOf(g.Devices.Scanner.Driver, []string{"devices", "scanner", "driver"}, "mrzscan", "wedge")
+	if d := g.Devices.Scanner; d.Driver == "wedge" && d.Baud != 0 {
+		bad(at("devices", "scanner", "baud"), "is of the driver mrzscan")
+	} else if d.Driver == "wedge" {
+		oneOf(d.Layout, []string{"devices", "scanner", "layout"}, "", "us", "de")
+	} else if d.Layout != "" {
+		bad(at("devices", "scanner", "layout"), "is of the driver wedge")
+	}
 	oneOf(g.Devices.NFC.Driver, []string{"devices", "nfc", "driver"}, "pn532", "pcsc")
 	if d := g.Devices.NFC; d.Driver != "pcsc" && d.Reader != "" {
 		bad(at("devices", "nfc", "reader"), "is of the driver pcsc")
@@ -513,7 +532,7 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 						bad(at("lines", key, n), "needs line %q too: a witness supervises itself and says whether it sees anybody (S-03)", name+other)
 					}
 				}
-			case !slices.Contains(need, n) && !(beams && beamName.MatchString(n)):
+			case !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))):
 				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " beam_01 … and those of witnesses (overhead_ok …)"}[beams])
 			case g.Lines.Driver == "gpio" && (l.Pin == nil || *l.Pin < 0 || *l.Pin > 1023):
 				bad(at("lines", key, n), "needs pin: the offset of the line on %s", g.Lines.Device)

@@ -8,6 +8,8 @@ var lineMeans = map[string]string{
 	"exit_closed": "end contact: the exit door is shut", "exit_open": "end contact: the exit door is open",
 	"entry_beam": "beam in the entry door's plane broken", "exit_beam": "beam in the exit door's plane broken",
 	"fire_ok": "fire loop healthy; Low or unknown is an alarm", "tamper_ok": "enclosure shut", "exit_request": "button towards the side of origin pressed",
+	"power_ok": "mains there; Low: the gate runs on its battery", "overhead_ok": "overhead sensor supervises itself well", "overhead_occupied": "overhead sensor: somebody inside",
+	"overhead_many": "overhead sensor: more than one inside", "mat_ok": "weight mat supervises itself well", "mat_occupied": "weight mat: somebody on it", "mat_many": "weight mat: more than one on it",
 	"entry_open_pulse": "open the entry door (pulse)", "entry_close_pulse": "close the entry door (pulse)",
 	"exit_open_pulse": "open the exit door (pulse)", "exit_close_pulse": "close the exit door (pulse)",
 	"entry_lock": "energised: entry locked", "exit_lock": "energised: exit locked", "release": "normal; Low: both doors released",

@@ -27,6 +27,9 @@ var (
 	ErrNoCard  = errors.New("hal: no card in the field")
 	// ErrCardLost says that the card left the field in the middle of an exchange. The reader lives.
 	ErrCardLost = errors.New("hal: card lost")
+	// ErrBlack and ErrOverexposed say that a camera delivers pictures on which nothing can be seen (F-14).
+	ErrBlack       = errors.New("hal: the camera's picture is black")
+	ErrOverexposed = errors.New("hal: the camera's picture is over-exposed")
 	// ErrRefused is returned by the interlock for a command that live contacts forbid.
 	ErrRefused = errors.New("hal: refused by interlock")
 )

@@ -109,6 +109,13 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 		switch {
 		case ctx.Err() != nil:
 			return
+		case errors.Is(err, hal.ErrBlack), errors.Is(err, hal.ErrOverexposed):
+			code := "camera_black"
+			if errors.Is(err, hal.ErrOverexposed) {
+				code = "camera_overexposed"
+			}
+			i.post(ctx, func() { i.fault(code, protocol.Camera) })
+			return
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, hal.ErrTimeout):
 			i.post(ctx, func() { i.fault("camera_frozen", protocol.Camera) })
 			return

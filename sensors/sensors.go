@@ -32,6 +32,7 @@ const (
 	CodeImplausible = "door_contact_implausible"
 	CodeDoorLate    = "door_position_late"
 	CodeTamper      = "tamper"
+	CodePower       = "power_failed"
 )
 
 // Parts of findings that are no line.
@@ -40,6 +41,7 @@ const (
 	PartEntry     = "entry_door"
 	PartExit      = "exit_door"
 	PartEnclosure = "enclosure"
+	PartSupply    = "supply"
 )
 
 // Finding is a fault that was found or has gone.
@@ -173,6 +175,7 @@ type Tracker struct {
 	doors     [2]door
 	fire      *signal
 	tamper    *signal
+	power     *signal // healthy supply; a gate may have no such line
 	button    *signal
 	matrix    *passage.Tracker
 	witnesses []witness
@@ -192,6 +195,7 @@ type Tracker struct {
 	toldAcross uint64 // how many had left across when a count was told
 	toldObject bool
 	toldTamper bool
+	toldPower  bool
 }
 
 // New makes the sensors of a gate. Everything is unknown until the first edges have come.
@@ -208,6 +212,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t.fire = add("fire_ok", healthyDebounce, fireDebounce, nil)
 	t.tamper = add("tamper_ok", healthyDebounce, tamperDebounce, nil)
+	t.power = add("power_ok", healthyDebounce, tamperDebounce, nil)
 	t.button = add("exit_request", cfg.Debounce, cfg.Debounce, func(t *Tracker, s *signal, _ time.Duration) { t.pressed = s.stable == gpio.High })
 	for d, name := range [2]string{"entry", "exit"} {
 		side := gate.Door(d)
@@ -491,6 +496,10 @@ func (t *Tracker) look() {
 	if bad := t.tamper.tri() == gate.Low; bad != t.toldTamper {
 		t.toldTamper = bad
 		t.find(CodeTamper, PartEnclosure, bad)
+	}
+	if bad := t.power.tri() == gate.Low; bad != t.toldPower {
+		t.toldPower = bad
+		t.find(CodePower, PartSupply, bad)
 	}
 	if t.pressed {
 		t.pressed = false

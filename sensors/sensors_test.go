@@ -69,7 +69,7 @@ func (b *bench) after(d time.Duration) { b.to(b.now + d) }
 // rest brings every line to its level in a healthy empty gate.
 func (b *bench) rest() {
 	for name := range b.tr.lines {
-		b.set(name, name == "fire_ok" || name == "tamper_ok" || name == "entry_closed" || name == "exit_closed")
+		b.set(name, name == "fire_ok" || name == "tamper_ok" || name == "power_ok" || name == "entry_closed" || name == "exit_closed")
 	}
 	b.after(time.Second)
 }
@@ -341,6 +341,20 @@ func TestTamperFlickerLoss(t *testing.T) {
 	}
 }
 
+// A gate on its battery is told by the line of its supply, where it has one.
+func TestPowerFailed(t *testing.T) {
+	b := newBench(t)
+	b.rest()
+	b.forget()
+	b.set("power_ok", false)
+	b.after(time.Second)
+	b.set("power_ok", true)
+	b.after(time.Second)
+	if want := []string{"power_failed/supply/true", "power_failed/supply/false"}; !slices.Equal(b.findings, want) {
+		t.Fatal(b.findings)
+	}
+}
+
 // Law 5: when the lines are lost everything is unknown; reopened lines heal it, the count only when
 // the mantrap is proven empty.
 func TestLaw5LinesLost(t *testing.T) {
@@ -533,7 +547,7 @@ func TestRun(t *testing.T) {
 			done <- b.tr.Run(t.Context(), f, func(ev []gate.Event, _ []Finding) { got = append(got, ev...) })
 		}()
 		for name := range b.tr.lines {
-			f.c <- hal.Edge{Line: name, Level: gpio.Level(name == "fire_ok" || name == "entry_closed" || name == "exit_closed" || name == "tamper_ok"), At: time.Hour}
+			f.c <- hal.Edge{Line: name, Level: gpio.Level(name == "fire_ok" || name == "entry_closed" || name == "exit_closed" || name == "tamper_ok" || name == "power_ok"), At: time.Hour}
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()

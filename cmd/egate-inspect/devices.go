@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"egate/configs"
 	"egate/hal"
+	"egate/hal/exposure"
 	"egate/hal/mrzscan"
 	"egate/hal/pcsc"
 	"egate/hal/pn532"
@@ -34,6 +36,9 @@ func (s scannerPort) Close() error {
 }
 
 func (d devices) Scanner(ctx context.Context) (hal.DocumentScanner, error) {
+	if d.cfg.Scanner.Driver == "wedge" {
+		return mrzscan.OpenWedge(mrzscan.WedgeOptions{Device: d.cfg.Scanner.Device, Layout: d.cfg.Scanner.Layout, RefuseVirtual: !d.simulated})
+	}
 	port, err := serialhal.Open(serialhal.Options{Device: d.cfg.Scanner.Device, RefusePseudo: !d.simulated})
 	if err != nil {
 		return nil, err
@@ -77,7 +82,23 @@ func (d devices) Reader(ctx context.Context) (hal.CardReader, error) {
 
 func (d devices) Camera(context.Context) (hal.Camera, error) {
 	if d.cfg.Camera.Driver == "simhal" {
-		return simhal.DialCamera(d.cfg.Camera.Device)
+		c, err := simhal.DialCamera(d.cfg.Camera.Device)
+		if err != nil {
+			return nil, err
+		}
+		return exposure.Watch(c), nil
 	}
-	return v4l2.Open(v4l2.Options{Device: d.cfg.Camera.Device, Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, RefuseVirtual: !d.simulated})
+	opt := v4l2.Options{Device: d.cfg.Camera.Device, Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, RefuseVirtual: !d.simulated}
+	for _, c := range d.cfg.Camera.Controls {
+		id, ok := v4l2.ControlID(c.Name)
+		if !ok {
+			return nil, fmt.Errorf("devices.camera.controls: %q is no control of this driver", c.Name)
+		}
+		opt.Controls = append(opt.Controls, v4l2.Control{ID: id, Value: c.Value})
+	}
+	c, err := v4l2.Open(opt)
+	if err != nil {
+		return nil, err
+	}
+	return exposure.Watch(c), nil
 }

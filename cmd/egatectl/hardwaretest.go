@@ -176,6 +176,13 @@ func testDoors(ctx context.Context, k *service.Client) ([]string, error) {
 
 func (b *bench) openScanner(ctx context.Context) (hal.DocumentScanner, func(), error) {
 	d := b.cfg.Devices.Scanner
+	if d.Driver == "wedge" {
+		s, err := mrzscan.OpenWedge(mrzscan.WedgeOptions{Device: d.Device, Layout: d.Layout, RefuseVirtual: !b.cfg.Simulated})
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, func() { _ = s.Close() }, nil
+	}
 	port, err := serialhal.Open(serialhal.Options{Device: d.Device, Baud: d.Baud, RefusePseudo: !b.cfg.Simulated})
 	if err != nil {
 		return nil, nil, err

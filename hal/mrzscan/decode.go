@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxLine caps a line: the longest of a zone has 44 characters, and a prefix.
-	maxLine = 64
+	// maxLine caps a line: the longest is a zone of three lines in one, 90 characters, and a prefix.
+	maxLine = 110
 	// maxPrefix caps what may stand before a line of a zone.
 	maxPrefix = 5
 	// zoneGap is how long the next line of a zone may take: at 1200 baud, 44 characters take 0.4 s.
@@ -111,6 +111,13 @@ func (d *decoder) endLine(now time.Duration) {
 	if d.line[0] == '!' {
 		d.dropZone()
 		d.status(now)
+		return
+	}
+	if l, n, ok := joined(d.line); ok && d.need == 0 {
+		for i := 0; i < len(l); i += len(l) / n {
+			d.zone = append(d.zone, bytes.Clone(l[i:i+len(l)/n]))
+		}
+		d.deliver(now)
 		return
 	}
 	l, ok := zoneLine(d.line)
@@ -230,23 +237,44 @@ func wipe(s hal.Scan) {
 	}
 }
 
-func zoneChar(c byte) bool { return c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '<' }
+// joined returns a whole zone that was sent as one line, as some readers are delivered: 88, 72 or 90 characters, and
+// of how many lines it is.
+func joined(b []byte) (zone []byte, lines int, ok bool) {
+	l := tail(b)
+	lines, ok = map[int]int{88: 2, 72: 2, 90: 3}[len(l)]
+	if !ok || !prefixed(b, l) {
+		return nil, 0, false
+	}
+	return l, lines, true
+}
 
-// zoneLine returns the part of b that is a line of a zone. A character that the scanner could not read
-// ('?', '*') is no end of a prefix: 7 characters, '?' and 36 more are a bad line, not one of TD2.
-func zoneLine(b []byte) ([]byte, bool) {
+// tail is what a line ends with of characters of a zone.
+func tail(b []byte) []byte {
 	b = bytes.TrimRight(b, " ")
 	i := len(b)
 	for i > 0 && zoneChar(b[i-1]) {
 		i--
 	}
-	if n := len(b) - i; n != 44 && n != 36 && n != 30 {
+	return b[i:]
+}
+
+// prefixed tells whether what stands before the characters of a zone is nothing, or a prefix of a scanner.
+func prefixed(b, l []byte) bool {
+	b = bytes.TrimRight(b, " ")
+	i := len(b) - len(l)
+	return i == 0 || i <= maxPrefix && bytes.ContainsRune([]byte(":=>| "), rune(b[i-1]))
+}
+
+func zoneChar(c byte) bool { return c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '<' }
+
+// zoneLine returns the part of b that is a line of a zone. A character that the scanner could not read
+// ('?', '*') is no end of a prefix: 7 characters, '?' and 36 more are a bad line, not one of TD2.
+func zoneLine(b []byte) ([]byte, bool) {
+	l := tail(b)
+	if n := len(l); n != 44 && n != 36 && n != 30 {
 		return nil, false
 	}
-	if i > 0 && (i > maxPrefix || !bytes.ContainsRune([]byte(":=>| "), rune(b[i-1]))) {
-		return nil, false
-	}
-	return b[i:], true
+	return l, prefixed(b, l)
 }
 
 func looksLikeZone(b []byte) bool {

@@ -12,7 +12,7 @@
 //	!…   anything else: ignored (identity, counters)
 //
 // or one line of a zone (ICAO Doc 9303-3 §4: A-Z, 0-9 and '<'): two of 44 characters (TD3), two of 36
-// (TD2) or three of 30 (TD1), with or without a prefix of at most 5 characters that ends in ':', '=',
+// (TD2) or three of 30 (TD1), or all of them as one line, with or without a prefix of at most 5 characters that ends in ':', '=',
 // '>', '|' or a blank ("1:", "L2=", "MRZ1 "). The lines of one zone follow each other within a second.
 // Check digits are not looked at here.
 //

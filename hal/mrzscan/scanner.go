@@ -19,9 +19,15 @@ type Options struct {
 	Query string
 }
 
-// Scanner is a document scanner at a serial port.
+// source is where a scanner's text comes from: a serial port or a keyboard.
+type source interface {
+	Read(ctx context.Context, p []byte) (int, error)
+	Close() error
+}
+
+// Scanner is a document scanner at a serial port, or one that types.
 type Scanner struct {
-	port  hal.SerialPort
+	port  source
 	start time.Time
 
 	mu     sync.Mutex // held by Next
@@ -36,7 +42,6 @@ var _ hal.DocumentScanner = (*Scanner)(nil)
 
 // Open takes over the port and asks the scanner for its present state.
 func Open(ctx context.Context, port hal.SerialPort, opt Options) (*Scanner, error) {
-	s := &Scanner{port: port, start: time.Now(), dec: newDecoder(), closed: make(chan struct{})}
 	if opt.Query == "" {
 		opt.Query = "?S\r"
 	}
@@ -47,7 +52,11 @@ func Open(ctx context.Context, port hal.SerialPort, opt Options) (*Scanner, erro
 			return nil, fmt.Errorf("mrzscan: %w", err)
 		}
 	}
-	return s, nil
+	return newScanner(port), nil
+}
+
+func newScanner(from source) *Scanner {
+	return &Scanner{port: from, start: time.Now(), dec: newDecoder(), closed: make(chan struct{})}
 }
 
 // Next implements hal.DocumentScanner.

@@ -62,8 +62,25 @@ type Options struct {
 	Grey bool
 	// RefuseVirtual refuses a camera that is a driver in the kernel and no device.
 	RefuseVirtual bool
-	// Controls are set after the format: exposure, gain, focus, white balance by their V4L2 numbers.
-	Controls map[uint32]int32
+	// Controls are set after the format, in this order, and must then read back as set: exposure, gain, focus and
+	// white balance are locked, so that pictures of one gate are alike. What sets itself is switched off first.
+	Controls []Control
+}
+
+// Control is a control of a camera by its V4L2 number.
+type Control struct {
+	ID    uint32
+	Value int32
+}
+
+// ControlID finds the number of a control by its name here; ok is false for a name that is none.
+func ControlID(name string) (id uint32, ok bool) { id, ok = controls[name]; return id, ok }
+
+// controls of linux/v4l2-controls.h that a gate locks.
+var controls = map[string]uint32{
+	"brightness": 0x00980900, "contrast": 0x00980901, "saturation": 0x00980902, "white_balance_automatic": 0x0098090c, "gain": 0x00980913,
+	"power_line_frequency": 0x00980918, "white_balance_temperature": 0x0098091a, "sharpness": 0x0098091b, "backlight_compensation": 0x0098091c,
+	"exposure_auto": 0x009a0901, "exposure_time_absolute": 0x009a0902, "focus_absolute": 0x009a090a, "focus_automatic_continuous": 0x009a090c,
 }
 
 // device is the part of the library that is used.
@@ -75,6 +92,7 @@ type device interface {
 	SetImageFormat(f webcam.PixelFormat, width, height uint32) (webcam.PixelFormat, uint32, uint32, error)
 	SetFramerate(float32) error
 	SetControl(webcam.ControlID, int32) error
+	GetControl(webcam.ControlID) (int32, error)
 	SetBufferCount(uint32) error
 	StartStreaming() error
 	WaitForFrame(timeout uint32) error
@@ -163,9 +181,17 @@ func start(d device, opt Options) (*Camera, error) {
 			return nil, fmt.Errorf("set frame rate: %w", err)
 		}
 	}
-	for id, v := range opt.Controls {
-		if err := d.SetControl(webcam.ControlID(id), v); err != nil {
-			return nil, fmt.Errorf("control %#x: %w", id, err)
+	for _, x := range opt.Controls {
+		if err := d.SetControl(webcam.ControlID(x.ID), x.Value); err != nil {
+			return nil, fmt.Errorf("control %#x: %w", x.ID, err)
+		}
+	}
+	// Once all are set: one that sets itself would have changed another by now.
+	for _, x := range opt.Controls {
+		if v, err := d.GetControl(webcam.ControlID(x.ID)); err != nil {
+			return nil, fmt.Errorf("control %#x: %w", x.ID, err)
+		} else if v != x.Value {
+			return nil, fmt.Errorf("control %#x is %d after it was set to %d: out of range, or the camera sets it itself", x.ID, v, x.Value)
 		}
 	}
 	if err := d.SetBufferCount(buffers); err != nil {

@@ -31,6 +31,9 @@ type lens struct {
 	size    int
 	since   time.Time
 	taken   int
+	set     map[uint32]int32
+	order   []uint32
+	most    int32 // that a control takes
 }
 
 func newLens(code string, w, h uint32) *lens {
@@ -56,9 +59,22 @@ func (l *lens) SetImageFormat(f webcam.PixelFormat, w, h uint32) (webcam.PixelFo
 	}
 	return f, w, h, nil
 }
-func (l *lens) SetFramerate(float32) error               { return unix.ENOTTY }
-func (l *lens) SetControl(webcam.ControlID, int32) error { return nil }
-func (l *lens) SetBufferCount(uint32) error              { return nil }
+func (l *lens) SetFramerate(float32) error { return unix.ENOTTY }
+func (l *lens) SetControl(id webcam.ControlID, v int32) error {
+	l.order = append(l.order, uint32(id))
+	if l.set == nil {
+		l.set = map[uint32]int32{}
+	}
+	l.set[uint32(id)] = v
+	return nil
+}
+func (l *lens) GetControl(id webcam.ControlID) (int32, error) {
+	if l.most > 0 {
+		return min(l.set[uint32(id)], l.most), nil
+	}
+	return l.set[uint32(id)], nil
+}
+func (l *lens) SetBufferCount(uint32) error { return nil }
 func (l *lens) StartStreaming() error {
 	l.started, l.since = true, time.Now()
 	for i := range l.buf {
@@ -264,5 +280,39 @@ func TestKernelCamera(t *testing.T) {
 		if err := c.Next(context.Background(), &f); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// F-14: exposure, gain and focus are set in the order of the configuration and must be kept; a camera that takes
+// something else is refused.
+func TestF14ControlsAreLocked(t *testing.T) {
+	var opt Options
+	opt.Width, opt.Height = 64, 48
+	for _, x := range []struct {
+		name string
+		v    int32
+	}{{"exposure_auto", 1}, {"exposure_time_absolute", 200}, {"gain", 40}, {"focus_automatic_continuous", 0}, {"focus_absolute", 30}} {
+		id, ok := ControlID(x.name)
+		if !ok {
+			t.Fatal(x.name)
+		}
+		opt.Controls = append(opt.Controls, Control{id, x.v})
+	}
+	l := newLens("YUYV", 64, 48)
+	if _, err := start(l, opt); err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range opt.Controls {
+		if l.order[i] != x.ID || l.set[x.ID] != x.Value {
+			t.Errorf("set %v, want %v", l.order, opt.Controls)
+		}
+	}
+	l = newLens("YUYV", 64, 48)
+	l.most = 100
+	if _, err := start(l, opt); err == nil || l.started {
+		t.Errorf("a camera that did not take its exposure: %v, started %v", err, l.started)
+	}
+	if _, ok := ControlID("zoom"); ok {
+		t.Error("a control without use")
 	}
 }
