@@ -15,6 +15,9 @@
 // (SO_PEERCRED). They may ask for State and Watch. Everything else needs the signature of a key of the
 // configuration (hardware.technicians). Orders go through the gate's own rules as those of the desk do, and every
 // signed request is a leaf of the audit log under "service-" and the id of the key.
+//
+// A technician brings a gate into service mode only where an officer has released it (P-14): by his order, or, while
+// the gate's network is dead, by a code for this gate and technician that ends (officers.Permit).
 package service
 
 import (
@@ -34,6 +37,9 @@ const Contract = 1
 const MaxFrame = 128 << 10
 
 const kind = "service"
+
+// Principal begins the name of a technician in orders and leaves; the id of the key follows.
+const Principal = "service-"
 
 // Names of requests.
 const (
@@ -63,6 +69,7 @@ type Hello struct {
 type Request struct {
 	Name    string `json:"name"`
 	Order   string `json:"order,omitempty"`
+	Code    string `json:"code,omitempty"` // of gate_service where no officer can be asked: officers.Permit
 	Part    string `json:"part,omitempty"`
 	Seconds int    `json:"seconds,omitempty"`
 	File    []byte `json:"file,omitempty"`
@@ -144,7 +151,8 @@ type Gate interface {
 	Lines() Lines
 	// Identify blinks for d and returns at once.
 	Identify(technician string, d time.Duration) error
-	Order(ctx context.Context, technician, name string) (Order, error)
+	// Order gives one of Orders; code is that of the request, or empty.
+	Order(ctx context.Context, technician, name, code string) (Order, error)
 	// Hold leases a part; the lease ends with give. revoked is closed when the gate takes it back.
 	Hold(technician, part string) (give func(), revoked <-chan struct{}, err error)
 	// Pair takes a pairing into use and names it.

@@ -176,7 +176,7 @@ func (s *Server) conn(ctx context.Context, c *net.UnixConn) error {
 }
 
 func (s *Server) answer(ctx context.Context, end context.CancelFunc, k *conn, r Request, who string) Reply {
-	technician := "service-" + who
+	technician := Principal + who
 	fail := func(err error) Reply { return Reply{Error: err.Error()} }
 	switch r.Name {
 	case AskState:
@@ -196,7 +196,7 @@ func (s *Server) answer(ctx context.Context, end context.CancelFunc, k *conn, r 
 		}
 		ctx, cancel := context.WithTimeout(ctx, orderLimit)
 		defer cancel()
-		o, err := s.Do.Order(ctx, technician, r.Order)
+		o, err := s.Do.Order(ctx, technician, r.Order, r.Code)
 		if err != nil {
 			return fail(err)
 		}

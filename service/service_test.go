@@ -41,7 +41,7 @@ func (g *fakeGate) Identify(who string, d time.Duration) error {
 	g.note(who, "identify", d.String())
 	return nil
 }
-func (g *fakeGate) Order(_ context.Context, who, name string) (Order, error) {
+func (g *fakeGate) Order(_ context.Context, who, name, _ string) (Order, error) {
 	g.note(who, name)
 	return Order{Result: "accepted"}, nil
 }

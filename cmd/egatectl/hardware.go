@@ -32,11 +32,12 @@ func hardwareCommands() []command {
 		{"hardware wire", "[--config GATE.yaml]", "the wiring table of the configuration: name, pin, polarity, bias, meaning", hardwareWire},
 		{"hardware watch", "[--config GATE.yaml] [--once]", "the live lines of the running gate as a table", hardwareWatch},
 		{"hardware identify", "--key T.key [--for 10s]", "blink the beacon of this gate", hardwareIdentify},
-		{"hardware test", "--key T.key [--service] PART", "self-test of one part: lines, doors, document_scanner, chip_reader, camera", hardwareTest},
+		{"service code", "--key O.key --site S --gate G --technician T.pub [--for 4h]", "let a technician bring a gate whose network is dead into service mode, for a while", serviceCode},
+		{"hardware test", "--key T.key [--service [--code CODE]] PART", "self-test of one part: lines, doors, document_scanner, chip_reader, camera", hardwareTest},
 		{"hardware pair", "--key T.key --out FILE", "note what is plugged and sign it as a technician; an officer countersigns", hardwarePair},
 		{"hardware countersign", "--key O.key FILE", "show a pairing and countersign it as an officer", hardwareCountersign},
 		{"hardware install", "--key T.key FILE", "take a countersigned pairing into use", hardwareInstall},
-		{"hardware accept", "--key T.key --mrz FILE --out FILE", "walk through the acceptance of this gate with a specimen, to a signed report", hardwareAccept},
+		{"hardware accept", "--key T.key [--code CODE] --mrz FILE --out FILE", "walk through the acceptance of this gate with a specimen, to a signed report", hardwareAccept},
 		{"hardware accepted", "--key T.pub FILE", "check and show a signed report of acceptance", hardwareAccepted},
 	}
 }

@@ -61,7 +61,7 @@ func (g *benchGate) note(s string) {
 	defer g.mu.Unlock()
 	g.did = append(g.did, s)
 }
-func (g *benchGate) Order(_ context.Context, _, name string) (service.Order, error) {
+func (g *benchGate) Order(_ context.Context, _, name, _ string) (service.Order, error) {
 	g.note(name)
 	g.mu.Lock()
 	defer g.mu.Unlock()

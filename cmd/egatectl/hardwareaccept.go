@@ -83,6 +83,7 @@ func hardwareAccept(ctx context.Context, out io.Writer, args []string) error {
 	b.flags(f, true)
 	zone := f.String("mrz", "", "`file` with the printed lines of the specimen")
 	to := f.String("out", "", "report to write")
+	code := f.String("code", "", "an officer's `code` (egatectl service code), where no officer can be asked")
 	trustFile := f.String("trust", "", "trust bundle that knows the specimen's issuer; without it only its reading is judged")
 	trustKey := f.String("trust-key", "", "public key of the bundle")
 	if err := f.Parse(args); err != nil {
@@ -118,7 +119,7 @@ func hardwareAccept(ctx context.Context, out io.Writer, args []string) error {
 		return err
 	}
 	defer k.Close()
-	w := &walk{bench: &b, k: k, out: out, in: bufio.NewReader(stdin), a: a, specimen: lines, trustFile: *trustFile, trustKey: *trustKey}
+	w := &walk{bench: &b, k: k, out: out, in: bufio.NewReader(stdin), a: a, specimen: lines, trustFile: *trustFile, trustKey: *trustKey, code: *code}
 	w.all(ctx)
 	a.Passed = !slices.ContainsFunc(a.Steps, func(s acceptStep) bool { return s.Result != stepPassed })
 	payload, err := json.Marshal(a)
@@ -149,6 +150,7 @@ type walk struct {
 	a                   *acceptance
 	specimen            [][]byte
 	trustFile, trustKey string
+	code                string // of an officer; empty: he has released the gate
 }
 
 func (w *walk) all(ctx context.Context) {
@@ -179,7 +181,7 @@ func (w *walk) all(ctx context.Context) {
 	})
 	inService := false
 	w.step("service_mode", func() ([]string, error) {
-		err := order(w.k, "gate_service")
+		err := enterService(w.k, w.code)
 		inService = err == nil
 		return nil, err
 	})

@@ -36,6 +36,7 @@ func hardwareTest(ctx context.Context, out io.Writer, args []string) error {
 	f := flags("hardware test", out)
 	b.flags(f, true)
 	enter := f.Bool("service", false, "bring the gate into service mode first, and close it afterwards")
+	code := f.String("code", "", "an officer's `code` (egatectl service code), where the gate's network is dead and no officer can be asked")
 	card := f.Bool("card", false, "chip_reader: wait for a card too")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -52,7 +53,7 @@ func hardwareTest(ctx context.Context, out io.Writer, args []string) error {
 	}
 	defer k.Close()
 	if *enter {
-		if err := order(k, "gate_service"); err != nil {
+		if err := enterService(k, *code); err != nil {
 			return fmt.Errorf("service mode: %w", err)
 		}
 		defer func() { _ = order(k, "gate_close") }() // an officer opens the gate
@@ -69,14 +70,29 @@ func hardwareTest(ctx context.Context, out io.Writer, args []string) error {
 	return nil
 }
 
+// enterService brings the gate into service: an officer has released it, or gave the technician a code.
+func enterService(k *service.Client, code string) error {
+	err := give(k, service.Request{Name: service.AskOrder, Order: "gate_service", Code: code})
+	if err != nil && strings.HasSuffix(err.Error(), ": officer_release") {
+		err = fmt.Errorf("%w: an officer sets the gate to service mode at the desk; while its network is dead a code does (egatectl service code)", err)
+	}
+	return err
+}
+
 // order gives one to the gate; a rejection is an error with its reason.
 func order(k *service.Client, name string) error {
-	r, err := k.Do(service.Request{Name: service.AskOrder, Order: name})
-	if err != nil {
+	return give(k, service.Request{Name: service.AskOrder, Order: name})
+}
+
+func give(k *service.Client, q service.Request) error {
+	r, err := k.Do(q)
+	switch {
+	case err != nil:
 		return err
-	}
-	if r.Order == nil || r.Order.Result != "accepted" {
-		return fmt.Errorf("%w: %s: %s", service.ErrRefused, name, r.Order.Reason)
+	case r.Order == nil:
+		return fmt.Errorf("%w: %s: no answer", service.ErrRefused, q.Order)
+	case r.Order.Result != "accepted":
+		return fmt.Errorf("%w: %s: %s", service.ErrRefused, q.Order, r.Order.Reason)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"egate/gate/control"
 	"egate/health"
 	"egate/internal/buildinfo"
+	"egate/officers"
 	"egate/service"
 )
 
@@ -79,11 +81,19 @@ func (x *local) Identify(technician string, d time.Duration) error {
 }
 
 // Order implements service.Gate.
-func (x *local) Order(ctx context.Context, technician, name string) (service.Order, error) {
+func (x *local) Order(ctx context.Context, technician, name, code string) (service.Order, error) {
+	permitted := false
+	if code != "" {
+		rule := x.hw.rule
+		if err := officers.CheckPermit(rule.Officer, code, rule.Site, rule.Gate, strings.TrimPrefix(technician, service.Principal), time.Now()); err != nil {
+			return service.Order{}, fmt.Errorf("%w: %w", service.ErrRefused, err)
+		}
+		permitted = true
+	}
 	got := make(chan api.Response, 1)
 	now := time.Now().UTC()
 	c := &api.Command{ID: newID(), Name: name, Principal: technician, Officer: technician, IssuedAt: now, ExpiresAt: now.Add(localLife)}
-	if err := x.centre.send(ctx, control.Inbound{Local: &control.Local{Order: c, Answer: func(r api.Response) { got <- r }}}); err != nil {
+	if err := x.centre.send(ctx, control.Inbound{Local: &control.Local{Order: c, Permitted: permitted, Answer: func(r api.Response) { got <- r }}}); err != nil {
 		return service.Order{}, err
 	}
 	select {

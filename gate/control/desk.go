@@ -30,10 +30,12 @@ var needsReason = map[gate.Order]bool{gate.OrderAccept: true, gate.OrderOpenExit
 func (l *Loop) inbound(in Inbound) {
 	switch {
 	case in.Up:
+		l.linked = true
 		l.fault(health.BrokerUnreachable, health.PartLink, false)
 		l.publish(true)
 		l.publishHealth()
 	case in.Down:
+		l.linked = false
 		l.fault(health.BrokerUnreachable, health.PartLink, true)
 	case in.Lease != nil:
 		l.leased(*in.Lease)
@@ -76,7 +78,16 @@ func (l *Loop) local(x Local) {
 		x.Answer(api.Response{ID: c.ID, Result: "rejected", Reason: "not_supported", At: time.Now().UTC()})
 	default:
 		l.locals[c.ID] = x.Answer
-		l.command(c)
+		switch released := l.m.Mode == gate.ModeService; {
+		case c.Name == api.CmdService && released: // by an officer
+			l.respond(c, api.Response{ID: c.ID, Result: "accepted", At: time.Now().UTC()})
+			l.record()
+		case c.Name == api.CmdService && (l.linked || !x.Permitted):
+			// An officer who can be asked releases the gate by an order; else a code that he made before (P-14).
+			l.reject(c, "officer_release")
+		default:
+			l.command(c)
+		}
 		delete(l.locals, c.ID)
 	}
 }

@@ -13,11 +13,12 @@ import (
 // what moves travellers is not for him; each order is a leaf of the log, whatever became of it.
 func TestM09LocalOrders(t *testing.T) {
 	loop(t, func(r *rig) {
-		r.link.in <- Inbound{Down: true}
+		r.link.in <- Inbound{Up: true}
+		permitted := true
 		ask := func(name string) string {
 			t.Helper()
 			var got *api.Response
-			r.link.in <- Inbound{Local: &Local{Order: &api.Command{ID: "local-" + name, Name: name, Principal: "service-0123", ExpiresAt: time.Now().Add(time.Second)},
+			r.link.in <- Inbound{Local: &Local{Order: &api.Command{ID: "local-" + name, Name: name, Principal: "service-0123", ExpiresAt: time.Now().Add(time.Second)}, Permitted: permitted,
 				Answer: func(x api.Response) { got = &x }}}
 			synctest.Wait()
 			if got == nil {
@@ -33,6 +34,16 @@ func TestM09LocalOrders(t *testing.T) {
 		if got := ask(api.CmdSelfTest); got != "rejected gate_closed" {
 			t.Errorf("a self-test of a gate in service: %s", got)
 		}
+		// P-14: service needs an officer's order where he can be asked, else a code that he made.
+		if got := ask(api.CmdService); got != "rejected officer_release" {
+			t.Errorf("with a code, though an officer can be asked: %s", got)
+		}
+		r.link.in <- Inbound{Down: true}
+		permitted = false
+		if got := ask(api.CmdService); got != "rejected officer_release" {
+			t.Errorf("without a code: %s", got)
+		}
+		permitted = true
 		if got := ask(api.CmdService); got != "accepted" || r.l.m.Mode.String() != "service" {
 			t.Errorf("service: %s, mode %s", got, r.l.m.Mode)
 		}
@@ -62,7 +73,7 @@ func TestM09LocalOrders(t *testing.T) {
 	loop(t, func(r *rig) {
 		r.document(0)
 		got := ""
-		r.link.in <- Inbound{Local: &Local{Order: &api.Command{ID: "1", Name: api.CmdService, Principal: "service-0123", ExpiresAt: time.Now().Add(time.Second)},
+		r.link.in <- Inbound{Local: &Local{Order: &api.Command{ID: "1", Name: api.CmdService, Principal: "service-0123", ExpiresAt: time.Now().Add(time.Second)}, Permitted: true,
 			Answer: func(x api.Response) { got = x.Result + " " + x.Reason }}}
 		synctest.Wait()
 		if got != "rejected mantrap_not_empty" {

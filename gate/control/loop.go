@@ -58,6 +58,7 @@ type Loop struct {
 	onDuty   map[string]shift // by officer
 	orders   map[uint8]*api.Command
 	orderRef uint8
+	linked   bool                          // the centre can be reached
 	locals   map[string]func(api.Response) // who waits for the answer to a local order, by its id
 	officer  string                        // of the order that is being followed
 

@@ -79,8 +79,10 @@ type Inbound struct {
 // Local is what a technician at the gate does, network or not (M-09). Exactly one of the fields is set.
 type Local struct {
 	// Order goes by the same rules as one of the desk; Answer is called once, from the loop, and must not block.
-	Order  *api.Command
-	Answer func(api.Response)
+	Order *api.Command
+	// Permitted says that a code of an officer for this technician and gate came with it (P-14).
+	Permitted bool
+	Answer    func(api.Response)
 	// Did is something that was done already, and Change what it changed: they become evidence.
 	Did    *api.OrderEvent
 	Change *api.Change
