@@ -159,6 +159,7 @@ func TestC11KernelUnplugUnderLoad(t *testing.T) {
 	g := newGadget(t)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer g.unplug() // ends the echo
 	g.plug()
 	g.echo(&wg)
 	p := arrive(t)
@@ -204,7 +205,6 @@ func TestC11KernelUnplugUnderLoad(t *testing.T) {
 		t.Errorf("an old descriptor was held while the device came back: %q", nodes)
 	}
 	p.Close()
-	g.unplug()
 }
 
 func TestKernelConformance(t *testing.T) {

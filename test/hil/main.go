@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -25,7 +26,7 @@ func main() {
 	jobs := flag.Int("jobs", 2, "guests at a time")
 	seed := flag.Int64("seed", 0, "where the power cuts fall; 0 for anywhere")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ok, err := runAll(ctx, *only, *quick, *jobs, plan{cuts: *cuts, streams: *streams, seed: *seed})
 	if err != nil {
