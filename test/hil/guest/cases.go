@@ -29,11 +29,6 @@ func passage(ctx context.Context, _ map[string]string) error {
 	}
 	report("open", s.open(ctx))
 	report("two travellers cross", s.await("CROSSED", 2))
-	use, err := s.use(10 * time.Second)
-	if err != nil {
-		return err
-	}
-	tell("INFO egated under emulation: %s", use)
 	if s.chip.dir == noChip { // there the release is not seen as a line
 		report("orderly end", s.stop())
 		what, err := s.intact(nil, s.notes)
@@ -106,7 +101,7 @@ func guarded(ctx context.Context, words map[string]string) error {
 	if err := s.openCentre(ctx); err != nil {
 		return err
 	}
-	if err := s.start("-5000"); err != nil { // nobody comes
+	if err := s.start(nobody); err != nil {
 		return err
 	}
 	err = s.open(ctx)
@@ -120,7 +115,11 @@ func guarded(ctx context.Context, words map[string]string) error {
 	}
 	switch words["mode"] {
 	case "healthy":
-		time.Sleep(3 * limit) // a reset ends this process
+		use, err := s.use(3 * limit) // a reset ends this process
+		if err != nil {
+			return err
+		}
+		tell("INFO idle, under emulation: %s", use)
 		report("not reset while healthy", s.open(ctx))
 		report("orderly end", s.stop())
 		time.Sleep(2 * limit)
@@ -167,6 +166,9 @@ func power(ctx context.Context, words map[string]string) error {
 	}
 	if err := s.openCentre(ctx); err != nil {
 		return err
+	}
+	if words["life"] == "1" {
+		unix.Sync() // what this program has made: keys. From here on only the gate's own care counts.
 	}
 	if err := s.start(words["x"]); err != nil {
 		return err

@@ -93,6 +93,9 @@ func pull(f *os.File, t terminal, high bool) error {
 	return err
 }
 
+// nobody is the word for a gate that no traveller comes to.
+const nobody = "nobody"
+
 // Without gpio-sim the lines are the simulation's, over a socket.
 const noChip, linesSocket = "none", "/run/lines.sock"
 
@@ -101,8 +104,8 @@ const poll = 3 * time.Millisecond
 
 // steelMain is the process of doors, beams and travellers: all that the controller does reaches it through
 // the kernel's lines, all that it does reaches the controller through them. Its arguments are the chip's
-// folder, the address of the screen, the file of allowances and where the first traveller stands in mm. It
-// says READY, CROSSED, BACK, RELEASED and UNSAFE, and hears "fire" and "heal".
+// folder, the address of the screen, the file of allowances and where the first traveller stands in mm, or
+// nobody. It says READY, CROSSED, BACK, RELEASED and UNSAFE, and hears "fire" and "heal".
 func steelMain(args []string) error {
 	if len(args) != 4 {
 		return fmt.Errorf("steel: %q", args)
@@ -168,11 +171,13 @@ func steelMain(args []string) error {
 	go p.Run(ctx)
 	scr := run.NewScreen("http://" + args[1])
 	go scr.Run(ctx)
-	var x float64
-	if _, err := fmt.Sscan(args[3], &x); err != nil {
-		return err
+	if args[3] != nobody {
+		var x float64
+		if _, err := fmt.Sscan(args[3], &x); err != nil {
+			return err
+		}
+		go travel(ctx, p, scr, x)
 	}
-	go travel(ctx, p, scr, x)
 	go func() {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 			p.Fire(in.Text() == "fire")
