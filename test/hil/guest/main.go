@@ -133,7 +133,7 @@ func prepare() error {
 		return err
 	}
 	for _, ko := range strings.Fields(string(order)) {
-		if err := insmod(ko, ""); err != nil {
+		if err := insmod(ko); err != nil {
 			return err
 		}
 	}
@@ -148,13 +148,14 @@ func prepare() error {
 // parameters of modules.
 var parameters = map[string]string{"vivid.ko": "n_devs=1 node_types=0x1", "i6300esb.ko": "nowayout=0"}
 
-func insmod(ko, _ string) error {
+// insmod loads a module. One for a processor that is not here refuses itself; what needs it would too.
+func insmod(ko string) error {
 	f, err := os.Open(filepath.Join("/mod", ko))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), parameters[ko], 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := unix.FinitModule(int(f.Fd()), parameters[ko], 0); err != nil && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("insmod %s: %w", ko, err)
 	}
 	return nil

@@ -165,7 +165,11 @@ func steelMain(args []string) error {
 			}
 		}
 	}
-	p.OnInput(func(name string, high bool, _ time.Duration) { pulls[name](high) })
+	p.OnInput(func(name string, high bool, _ time.Duration) {
+		if f, wired := pulls[name]; wired { // a sensor that this gate does not have leads nowhere
+			f(high)
+		}
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go p.Run(ctx)
