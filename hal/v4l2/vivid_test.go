@@ -22,54 +22,48 @@ import (
 // Controls of vivid that make it fail (drivers/media/test-drivers/vivid/vivid-ctrls.c).
 const (
 	vividDropped    webcam.ControlID = 0xf0f040 // per cent
-	vividDisconnect webcam.ControlID = 0xf0f041
-	vividDriver                      = "/sys/bus/platform/drivers/vivid"
+	vividDisconnect webcam.ControlID = 0xf0f041 // until the last handle is closed
 )
 
-// vivid is the path of the camera, which is plugged in again when it was unplugged.
+// vivid is the path of the camera.
 func vivid(t *testing.T) string {
 	t.Helper()
-	if _, err := os.Stat(vividDriver); err != nil {
+	if _, err := os.Stat("/sys/bus/platform/drivers/vivid"); err != nil {
 		t.Skip("SKIP: this kernel has no vivid: Video4Linux itself is NOT tested here (make hil)")
 	}
-	find := func() string {
-		names, err := filepath.Glob("/sys/class/video4linux/video*/name")
+	names, err := filepath.Glob("/sys/class/video4linux/video*/name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		b, err := os.ReadFile(n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range names {
-			if b, err := os.ReadFile(n); err == nil && strings.Contains(string(b), "vid-cap") {
-				return filepath.Join("/dev", filepath.Base(filepath.Dir(n)))
-			}
-		}
-		return ""
-	}
-	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(10 * time.Millisecond) { // the kernel makes the node
-		dev := find()
-		if dev == "" {
-			replug(t)
-			continue
-		}
-		if c, err := webcam.Open(dev); err == nil {
-			_ = c.SetControl(vividDropped, 0)
-			if err := c.Close(); err != nil {
-				t.Error(err)
-			}
+		if strings.Contains(string(b), "vid-cap") {
+			dev := filepath.Join("/dev", filepath.Base(filepath.Dir(n)))
+			control(t, dev, vividDropped, 0)
 			return dev
 		}
 	}
-	t.Fatal("no camera")
+	t.Fatalf("no camera among %q", names)
 	return ""
 }
 
+// patience bounds a wait on a slow machine.
 const patience = time.Minute
 
-// replug takes the camera away for good and brings it back.
-func replug(t *testing.T) {
+// next is the next frame, from a machine that may stand still for longer than the silence of a camera that hangs.
+func next(t *testing.T, c *Camera, f *hal.Frame) {
 	t.Helper()
-	_ = os.WriteFile(vividDriver+"/unbind", []byte("vivid.0"), 0)
-	if err := os.WriteFile(vividDriver+"/bind", []byte("vivid.0"), 0); err != nil {
-		t.Fatal(err)
+	for begin := time.Now(); ; {
+		err := c.Next(within(t), f)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, hal.ErrTimeout) || time.Since(begin) > patience {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -109,10 +103,7 @@ func TestKernelFormats(t *testing.T) {
 			var fr hal.Frame
 			for i := range 5 {
 				was := fr
-				if err := c.Next(within(t), &fr); err != nil {
-					t.Errorf("format %d at %v: frame %d: %v", f.format, size, i, err)
-					break
-				}
+				next(t, c, &fr)
 				if fr.Format != f.format || fr.Width != size[0] || fr.Height != size[1] || len(fr.Pix) < size[0]*size[1]*f.bits/8 || fr.Seq <= was.Seq {
 					t.Errorf("format %d at %v: frame %d is %d × %d of format %d, %d bytes, number %d after %d", f.format, size, i, fr.Width, fr.Height, fr.Format, len(fr.Pix), fr.Seq, was.Seq)
 				}
@@ -146,9 +137,7 @@ func TestF14KernelDroppedFrames(t *testing.T) {
 	var f hal.Frame
 	control(t, dev, vividDropped, 60)
 	for range 20 {
-		if err := c.Next(within(t), &f); err != nil {
-			t.Fatal(err)
-		}
+		next(t, c, &f)
 	}
 	control(t, dev, vividDropped, 100)
 	for begin := time.Now(); err == nil && time.Since(begin) < patience; { // what waits in the buffers comes first
@@ -159,9 +148,7 @@ func TestF14KernelDroppedFrames(t *testing.T) {
 	}
 	control(t, dev, vividDropped, 0)
 	for range 5 {
-		if err := c.Next(within(t), &f); err != nil {
-			t.Fatalf("after it sent nothing: %v", err)
-		}
+		next(t, c, &f)
 	}
 }
 
@@ -177,12 +164,10 @@ func TestF14KernelUnplugged(t *testing.T) {
 		}
 		var f hal.Frame
 		for range 3 {
-			if err := c.Next(within(t), &f); err != nil {
-				t.Fatal(err)
-			}
+			next(t, c, &f)
 		}
 		control(t, dev, vividDisconnect, 1)
-		for err = nil; err == nil; { // frames that were under way
+		for err = nil; err == nil || errors.Is(err, hal.ErrTimeout); { // frames that were under way
 			err = c.Next(within(t), &f)
 		}
 		if !errors.Is(err, hal.ErrLost) {
@@ -191,11 +176,10 @@ func TestF14KernelUnplugged(t *testing.T) {
 		if len(bytes.Trim(f.Pix, "\x00")) != 0 {
 			t.Error("pixels left after a loss")
 		}
-		_ = c.Close()
-		if _, err := Open(Options{Device: dev, Width: 640, Height: 360}); err == nil {
-			t.Error("a camera that is gone opens")
+		if _, err := Open(Options{Device: dev, Width: 640, Height: 360}); !errors.Is(err, hal.ErrLost) {
+			t.Errorf("round %d: opened while it is gone: %v", round, err)
 		}
-		dev = vivid(t)
+		_ = c.Close() // what it says of a device that is gone is of no use
 	}
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
@@ -222,7 +206,7 @@ func TestKernelConformance(t *testing.T) {
 	vivid(t)
 	haltest.Camera(t, func(t *testing.T) haltest.CameraBench {
 		dev := vivid(t)
-		c, err := Open(Options{Device: dev, Width: 640, Height: 360})
+		c, err := Open(Options{Device: dev, Width: 320, Height: 180})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -321,7 +321,7 @@ func serial(ctx context.Context, k *kit, b *board, dir string) (string, error) {
 }
 
 func camera(ctx context.Context, k *kit, b *board, dir string) (string, error) {
-	return kernelTests("./hal/v4l2", []string{"vivid"}, "run=Kernel.*", nil,
+	return kernelTests("./hal/v4l2", []string{"vivid"}, "run=Kernel camera=/dev/video0", nil,
 		"TestKernelFormats", "TestF14KernelDroppedFrames", "TestF14KernelUnplugged", "TestX08KernelVirtualCameraRefused", "TestKernelConformance")(ctx, k, b, dir)
 }
 

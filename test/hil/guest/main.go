@@ -220,7 +220,7 @@ func tests(ctx context.Context, words map[string]string) error {
 	for _, p := range progs {
 		cmd := exec.CommandContext(ctx, p, "-test.v", "-test.run", words["run"], "-test.timeout", "90s")
 		cmd.Dir = "/tmp"
-		cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "EGATE_TEST_WATCHDOG="+words["watchdog"])
+		cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "EGATE_TEST_CAMERA="+words["camera"])
 		var buf bytes.Buffer
 		cmd.Stdout = io.MultiWriter(&buf, os.Stdout) // the console keeps it when the guest dies
 		cmd.Stderr = cmd.Stdout
