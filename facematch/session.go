@@ -672,15 +672,17 @@ func (s *Session) Decide() Result {
 		temporal = verdict.Fail
 	}
 	add(verdict.CheckPADTemporal, temporal, reasonOf(temporal), float64(s.order.events()), repeatsAreBad)
+	unlit := false
 	for _, x := range []struct {
 		id    verdict.CheckID
 		judge func() (score, threshold float64, r verdict.Result)
 	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADMoire, s.beat.judge}} {
 		score, threshold, r := x.judge()
 		add(x.id, r, reasonOf(r), score, threshold)
+		unlit = unlit || x.id == verdict.CheckPADLight && r == verdict.Fail
 	}
 	slots(s.p.Named, s.p.Signals, add)
-	if texture >= s.e.padThreshold && res == verdict.Pass && temporal == verdict.Pass {
+	if texture >= s.e.padThreshold && res == verdict.Pass && temporal == verdict.Pass && !unlit {
 		r.PADBand = verdict.BandAbove
 	}
 	score, err := s.compare()

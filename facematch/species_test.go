@@ -60,51 +60,53 @@ func TestF08Species(t *testing.T) {
 			return presentation{put: live(anywhere(r, 740)), angle: 14 + 5*r.Float64()}
 		}},
 	} {
-		refused, judged := map[verdict.CheckID]int{}, map[verdict.CheckID]int{}
-		all, any, let := 0, 0, 0
-		var slowest time.Duration
-		for _, who := range faces.Names() {
-			for k := range n {
-				rnd := rand.New(rand.NewPCG(uint64(k), 77))
-				c := sp.make(rnd)
-				c.name, c.who, c.blind, c.hall = sp.name, who, sp.blind, 0.5+1.5*rnd.Float64()
-				r, took := present(t, e, c, uint64(200+k))
-				r.Best.Wipe()
-				all++
-				slowest = max(slowest, took)
-				some := false
-				for _, id := range ids {
-					switch check(r, id).Result {
-					case verdict.Fail:
-						refused[id]++
-						judged[id]++
-						some = true
-					case verdict.Pass:
-						judged[id]++
+		t.Run(sp.name, func(t *testing.T) {
+			refused, judged := map[verdict.CheckID]int{}, map[verdict.CheckID]int{}
+			all, any, let := 0, 0, 0
+			var slowest time.Duration
+			for _, who := range faces.Names() {
+				for k := range n {
+					rnd := rand.New(rand.NewPCG(uint64(k), 77))
+					c := sp.make(rnd)
+					c.name, c.who, c.blind, c.hall = sp.name, who, sp.blind, 0.5+1.5*rnd.Float64()
+					r, took := present(t, e, c, uint64(200+k))
+					r.Best.Wipe()
+					all++
+					slowest = max(slowest, took)
+					some := false
+					for _, id := range ids {
+						switch check(r, id).Result {
+						case verdict.Fail:
+							refused[id]++
+							judged[id]++
+							some = true
+						case verdict.Pass:
+							judged[id]++
+						}
+					}
+					if some {
+						any++
+					}
+					// What the built-in policy lets through, the document apart.
+					if verdict.Decide(verdict.DefaultPolicy(), append(passedDocument(), r.Checks...)).Outcome == verdict.Allow {
+						let++
+					}
+					if l := check(r, verdict.CheckPADLight); testing.Verbose() {
+						fmt.Printf("  %s %s: light %.3f of %.3f %s, edges %v, moire %.1f, texture %.2f\n", sp.name, who, l.Score, l.Threshold, l.Result,
+							check(r, verdict.CheckPADEdges).Score, check(r, verdict.CheckPADMoire).Score, check(r, verdict.CheckPADTexture).Score)
 					}
 				}
-				if some {
-					any++
-				}
-				// What the built-in policy lets through, the document apart.
-				if verdict.Decide(verdict.DefaultPolicy(), append(passedDocument(), r.Checks...)).Outcome == verdict.Allow {
-					let++
-				}
-				if l := check(r, verdict.CheckPADLight); testing.Verbose() {
-					fmt.Printf("  %s %s: light %.3f of %.3f %s, edges %v, moire %.1f, texture %.2f\n", sp.name, who, l.Score, l.Threshold, l.Result,
-						check(r, verdict.CheckPADEdges).Score, check(r, verdict.CheckPADMoire).Score, check(r, verdict.CheckPADTexture).Score)
-				}
 			}
-		}
-		row := fmt.Sprintf("| %s | %d |", sp.name, all)
-		for _, id := range ids {
-			row += fmt.Sprintf(" %d of %d |", refused[id], judged[id])
-		}
-		_, high := evaluate.Wilson(let, all)
-		fmt.Printf("%s %d of %d | %.0f %% | slowest %s\n", row, let, all, 100*high, slowest)
-		if sp.name == "live" && any > 0 {
-			t.Errorf("%d of %d live presentations were refused by a signal", any, all)
-		}
+			row := fmt.Sprintf("| %s | %d |", sp.name, all)
+			for _, id := range ids {
+				row += fmt.Sprintf(" %d of %d |", refused[id], judged[id])
+			}
+			_, high := evaluate.Wilson(let, all)
+			fmt.Printf("%s %d of %d | %.0f %% | slowest %s\n", row, let, all, 100*high, slowest)
+			if sp.name == "live" && any > 0 {
+				t.Errorf("%d of %d live presentations were refused by a signal", any, all)
+			}
+		})
 	}
 }
 

@@ -47,6 +47,10 @@ func decide(p Policy, checks []Check, last CheckID) Verdict {
 			if c.Result == Pass || c.Result == NotApplicable {
 				continue
 			}
+		case Veto:
+			if c.Result != Fail {
+				continue
+			}
 		default:
 			continue
 		}

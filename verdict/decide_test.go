@@ -47,6 +47,8 @@ func TestP09Decide(t *testing.T) {
 		"centre silent, P-11":     {with(CheckLookup, NotPossible, CentreNoAnswer), Refer, CentreNoAnswer},
 		"centre not asked, P-11":  {with(CheckLookup, NotEvaluated, ReasonNone), Refer, CentreNoAnswer},
 		"planarity not evaluated": {with(CheckPADPlanarity, NotEvaluated, PADNotEvaluated), Refer, PADNotEvaluated},
+		"a veto":                  {with(CheckPADLight, Fail, PADFailed), Refer, PADFailed},
+		"no veto unevaluated":     {with(CheckPADLight, NotPossible, PADNotEvaluated), Allow, OK},
 		"advisory fails":          {with(CheckPADEdges, Fail, PADFailed), Allow, OK},
 		"nothing checked":         {nil, Refer, MRZUnreadable},
 		"failure before not possible": {append(with(CheckDSRevocation, NotPossible, CRLStale), Check{ID: CheckMatch, Result: Fail, Reason: FaceMismatch}),
@@ -184,6 +186,7 @@ func TestF06PolicyRefused(t *testing.T) {
 		"threshold":    func(p *Policy) { p.Match = 0.1 },
 		"no version":   func(p *Policy) { p.Version = 0 },
 		"announced":    func(p *Policy) { p.Checks[CheckAge] = RequiredIfAnnounced },
+		"veto":         func(p *Policy) { p.Checks[CheckAge] = Veto },
 		"unknown word": func(p *Policy) { p.Checks[CheckAge] = "maybe" },
 	} {
 		p := DefaultPolicy()

@@ -11,10 +11,12 @@ type Requirement string
 
 // Requirements. Required is satisfied by Pass alone. RequiredIfAnnounced is satisfied by Pass, or by
 // NotApplicable, which needs proof: the clone check has it if the authenticated SOD lists neither DG14
-// nor DG15. Advisory never decides.
+// nor DG15. Veto is satisfied by anything but Fail: what a signal could not evaluate does not count against the
+// traveller, what it refused does. Advisory never decides.
 const (
 	Required            Requirement = "required"
 	RequiredIfAnnounced Requirement = "required_if_announced"
+	Veto                Requirement = "veto"
 	Advisory            Requirement = "advisory"
 )
 
@@ -90,7 +92,9 @@ func DefaultPolicy() Policy {
 		p.Checks[c] = Required
 	}
 	p.Checks[CheckClone] = RequiredIfAnnounced
-	for _, c := range []CheckID{CheckPADLight, CheckPADTemporal, CheckPADEdges, CheckPADMoire} {
+	// It refuses what does not follow the light while the wall behind does, and says nothing where neither does.
+	p.Checks[CheckPADLight] = Veto
+	for _, c := range []CheckID{CheckPADTemporal, CheckPADEdges, CheckPADMoire} {
 		p.Checks[c] = Advisory
 	}
 	return p
@@ -113,8 +117,11 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("verdict: policy: at least one presentation attack detection must be required (F-08)")
 	}
 	for c, r := range p.Checks {
-		if r != Required && r != RequiredIfAnnounced && r != Advisory {
-			return fmt.Errorf("verdict: policy: %s: unknown requirement %q", c, r)
+		if r != Required && r != RequiredIfAnnounced && r != Veto && r != Advisory {
+			return fmt.Errorf("verdict: policy: %s: unknown requirement %q; there are required, required_if_announced, veto and advisory", c, r)
+		}
+		if r == Veto && (c < CheckPADTexture || c > CheckPADSecondCamera) {
+			return fmt.Errorf("verdict: policy: %s: veto is for presentation attack detection", c)
 		}
 		if r == RequiredIfAnnounced && c != CheckClone {
 			return fmt.Errorf("verdict: policy: %s: required_if_announced is for %s", c, CheckClone)
