@@ -12,10 +12,34 @@ import (
 
 // Officer is a signed-in session at the desk. Keys are made at sign-in, in memory, gone at sign-out.
 type Officer struct {
-	Session   string // random, the cookie's secret counterpart
-	Pseudonym string
-	Demo      bool // the named demo officer of the simulation profile
-	Since     time.Time
+	Session    string // random, the cookie's secret counterpart
+	Pseudonym  string
+	Demo       bool // the named demo officer of the simulation profile
+	Since      time.Time
+	Roles      []string
+	Credential []byte // id of the passkey
+}
+
+// Challenge is what a page certifies its order key for.
+type Challenge struct {
+	Nonce []byte    `json:"nonce"` // used once, soon
+	Site  string    `json:"site"`
+	RPID  string    `json:"rp_id"`
+	Gates []string  `json:"gates"`
+	At    time.Time `json:"at"`
+}
+
+// SignIn is a passkey's certificate of an order key, over a Challenge. It signs the officer in at the desk; the same
+// certificate goes with every order to the gate, which believes no desk.
+type SignIn struct {
+	OrderKey  []byte        `json:"order_key"` // exact JSON text of an api.OrderKey
+	Assertion api.Assertion `json:"assertion"`
+}
+
+// Order is an order as an officer's browser signed it.
+type Order struct {
+	Payload []byte    `json:"payload"` // exact JSON text of an api.Command
+	Proof   api.Proof `json:"proof"`
 }
 
 // GateView is what the desk knows of one gate.
@@ -29,6 +53,15 @@ type GateView struct {
 	Alerts    []AlertView   `json:"alerts"`
 	AckedUpto uint64        `json:"acked_upto"`
 	Witness   *WitnessView  `json:"witness,omitempty"`
+	Second    *SecondView   `json:"second,omitempty"`
+}
+
+// SecondView is an order that a gate follows when a second officer gives it too.
+type SecondView struct {
+	Name    string    `json:"name"`
+	Officer string    `json:"officer"` // who gave it first
+	Passage string    `json:"passage,omitempty"`
+	Until   time.Time `json:"until"`
 }
 
 // WitnessView tells how far the audit log of a gate is witnessed.
@@ -93,14 +126,18 @@ type SealedDossier struct {
 type Centre interface {
 	// Watch calls f with the whole line at once and after every change, until ctx ends. f must not block.
 	Watch(ctx context.Context, f func(Line)) error
+	// Challenge begins a sign-in.
+	Challenge() (Challenge, error)
 	// SignIn starts an officer session: makes its keys, publishes leases for all gates of the line.
-	SignIn(ctx context.Context, name, secret string) (Officer, error)
+	SignIn(ctx context.Context, in SignIn) (Officer, error)
+	// Active tells whether a session lives: it ends when its officer leaves the roster.
+	Active(session string) bool
 	// SignOut ends it: keys are gone, leases end, owned referrals return to the queue.
 	SignOut(session string)
 	// Touch keeps the session alive: 60 s without it closes dossiers (the desk does), the lease rule is the centre's.
 	Touch(session string)
-	// Order signs and sends a command and waits for the gate's answer.
-	Order(ctx context.Context, session, gate, name, passage string, dossierHash []byte, reason string) (api.Response, error)
+	// Order carries an officer's order to its gate and waits for the answer. c is what its payload says.
+	Order(ctx context.Context, session string, c api.Command, o Order) (api.Response, error)
 	// History returns acknowledged events of a gate after a sequence number, oldest first, at most limit.
 	History(gate string, afterEpoch, afterSeq uint64, limit int) ([]api.Event, error)
 	// Dossier returns the sealed dossier of an open referral for this session.
@@ -121,9 +158,11 @@ const (
 	AlertRollback = "audit_rollback"  // the audit log of a gate has become shorter
 	AlertSilent   = "audit_silent"    // events of a gate come, and no checkpoint over them
 	AlertRepeat   = "document_repeat" // a document was used again in a short time (P-12)
+
+	AlertRoster = "roster_refused" // the roster's file has a mistake, or the roster has run out
 )
 
 // Alerts lists them.
 func Alerts() []string {
-	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock, AlertFork, AlertRollback, AlertSilent, AlertRepeat}
+	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock, AlertFork, AlertRollback, AlertSilent, AlertRepeat, AlertRoster}
 }

@@ -51,7 +51,7 @@ func (k *Keeper) Examine(raw []byte) (*Roster, error) {
 		return nil, err
 	}
 	if r.Simulated && !k.simulated {
-		return nil, errors.New("officers: a roster of the simulation is none in service")
+		return nil, errors.New("officers: a roster of the simulation: a demo officer is for the simulation only")
 	}
 	if cur := k.Current(); cur != nil && r.Version <= cur.Version {
 		return r, ErrOlder

@@ -74,16 +74,9 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 			return nil, fmt.Errorf("egate-console: gates: %s: %w", g.Name, err)
 		}
 	}
-	officers, err := centre.LoadOfficers(cfg.OfficersFile)
+	rosterKey, err := seal.LoadPublic(cfg.RosterKey)
 	if err != nil {
-		return nil, fmt.Errorf("egate-console: officers_file: %w", err)
-	}
-	if cfg.Demo != nil {
-		demo, err := centre.DemoOfficer(cfg.Demo.Name, cfg.Demo.Secret)
-		if err != nil {
-			return nil, err
-		}
-		officers = append(officers, demo)
+		return nil, fmt.Errorf("egate-console: roster_key_file: %w", err)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -91,7 +84,7 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 	}
 	conf := centre.Config{
 		Site: cfg.Site, Simulated: cfg.Simulated, Gates: gates, Listen: cfg.Broker.Listen, Broker: centre.Broker{URLs: cfg.Broker.URL}, Signer: signer, SealKey: sealKey,
-		Officers: officers, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg},
+		Roster: cfg.RosterFile, RosterKey: rosterKey, WatchList: cfg.WatchList, Database: filepath.Join(cfg.DataDir, "history.db"), AnswerChild: []string{self, answerArg},
 		SessionLife: cfg.IdleOut + sessionGrace, GatesPerOfficer: cfg.GatesPerOfficer, Keep: cfg.HistoryKeep, RepeatWindow: cfg.RepeatWindow, Log: log,
 	}
 	if b := cfg.Broker; b.TLS() {

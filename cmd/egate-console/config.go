@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +12,7 @@ import (
 
 	"egate/configs"
 	"egate/console/centre"
+	"egate/console/server"
 )
 
 // Config is the console's configuration file. Relative paths are taken from the folder of the file.
@@ -25,12 +28,13 @@ type Config struct {
 
 	Broker BrokerConfig `yaml:"broker"`
 
-	KeyFile      string       `yaml:"key_file"`      // the centre's signing key, 32-byte Ed25519 seed in hex
-	SealKeyFile  string       `yaml:"seal_key_file"` // the centre's HPKE private key (look-ups), hex
-	Gates        []GateConfig `yaml:"gates"`
-	OfficersFile string       `yaml:"officers_file"` // who may sign in
-	Demo         *DemoConfig  `yaml:"demo_officer"`  // named on the sign-in page; simulation only
-	WatchList    string       `yaml:"watch_list"`    // YAML: documents, names; read again when it changes
+	KeyFile     string       `yaml:"key_file"`      // the centre's signing key, 32-byte Ed25519 seed in hex
+	SealKeyFile string       `yaml:"seal_key_file"` // the centre's HPKE private key (look-ups), hex
+	Gates       []GateConfig `yaml:"gates"`
+	RosterFile  string       `yaml:"roster_file"`     // who may sign in and order what, signed offline; read again when it changes
+	RosterKey   string       `yaml:"roster_key_file"` // public key of who signs it
+	Demo        *DemoConfig  `yaml:"demo_officer"`    // named on the sign-in page; simulation only
+	WatchList   string       `yaml:"watch_list"`      // YAML: documents, names; read again when it changes
 
 	GatesPerOfficer int           `yaml:"gates_per_officer"` // gates that one officer holds open (O-01)
 	RepeatWindow    time.Duration `yaml:"repeat_window"`     // a document used again within it goes to an officer (P-12); 0s in simulation only
@@ -50,11 +54,22 @@ type BrokerConfig struct {
 // TLS tells whether certificates are named.
 func (b BrokerConfig) TLS() bool { return b.CAFile != "" || b.CertFile != "" || b.CertKey != "" }
 
-// DemoConfig is the demo officer of a simulation. Outside of one it is refused: a page that names a
-// secret has no place in service.
+// DemoConfig is the demo officer of a simulation: the pages play his authenticator. Outside of one it is refused: a
+// page that holds a passkey has no place in service.
 type DemoConfig struct {
-	Name   string `yaml:"name"`
-	Secret string `yaml:"secret"`
+	Name       string `yaml:"name"`
+	Credential string `yaml:"credential"` // id of his passkey on the roster, hex
+	Seed       string `yaml:"seed"`       // its Ed25519 seed, hex
+}
+
+// passkey is what the pages play.
+func (d *DemoConfig) passkey() (*server.Demo, error) {
+	id, err1 := hex.DecodeString(d.Credential)
+	seed, err2 := hex.DecodeString(d.Seed)
+	if errors.Join(err1, err2) != nil || d.Name == "" || len(id) == 0 || len(seed) != ed25519.SeedSize {
+		return nil, errors.New("needs name, credential and seed (hexadecimal digits), as egatectl site init --simulation writes them")
+	}
+	return &server.Demo{Name: d.Name, Credential: id, Seed: seed, Public: ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)}, nil
 }
 
 // GateConfig is one gate of the line.
@@ -107,7 +122,7 @@ func (c Config) finish(f *configs.File) (Config, error) {
 	if err := errors.Join(c.check(f.At)...); err != nil {
 		return Config{}, err
 	}
-	for _, p := range []*string{&c.DataDir, &c.KeyFile, &c.SealKeyFile, &c.OfficersFile, &c.WatchList, &c.Broker.CAFile, &c.Broker.CertFile, &c.Broker.CertKey, &c.Broker.CRLFile} {
+	for _, p := range []*string{&c.DataDir, &c.KeyFile, &c.SealKeyFile, &c.RosterFile, &c.RosterKey, &c.WatchList, &c.Broker.CAFile, &c.Broker.CertFile, &c.Broker.CertKey, &c.Broker.CRLFile} {
 		*p = f.Under(*p)
 	}
 	for i := range c.Gates {
@@ -124,7 +139,7 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 	}
 	for _, f := range []struct{ key, val string }{
 		{"data_dir", c.DataDir}, {"key_file", c.KeyFile}, {"seal_key_file", c.SealKeyFile},
-		{"officers_file", c.OfficersFile}, {"watch_list", c.WatchList},
+		{"roster_file", c.RosterFile}, {"roster_key_file", c.RosterKey}, {"watch_list", c.WatchList},
 	} {
 		if f.val == "" {
 			bad(at(f.key), "is missing: name a file or folder")
@@ -135,8 +150,12 @@ func (c *Config) check(at func(...string) string) (errs []error) {
 	} else if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		bad(at("listen"), "must be a loopback address: another desk reaches the pages through a TLS terminator on this machine")
 	}
-	if c.Demo != nil && (!c.Simulated || c.Demo.Name == "" || c.Demo.Secret == "") {
-		bad(at("demo_officer"), "needs name and secret, and simulated: true; remove it in service")
+	if c.Demo != nil && !c.Simulated {
+		bad(at("demo_officer"), "needs simulated: true; remove it in service")
+	} else if c.Demo != nil {
+		if _, err := c.Demo.passkey(); err != nil {
+			bad(at("demo_officer"), "%v", err)
+		}
 	}
 	if c.IdleOpen < minIdleOpen || c.IdleOpen > maxIdleOpen {
 		bad(at("idle_close"), "must lie between %s and %s, is %s", minIdleOpen, maxIdleOpen, c.IdleOpen)

@@ -47,7 +47,7 @@ func TestM08BadConfig(t *testing.T) {
 		{"same gate twice", "gate-2\n", "gate-1\n", []string{"listed twice"}},
 		{"bad name", "site: example", "site: Über", []string{"c.yaml:2: site"}},
 		{"missing file", "watch_list: watchlist.yaml", "", []string{"watch_list: is missing"}},
-		{"demo outside simulation", "watch_list:", "demo_officer: {name: d, secret: s}\nwatch_list:", []string{"demo_officer", "simulated: true"}},
+		{"demo outside simulation", "watch_list:", "demo_officer: {name: d, credential: ab, seed: cd}\nwatch_list:", []string{"demo_officer", "simulated: true"}},
 		{"two documents", "gates:", "---\ngates:", []string{"one document"}},
 		{"two mistakes at once", "site: example\nsimulated: false", "site: EX\nsimulated: false\nidle_out: 1s", []string{"c.yaml"}},
 	} {

@@ -49,7 +49,9 @@ func runDesk(ctx context.Context, c Config, centre console.Centre, log *slog.Log
 		},
 	}
 	if c.Demo != nil {
-		opt.Demo = &server.Demo{Name: c.Demo.Name, Secret: c.Demo.Secret}
+		if opt.Demo, err = c.Demo.passkey(); err != nil {
+			return fmt.Errorf("egate-console: demo_officer %w", err)
+		}
 	}
 	desk := server.New(centre, opt)
 

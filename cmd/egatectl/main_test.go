@@ -68,7 +68,7 @@ func TestSiteInit(t *testing.T) {
 			b, _ := os.ReadFile(k)
 			secrets = append(secrets, string(b))
 		}
-		secrets = append(secrets, s.Console.Officer.Secret)
+		secrets = append(secrets, s.Console.Officer.Seed)
 		if _, err := ctl(t, "site", "init", "--simulation", dir); err == nil {
 			t.Error("a site was made over another one")
 		}

@@ -2,26 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-webauthn/webauthn/protocol"
-	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 
 	"egate/api"
 	"egate/configs"
 	"egate/officers"
+	"egate/officers/enrol"
 	"egate/seal"
 )
 
@@ -47,6 +40,7 @@ type officerYAML struct {
 	From     time.Time     `yaml:"from"`
 	Until    time.Time     `yaml:"until"`
 	Passkeys []passkeyYAML `yaml:"passkeys"`
+	Demo     bool          `yaml:"demo"` // the named officer of a simulation
 }
 
 type passkeyYAML struct {
@@ -64,7 +58,7 @@ func readRoster(path string, now time.Time) (api.Roster, error) {
 	r := api.Roster{Site: y.Site, Version: y.Version, IssuedAt: now.UTC().Truncate(time.Second), ExpiresAt: y.Expires.UTC(), RPID: y.RPID, Origins: y.Origins, Simulated: y.Simulated,
 		TwoPersons: append([]string{}, y.TwoPersons...), Officers: []api.RosterOfficer{}}
 	for _, o := range y.Officers {
-		x := api.RosterOfficer{Officer: o.Officer, Roles: o.Roles, Gates: o.Gates, NotBefore: o.From.UTC(), NotAfter: o.Until.UTC()}
+		x := api.RosterOfficer{Officer: o.Officer, Roles: o.Roles, Gates: o.Gates, NotBefore: o.From.UTC(), NotAfter: o.Until.UTC(), Demo: o.Demo}
 		for _, p := range o.Passkeys {
 			id, err1 := base64.RawURLEncoding.DecodeString(p.Credential)
 			key, err2 := base64.StdEncoding.DecodeString(p.Key)
@@ -209,57 +203,10 @@ func rosterEnrol(_ context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := enrolled(raw, *rp, *origin)
+	p, err := enrol.Passkey(raw, *rp, *origin)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "      - credential: %s\n        alg: %s\n        key: %s\n", base64.RawURLEncoding.EncodeToString(p.Credential), p.Alg, base64.StdEncoding.EncodeToString(p.Key))
 	return nil
-}
-
-// enrolled verifies a registration (WebAuthn §7.1) and returns its passkey. The challenge is the officer's own: who
-// signs the roster has seen the officer and needs no proof of the time.
-func enrolled(raw []byte, rp, origin string) (api.Passkey, error) {
-	c, err := protocol.ParseCredentialCreationResponseBytes(raw)
-	if err != nil {
-		return api.Passkey{}, fmt.Errorf("this is no registration of a passkey: copy all of what the enrolment page shows: %w", err)
-	}
-	_, err = c.Verify(c.Response.CollectedClientData.Challenge, rp, []string{origin}, nil, nil, protocol.TopOriginExplicitVerificationMode, false, true, true, nil, []protocol.CredentialParameter{
-		{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgES256}, {Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgEdDSA}},
-		protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
-	if err != nil {
-		return api.Passkey{}, fmt.Errorf("the registration is not of %s at %s, or the user was not verified: %w", rp, origin, err)
-	}
-	a := c.Response.AttestationObject.AuthData.AttData
-	k, err := webauthncose.ParsePublicKey(a.CredentialPublicKey)
-	if err != nil {
-		return api.Passkey{}, fmt.Errorf("the key of the passkey: %w", err)
-	}
-	alg, pub, err := passkeyKey(k)
-	if err != nil {
-		return api.Passkey{}, err
-	}
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return api.Passkey{}, err
-	}
-	return api.Passkey{Credential: a.CredentialID, Alg: alg, Key: der}, nil
-}
-
-// passkeyKey is the key of a credential as the standard library has it.
-func passkeyKey(k any) (alg string, pub any, err error) {
-	switch k := k.(type) {
-	case webauthncose.EC2PublicKeyData:
-		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, k.XCoord, k.YCoord))
-		if err != nil {
-			return "", nil, fmt.Errorf("the key of the passkey is not on P-256: %w", err)
-		}
-		return officers.ES256, p, nil
-	case webauthncose.OKPPublicKeyData:
-		if len(k.XCoord) != ed25519.PublicKeySize {
-			return "", nil, errors.New("the key of the passkey is no Ed25519 key")
-		}
-		return officers.EdDSA, ed25519.PublicKey(k.XCoord), nil
-	}
-	return "", nil, errors.New("the passkey must be ES256 or EdDSA (Ed25519)")
 }

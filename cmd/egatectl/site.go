@@ -102,9 +102,11 @@ type simConsole struct {
 	Officer simOfficer `json:"officer"`
 }
 
+// simOfficer is the demo officer with his passkey, which is on the roster of this throw-away site only.
 type simOfficer struct {
-	Name   string `json:"name"`
-	Secret string `json:"secret"`
+	Name       string `json:"name"`
+	Credential string `json:"credential"`
+	Seed       string `json:"seed"`
 }
 
 func (s *site) make(gates int) error {
@@ -133,21 +135,25 @@ func (s *site) make(gates int) error {
 	if err != nil {
 		return err
 	}
-	secret, err := random(9)
+	_, port, err := net.SplitHostPort(desk)
+	if err != nil {
+		return err
+	}
+	url := "http://localhost:" + port // a passkey belongs to a host name
+	officer, err := s.roster(url, gates)
 	if err != nil {
 		return err
 	}
 	out := simulation{Site: s.name, WatchList: "watchlist.yaml", Issuer: "issuer",
-		Console: simConsole{Config: "console.yaml", URL: "http://" + desk, Broker: broker, State: "state/console",
-			Officer: simOfficer{Name: "demo", Secret: secret}}}
+		Console: simConsole{Config: "console.yaml", URL: url, Broker: broker, State: "state/console", Officer: officer}}
 	for n := 1; n <= gates; n++ {
-		g, err := s.gate(fmt.Sprintf("gate-%d", n))
+		g, err := s.gate(gateName(n))
 		if err != nil {
 			return err
 		}
 		out.Gates = append(out.Gates, g)
 	}
-	if err := s.console(out); err != nil {
+	if err := s.console(out, desk); err != nil {
 		return err
 	}
 	b, err := json.MarshalIndent(out, "", "  ")
@@ -203,6 +209,7 @@ func (s *site) gate(name string) (simGate, error) {
 		return simGate{}, err
 	}
 	g.Site, g.Gate, g.StateDir = s.name, name, "state/"+name
+	g.Officers.Roster, g.Officers.RosterKey = rosterFile, "keys/roster.pub"
 	g.Keys.Gate, g.Link.Broker, g.Display.Listen = "keys/"+name+".key", configs.Brokers{"tcp://" + broker}, screen
 	g.Lines.Device, g.Devices.Camera.Device = run+"/lines.sock", run+"/camera.sock"
 	g.Devices.Scanner.Device, g.Devices.NFC.Device = "dev/"+name+"-scanner", "dev/"+name+"-nfc"
@@ -240,12 +247,6 @@ func (s *site) key(name string, b []byte) error {
 
 func (s *site) write(name string, b []byte) error {
 	return os.WriteFile(filepath.Join(s.dir, name), b, 0o600)
-}
-
-func random(n int) (string, error) {
-	b := make([]byte, n)
-	_, err := rand.Read(b)
-	return hex.EncodeToString(b), err
 }
 
 // freePort finds a loopback port that nobody listens on now.

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"egate/api"
+	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 )
 
 // centreKeys makes the centre's signing key and its key for look-ups.
@@ -31,7 +37,8 @@ type consoleYAML struct {
 	KeyFile   string            `yaml:"key_file"`
 	SealKey   string            `yaml:"seal_key_file"`
 	Gates     []consoleGate     `yaml:"gates"`
-	Officers  string            `yaml:"officers_file"`
+	Roster    string            `yaml:"roster_file"`
+	RosterKey string            `yaml:"roster_key_file"`
 	Demo      map[string]string `yaml:"demo_officer"`
 	WatchList string            `yaml:"watch_list"`
 	Repeat    string            `yaml:"repeat_window"` // the same few documents pass all day
@@ -51,11 +58,49 @@ names:
   "LISTED<<ERIKA": refer
 `
 
-// console writes the console's configuration, its officers and the watch list.
-func (s *site) console(sim simulation) error {
-	c := consoleYAML{Site: s.name, Simulated: true, DataDir: sim.Console.State, Listen: sim.Console.URL[len("http://"):],
+// rosterFile is the signed roster of the site.
+const rosterFile = "roster.signed"
+
+func gateName(n int) string { return fmt.Sprintf("gate-%d", n) }
+
+// roster makes the demo officer's passkey and signs the roster that lists it, for a year and marked as simulation: no
+// gate in service takes it.
+func (s *site) roster(url string, gates int) (simOfficer, error) {
+	key, err := s.signing("keys/roster")
+	if err != nil {
+		return simOfficer{}, err
+	}
+	signer, err := seal.NewSigner(key)
+	if err != nil {
+		return simOfficer{}, err
+	}
+	const host = "localhost"
+	a, err := passkey.New(officers.EdDSA, host, url)
+	if err != nil {
+		return simOfficer{}, err
+	}
+	pub, err := a.Public()
+	if err != nil {
+		return simOfficer{}, err
+	}
+	demo := api.RosterOfficer{Officer: "officer-demo", Passkeys: []api.Passkey{pub}, Roles: officers.Roles(), NotBefore: s.now.UTC().Add(-time.Hour), NotAfter: s.now.UTC().AddDate(1, 0, 0), Demo: true}
+	for n := 1; n <= gates; n++ {
+		demo.Gates = append(demo.Gates, gateName(n))
+	}
+	raw, err := officers.Sign(api.Roster{Site: s.name, Version: 1, IssuedAt: s.now.UTC(), ExpiresAt: s.now.UTC().AddDate(1, 0, 0), RPID: host, Origins: []string{url}, Simulated: true,
+		Officers: []api.RosterOfficer{demo}, TwoPersons: []string{}}, signer) // one officer plays them all
+	if err != nil {
+		return simOfficer{}, err
+	}
+	return simOfficer{Name: "demo", Credential: hex.EncodeToString(a.Credential), Seed: hex.EncodeToString(a.Seed())}, s.write(rosterFile, raw)
+}
+
+// console writes the console's configuration and the watch list.
+func (s *site) console(sim simulation, listen string) error {
+	o := sim.Console.Officer
+	c := consoleYAML{Site: s.name, Simulated: true, DataDir: sim.Console.State, Listen: listen,
 		Broker: map[string]string{"listen": sim.Console.Broker}, KeyFile: "keys/centre.key", SealKey: "keys/centre-seal.key",
-		Officers: "officers.yaml", Demo: map[string]string{"name": sim.Console.Officer.Name, "secret": sim.Console.Officer.Secret}, WatchList: sim.WatchList, Repeat: "0s"}
+		Roster: rosterFile, RosterKey: "keys/roster.pub", Demo: map[string]string{"name": o.Name, "credential": o.Credential, "seed": o.Seed}, WatchList: sim.WatchList, Repeat: "0s"}
 	if s.broker != "" {
 		c.Broker = map[string]string{"url": "tcp://" + s.broker}
 	}
@@ -68,7 +113,6 @@ func (s *site) console(sim simulation) error {
 	}
 	return errors.Join(
 		s.write(sim.Console.Config, append([]byte("# Simulation: made by egatectl site init.\n"), b...)),
-		s.write("officers.yaml", []byte("# The simulation has its demo officer only.\nofficers: []\n")),
 		s.write(sim.WatchList, []byte(simulatedHits)),
 	)
 }

@@ -22,6 +22,7 @@ import (
 
 	"egate/api"
 	"egate/console"
+	"egate/officers"
 	"egate/seal"
 )
 
@@ -60,7 +61,10 @@ type Config struct {
 	Broker    Broker
 	Signer    *seal.Signer // orders, leases, answers, acknowledgements
 	SealKey   []byte       // HPKE private key: look-ups
-	Officers  []OfficerRow
+	// Roster is the file of the signed roster, read again when it changes and handed to the gates; RosterKey is the
+	// public key of who signs it, offline.
+	Roster    string
+	RosterKey ed25519.PublicKey
 	WatchList string // YAML file
 	Database  string // SQLite file
 	// AnswerChild is the command line of a program that calls AnswerMain, e.g. egate-console answer-lookup.
@@ -86,7 +90,7 @@ type Centre struct {
 	net     *network
 	sealKid string
 	repeats *repeats // nil: not asked for
-	nobody  []byte   // hash that no secret has
+	roster  *officers.Keeper
 	events  chan row
 
 	life     context.Context // of the children
@@ -103,8 +107,15 @@ type Centre struct {
 	sessions map[string]*session
 	waiting  map[string]chan api.Response
 	leaseSeq uint64
+	nonces   map[string]time.Time   // of sign-ins that have begun
 	seen     map[[32]byte]time.Time // questions
 	asking   int
+
+	// Used by the goroutine that tends, and by nobody else.
+	rosterAt   time.Time
+	rosterSize int64
+	rosterBad  bool
+	rosterSent map[string]time.Time // by gate
 }
 
 // gateState is what is known of one gate.
@@ -140,11 +151,8 @@ func New(cfg Config) (*Centre, error) {
 			return nil, fmt.Errorf("centre: no gate may be called %s", name)
 		}
 	}
-	if err := checkOfficers(cfg.Officers); err != nil {
-		return nil, fmt.Errorf("centre: officers: %w", err)
-	}
-	if slices.ContainsFunc(cfg.Officers, func(o OfficerRow) bool { return o.Demo }) && !cfg.Simulated {
-		return nil, errors.New("centre: a demo officer is for the simulation only")
+	if len(cfg.RosterKey) != ed25519.PublicKeySize {
+		return nil, errors.New("centre: the key of the roster is none")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -161,10 +169,11 @@ func New(cfg Config) (*Centre, error) {
 	}
 	c := &Centre{cfg: cfg, log: cfg.Log, sealKid: seal.KeyID(pub), repeats: newRepeats(cfg.RepeatWindow), events: make(chan row, rowQueue),
 		gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{}, sessions: map[string]*session{},
-		waiting: map[string]chan api.Response{}, seen: map[[32]byte]time.Time{}}
+		waiting: map[string]chan api.Response{}, seen: map[[32]byte]time.Time{}, nonces: map[string]time.Time{}, rosterSent: map[string]time.Time{},
+		roster: officers.NewKeeper(cfg.Site, "", cfg.Simulated, seal.Trust(cfg.RosterKey), cfg.Now)}
 	c.life, c.endLife = context.WithCancel(context.Background())
-	if c.nobody, err = nobodyHash(cfg.Officers); err != nil {
-		return nil, fmt.Errorf("centre: officers: %w", err)
+	if err := c.roster.Read(cfg.Roster); err != nil {
+		return nil, fmt.Errorf("centre: %w", err)
 	}
 	if c.list, err = openWatchList(cfg.WatchList); err != nil {
 		return nil, err

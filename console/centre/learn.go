@@ -69,7 +69,16 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 	case api.EventOrder:
 		// What a gate does not lower by itself waits for an officer who resets it.
 		var o api.OrderEvent
-		if json.Unmarshal(e.Data, &o) == nil && o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {
+		if json.Unmarshal(e.Data, &o) != nil {
+			return
+		}
+		switch second := g.view.Second; {
+		case o.Reason == secondOfficer:
+			g.view.Second = &console.SecondView{Name: o.Name, Officer: o.Officer, Passage: o.Passage, Until: e.Time.Add(secondLife)}
+		case second != nil && second.Name == o.Name:
+			g.view.Second = nil
+		}
+		if o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {
 			c.settle(g, e.Time, func(a *alert) bool {
 				return a.view.Reason == console.AlertLost || a.view.Reason == console.AlertFork || a.view.Reason == console.AlertRollback || !own[a.view.Reason] && a.view.Reason != verdict.Emergency.String()
 			})
@@ -84,9 +93,15 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 	}
 }
 
+// An order that a gate answers so waits a minute for a second officer.
+const (
+	secondOfficer = "second_officer"
+	secondLife    = time.Minute
+)
+
 // own are the alerts that events of a gate do not end.
 var own = map[string]bool{console.AlertMissing: true, console.AlertLost: true, console.AlertRefused: true, console.AlertStore: true, console.AlertList: true, console.AlertClock: true,
-	console.AlertFork: true, console.AlertRollback: true, console.AlertSilent: true, console.AlertRepeat: true}
+	console.AlertFork: true, console.AlertRollback: true, console.AlertSilent: true, console.AlertRepeat: true, console.AlertRoster: true}
 
 // alert raises or ends one; mu is held.
 func (c *Centre) alert(g *gateState, now time.Time, reason, severity, passage string, raised bool) {

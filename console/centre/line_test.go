@@ -30,7 +30,9 @@ import (
 	"egate/console"
 	"egate/journal"
 	"egate/link"
+	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 	"egate/test/brokers"
 )
 
@@ -40,9 +42,8 @@ const (
 	here     = "gate-1"
 	there    = "gate-2"
 	patience = 60 * time.Second // bounds what a test waits for on a busy machine; nothing is measured with it
-	typed    = "ada"            // the officer's name at sign-in
 	pseud    = "officer-7"
-	secret   = "a secret of this test"
+	host     = "desk.example" // of the officers' pages
 )
 
 // TestMain is also the program that answers one look-up, as egate-console is.
@@ -167,6 +168,30 @@ type line struct {
 	keys    []ed25519.PublicKey // of the centre
 	sealPub []byte
 	stop    func()
+	offline *seal.Signer           // signs rosters
+	roster  string                 // its file
+	auth    *passkey.Authenticator // of the officer
+	key     *passkey.OrderKey      // of the newest sign-in
+}
+
+// listed writes a roster with some officers; the authenticator of the test is that of pseud.
+func (l *line) listed(version uint64, names ...string) {
+	l.t.Helper()
+	now := time.Now().UTC()
+	r := api.Roster{Site: site, Version: version, IssuedAt: now.Add(-time.Minute), ExpiresAt: now.Add(time.Hour), RPID: host, Origins: []string{"https://" + host}, TwoPersons: []string{}, Officers: []api.RosterOfficer{}}
+	for _, n := range names {
+		a := l.auth
+		if n != pseud {
+			a = must(passkey.New(officers.EdDSA, host, "https://"+host))
+		}
+		r.Officers = append(r.Officers, api.RosterOfficer{Officer: n, Passkeys: []api.Passkey{must(a.Public())}, Roles: officers.Roles(), Gates: []string{here, there}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)})
+	}
+	if err := os.WriteFile(l.roster+".new", must(officers.Sign(r, l.offline)), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Rename(l.roster+".new", l.roster); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // each runs a test over the embedded broker and over Mosquitto.
@@ -203,11 +228,8 @@ func newLine(t *testing.T, embedded bool) *line {
 		t.Fatal(err)
 	}
 	l.sealPub = pub
-	officer, err := DemoOfficer(typed, secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	officer.Pseudonym, officer.Demo = pseud, false
+	l.offline, l.roster, l.auth = newSigner(), filepath.Join(t.TempDir(), "roster.signed"), must(passkey.New(officers.ES256, host, "https://"+host))
+	l.listed(1, pseud)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +238,7 @@ func newLine(t *testing.T, embedded bool) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Site: site, Gates: gates, Signer: own, SealKey: priv, Officers: []OfficerRow{officer}, WatchList: l.list, Database: filepath.Join(l.disk, "history.db"),
+	cfg := Config{Site: site, Gates: gates, Signer: own, SealKey: priv, Roster: l.roster, RosterKey: l.offline.Public(), WatchList: l.list, Database: filepath.Join(l.disk, "history.db"),
 		AnswerChild: []string{self, "answer-lookup"}, Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if embedded {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -297,11 +319,23 @@ func (l *line) until(what string, f func(map[string]console.GateView) bool) {
 
 func (l *line) signIn() console.Officer {
 	l.t.Helper()
-	o, err := l.c.SignIn(l.t.Context(), typed, secret)
+	ch := must(l.c.Challenge())
+	l.key = must(l.auth.Certify(ch.Site, ch.Gates, ch.Nonce, time.Now(), time.Hour))
+	return must(l.c.SignIn(l.t.Context(), console.SignIn{OrderKey: l.key.Text, Assertion: l.key.Assertion}))
+}
+
+// order gives an order as the page does.
+func (l *line) order(ctx context.Context, o console.Officer, gate, name, passage string, dossier []byte, reason string) (api.Response, error) {
+	l.c.mu.Lock()
+	st := l.c.gates[gate].view.Status
+	l.c.mu.Unlock()
+	now := time.Now()
+	c := passkey.Order(gate, st, o.Pseudonym, name, passage, dossier, reason, now)
+	payload, proof, err := l.key.Sign(c, now)
 	if err != nil {
-		l.t.Fatal(err)
+		return api.Response{}, err
 	}
-	return o
+	return l.c.Order(ctx, o.Session, c, console.Order{Payload: payload, Proof: *proof})
 }
 
 // gateEnd is a gate's link with its journal; the test plays the loop.
@@ -315,6 +349,7 @@ type gateEnd struct {
 	mu    sync.Mutex
 	keys  []api.RecipientKey // of the newest lease
 	step  uint64
+	who   *officers.Keeper
 }
 
 func (l *line) gate(name string) *gateEnd {
@@ -323,9 +358,9 @@ func (l *line) gate(name string) *gateEnd {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	e := &gateEnd{t: l.t, line: l, name: name, j: j, items: make(chan link.Item, 64)}
+	e := &gateEnd{t: l.t, line: l, name: name, j: j, items: make(chan link.Item, 64), who: officers.NewKeeper(site, name, false, seal.Trust(l.offline.Public()), nil)}
 	e.l, err = link.New(link.Config{Site: site, Gate: name, Brokers: []string{l.url}, TLS: l.ca.asked(name), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[name],
-		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Outbox: j.Outbox()})
+		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Officers: e.who, Outbox: j.Outbox()})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -369,7 +404,21 @@ func (l *line) gate(name string) *gateEnd {
 		l.t.Fatalf("%s does not reach the broker", name)
 	}
 	l.until(name+" is ready", func(v map[string]console.GateView) bool { return v[name].Status.State == "ready" })
+	e.version(1)
 	return e
+}
+
+// version waits until the gate has a roster of at least that version.
+func (e *gateEnd) version(n uint64) {
+	e.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if r := e.who.Current(); r != nil && r.Version >= n {
+			return
+		}
+		if time.Now().After(end) {
+			e.t.Fatalf("%s has no roster of version %d", e.name, n)
+		}
+	}
 }
 
 func (e *gateEnd) next() link.Item {
@@ -415,7 +464,7 @@ func (e *gateEnd) commit(events map[string]any) {
 	}
 }
 
-func must(b []byte, err error) []byte {
+func must[T any](b T, err error) T {
 	if err != nil {
 		panic(err)
 	}
@@ -472,7 +521,7 @@ func (e *gateEnd) order(o console.Officer, name, passage string, dossier []byte,
 	}
 	done := make(chan result, 1)
 	go func() {
-		r, err := e.line.c.Order(context.Background(), o.Session, e.name, name, passage, dossier, reason)
+		r, err := e.line.order(context.Background(), o, e.name, name, passage, dossier, reason)
 		done <- result{r, err}
 	}()
 	c := e.command()
@@ -576,7 +625,7 @@ func TestX01GateSpeaksForItself(t *testing.T) {
 			t.Errorf("history of %s: %+v, %v", here, events, err)
 		}
 		// Its own order is heard: so it could have heard the other one.
-		go func() { _, _ = l.c.Order(t.Context(), o.Session, there, api.CmdOpenGate, "", nil, "") }()
+		go func() { _, _ = l.order(t.Context(), o, there, api.CmdOpenGate, "", nil, "") }()
 		for end := time.After(patience); ; {
 			select {
 			case msg := <-heard:

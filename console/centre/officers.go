@@ -6,72 +6,23 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
+	"os"
+	"slices"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"egate/api"
-	"egate/configs"
 	"egate/console"
 	"egate/seal"
 )
 
-// OfficerRow is one officer of the officers' file.
-type OfficerRow struct {
-	Name      string `yaml:"name"`      // what is typed at sign-in
-	Pseudonym string `yaml:"pseudonym"` // what events and gates see
-	Secret    string `yaml:"secret"`    // bcrypt hash
-	Demo      bool   `yaml:"-"`
-}
-
-// officersExample is what errors point to.
-const officersExample = "configs/officers.example.yaml"
-
-// pseudonym is what the messages of the contract allow for an officer.
-var pseudonym = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
-// LoadOfficers reads the officers' file: a list under "officers".
-func LoadOfficers(path string) ([]OfficerRow, error) {
-	var file struct {
-		Officers []OfficerRow `yaml:"officers"`
-	}
-	f, err := configs.Decode(path, &file, officersExample)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkOfficers(file.Officers); err != nil {
-		return nil, fmt.Errorf("%s: %w: see %s", f.At("officers"), err, officersExample)
-	}
-	return file.Officers, nil
-}
-
-// checkOfficers holds officers apart: two who share a pseudonym could decide each other's referrals.
-func checkOfficers(rows []OfficerRow) error {
-	names, pseudonyms := map[string]bool{}, map[string]bool{}
-	for i, o := range rows {
-		_, err := bcrypt.Cost([]byte(o.Secret))
-		switch {
-		case o.Name == "" || names[o.Name]:
-			return fmt.Errorf("officer %d needs a name of its own", i+1)
-		case !pseudonym.MatchString(o.Pseudonym) || pseudonyms[o.Pseudonym]:
-			return fmt.Errorf("officer %d needs a pseudonym of its own, 1 to 64 of A-Z a-z 0-9 . _ -", i+1)
-		case err != nil:
-			return fmt.Errorf("officer %d needs a secret as bcrypt hash", i+1)
-		}
-		names[o.Name], pseudonyms[o.Pseudonym] = true, true
-	}
-	return nil
-}
-
-// DemoOfficer is the named officer of a simulation.
-func DemoOfficer(name, secret string) (OfficerRow, error) {
-	h, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
-	if err != nil {
-		return OfficerRow{}, fmt.Errorf("centre: demo officer: %w", err)
-	}
-	return OfficerRow{Name: name, Pseudonym: "officer-demo", Secret: string(h), Demo: true}, nil
-}
+// Limits of signing in.
+const (
+	nonceLife = 2 * time.Minute
+	maxNonces = 256
+	// rosterEvery is how often the roster is handed to each gate: one that did not take it gets it again within the
+	// minute that a removed officer has (X-02).
+	rosterEvery = 20 * time.Second
+)
 
 // session is one signed-in officer. Its keys are made here, live in memory and end with it.
 type session struct {
@@ -82,29 +33,53 @@ type session struct {
 	touched time.Time
 }
 
-// errSignIn does not tell which of the two was wrong.
-var errSignIn = errors.New("centre: name or secret is wrong")
+// errSignIn does not tell what was wrong.
+var errSignIn = errors.New("centre: sign-in refused")
 
-// nobodyHash costs a wrong name the time of a wrong secret: as much as the dearest hash of the file.
-func nobodyHash(rows []OfficerRow) ([]byte, error) {
-	cost := bcrypt.MinCost
-	for _, o := range rows {
-		if c, err := bcrypt.Cost([]byte(o.Secret)); err == nil {
-			cost = max(cost, c)
-		}
-	}
-	return bcrypt.GenerateFromPassword([]byte(rand.Text()), cost)
+// onDuty tells whether an officer may work at some gate of the line now.
+func (c *Centre) onDuty(pseudonym string) bool {
+	r, now := c.roster.Current(), c.cfg.Now()
+	return r != nil && slices.ContainsFunc(c.order, func(gate string) bool { _, ok := r.At(pseudonym, gate, now); return ok })
 }
 
-// SignIn implements console.Centre.
-func (c *Centre) SignIn(_ context.Context, name, secret string) (console.Officer, error) {
-	hash, who := c.nobody, OfficerRow{}
-	for _, o := range c.cfg.Officers {
-		if o.Name == name {
-			hash, who = []byte(o.Secret), o
+// Challenge implements console.Centre.
+func (c *Centre) Challenge() (console.Challenge, error) {
+	r := c.roster.Current()
+	if r == nil {
+		return console.Challenge{}, errors.New("centre: there is no roster")
+	}
+	nonce := make([]byte, 32)
+	_, _ = rand.Read(nonce) // never fails
+	now := c.cfg.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n, until := range c.nonces {
+		if !until.After(now) {
+			delete(c.nonces, n)
 		}
 	}
-	if bcrypt.CompareHashAndPassword(hash, []byte(secret)) != nil || who.Name == "" {
+	if len(c.nonces) >= maxNonces {
+		return console.Challenge{}, errors.New("centre: too many sign-ins at once")
+	}
+	c.nonces[string(nonce)] = now.Add(nonceLife)
+	return console.Challenge{Nonce: nonce, Site: c.cfg.Site, RPID: r.RPID, Gates: slices.Clone(c.order), At: now.UTC()}, nil
+}
+
+// SignIn implements console.Centre. What the desk believes here opens dossiers; orders are the gates' to believe.
+func (c *Centre) SignIn(_ context.Context, in console.SignIn) (console.Officer, error) {
+	r, now := c.roster.Current(), c.cfg.Now()
+	if r == nil {
+		return console.Officer{}, errSignIn
+	}
+	who, key, err := r.Certified(in.OrderKey, in.Assertion, now)
+	if err != nil {
+		return console.Officer{}, fmt.Errorf("%w: %w", errSignIn, err)
+	}
+	c.mu.Lock()
+	until, asked := c.nonces[string(key.Nonce)]
+	delete(c.nonces, string(key.Nonce))
+	c.mu.Unlock()
+	if !asked || !until.After(now) || !c.onDuty(who.Officer) {
 		return console.Officer{}, errSignIn
 	}
 	pub, priv, err := seal.GenerateHPKE()
@@ -113,8 +88,7 @@ func (c *Centre) SignIn(_ context.Context, name, secret string) (console.Officer
 	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	now := c.cfg.Now()
-	s := &session{officer: console.Officer{Session: hex.EncodeToString(id[:]), Pseudonym: who.Pseudonym, Demo: who.Demo, Since: now},
+	s := &session{officer: console.Officer{Session: hex.EncodeToString(id[:]), Pseudonym: who.Officer, Demo: who.Demo, Since: now, Roles: who.Roles, Credential: in.Assertion.Credential},
 		kid: seal.KeyID(pub), pub: pub, priv: priv, touched: now}
 	c.mu.Lock()
 	if c.ended || len(c.sessions) >= maxSessions {
@@ -128,8 +102,47 @@ func (c *Centre) SignIn(_ context.Context, name, secret string) (console.Officer
 	return s.officer, nil
 }
 
-// SignOut implements console.Centre: keys and envelopes of the session are gone, its leases run out, and
-// what the officer owned returns to the queue, unless the same officer is signed in elsewhere.
+// Active implements console.Centre.
+func (c *Centre) Active(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessions[id] != nil
+}
+
+// renew reads the roster's file again when it has changed, and hands the roster to gates that are due.
+func (c *Centre) renew(now time.Time) {
+	if st, err := os.Stat(c.cfg.Roster); err == nil && !(st.ModTime().Equal(c.rosterAt) && st.Size() == c.rosterSize) {
+		c.rosterAt, c.rosterSize = st.ModTime(), st.Size()
+		before := c.roster.Current()
+		err := c.roster.Read(c.cfg.Roster)
+		if err != nil {
+			c.log.Error("centre: the roster before stays in use", "err", err, "security", true)
+		}
+		if r := c.roster.Current(); r != before {
+			c.log.Info("centre: roster", "version", r.Version, "security", true)
+			clear(c.rosterSent)
+		}
+		c.rosterBad = err != nil
+	}
+	r := c.roster.Current()
+	c.raise("", console.AlertRoster, c.rosterBad || r == nil || !r.InForce(now))
+	for _, gate := range c.order {
+		if now.Sub(c.rosterSent[gate]) >= rosterEvery {
+			c.rosterSent[gate] = now
+			c.rosterNow(gate)
+		}
+	}
+}
+
+// rosterNow hands the roster to a gate.
+func (c *Centre) rosterNow(gate string) {
+	if r := c.roster.Current(); r != nil {
+		c.net.publish(api.Topic(c.cfg.Site, gate, api.TopicRoster), 1, r.Raw())
+	}
+}
+
+// SignOut implements console.Centre: keys and envelopes of the session are gone and its leases run out; with the
+// last lease of the officer the gates return what he owned to the queue (O-01).
 func (c *Centre) SignOut(id string) {
 	c.mu.Lock()
 	s := c.sessions[id]
@@ -139,31 +152,16 @@ func (c *Centre) SignOut(id string) {
 	}
 	delete(c.sessions, id)
 	clear(s.priv)
-	elsewhere := false
-	for _, o := range c.sessions {
-		elsewhere = elsewhere || o.officer.Pseudonym == s.officer.Pseudonym
-	}
-	var owned [][2]string
-	for name, g := range c.gates {
+	for _, g := range c.gates {
 		for p, keys := range g.dossiers {
 			delete(keys, s.kid)
 			if len(keys) == 0 {
 				delete(g.dossiers, p)
 			}
 		}
-		for p, r := range g.referral {
-			if r.State == "taken" && r.Owner == s.officer.Pseudonym && !elsewhere {
-				owned = append(owned, [2]string{name, p})
-			}
-		}
 	}
 	c.changed()
 	c.mu.Unlock()
-	for _, o := range owned {
-		if err := c.issue(s.officer.Pseudonym, o[0], orderID(), api.CmdReturn, o[1], nil, ""); err != nil {
-			c.log.Warn("centre: return", "gate", o[0], "err", err)
-		}
-	}
 	c.leaseAll() // of the others, without this session's key
 }
 
@@ -194,10 +192,11 @@ func (c *Centre) tend(ctx context.Context) {
 
 func (c *Centre) tick() {
 	now := c.cfg.Now()
+	c.renew(now)
 	var idle []string
 	c.mu.Lock()
 	for id, s := range c.sessions {
-		if now.Sub(s.touched) >= c.cfg.SessionLife {
+		if now.Sub(s.touched) >= c.cfg.SessionLife || !c.onDuty(s.officer.Pseudonym) {
 			idle = append(idle, id)
 		}
 	}
@@ -205,7 +204,7 @@ func (c *Centre) tick() {
 	c.silent(now)
 	c.mu.Unlock()
 	for _, id := range idle {
-		c.log.Warn("centre: nobody touched a session", "security", true)
+		c.log.Warn("centre: nobody touched a session, or its officer is off the roster", "security", true)
 		c.SignOut(id)
 	}
 	c.leaseAll()

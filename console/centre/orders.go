@@ -2,68 +2,44 @@ package centre
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"slices"
 	"time"
 
 	"egate/api"
+	"egate/console"
 )
-
-// commands are the orders there are (O-03).
-var commands = []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
-	api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest,
-	api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo}
 
 // errAway says that an order could not be sent.
 var errAway = errors.New("centre: the gate is not connected")
 
-// issue signs an order, bound to gate, epoch and connection, and sends it.
-func (c *Centre) issue(officer, gate, id, name, passage string, dossier []byte, reason string) error {
-	c.mu.Lock()
-	st := c.gates[gate].view.Status
-	c.mu.Unlock()
-	if st.Session == "" || st.State == offline {
-		return errAway
-	}
-	now := c.cfg.Now().UTC()
-	sent := c.send(gate, "cmd", api.TopicCommand+"/"+Principal+"/"+name, 1, api.Command{ID: id, Gate: gate, Session: st.Session, Epoch: st.Epoch, Name: name,
-		Principal: Principal, Officer: officer, Passage: passage, Dossier: dossier, Reason: reason, IssuedAt: now, ExpiresAt: now.Add(orderLife)})
-	if !sent {
-		return errAway
-	}
-	return nil
-}
-
-func orderID() string {
-	var b [12]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// Order implements console.Centre.
-func (c *Centre) Order(ctx context.Context, sessionID, gate, name, passage string, dossierHash []byte, reason string) (api.Response, error) {
-	if !slices.Contains(commands, name) {
-		return api.Response{}, errors.New("centre: no such order")
-	}
-	id := orderID()
+// Order implements console.Centre. The centre's own signature says through which console an order came; whose it is
+// says the officer's proof, which the centre passes on and cannot make.
+func (c *Centre) Order(ctx context.Context, sessionID string, cmd api.Command, o console.Order) (api.Response, error) {
 	answer := make(chan api.Response, 1)
+	key := cmd.Gate + "/" + cmd.ID
 	c.mu.Lock()
 	s := c.sessions[sessionID]
-	if s == nil || c.gates[gate] == nil {
+	switch {
+	case s == nil || c.gates[cmd.Gate] == nil:
 		c.mu.Unlock()
 		return api.Response{}, errors.New("centre: not signed in, or no such gate")
+	case s.officer.Pseudonym != cmd.Officer || cmd.Principal != Principal:
+		c.mu.Unlock()
+		return api.Response{}, errors.New("centre: an order of another officer or console")
+	case c.waiting[key] != nil:
+		c.mu.Unlock()
+		return api.Response{}, errors.New("centre: the same order is on its way")
 	}
-	c.waiting[gate+"/"+id] = answer // before the order is out: its answer may be quick
+	away := c.gates[cmd.Gate].view.Status.Session == "" || c.gates[cmd.Gate].view.Status.State == offline
+	c.waiting[key] = answer // before the order is out: its answer may be quick
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		delete(c.waiting, gate+"/"+id)
+		delete(c.waiting, key)
 		c.mu.Unlock()
 	}()
-	if err := c.issue(s.officer.Pseudonym, gate, id, name, passage, dossierHash, reason); err != nil {
-		return api.Response{}, err
+	if away || !c.sign(cmd.Gate, "cmd", api.TopicCommand+"/"+Principal+"/"+cmd.Name, 1, o.Payload, &o.Proof) {
+		return api.Response{}, errAway
 	}
 	timer := time.NewTimer(orderLife)
 	defer timer.Stop()

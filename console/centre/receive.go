@@ -121,6 +121,7 @@ func (c *Centre) status(gate string, payload []byte, retained bool) error {
 	}
 	if fresh {
 		c.ackNow(gate)
+		c.rosterNow(gate) // before the leases: they are for its officers
 		c.leaseNow(gate)
 	}
 	return nil
@@ -169,8 +170,13 @@ func (c *Centre) send(gate, kind, rest string, qos byte, v any) bool {
 		c.log.Error("centre: encode", "kind", kind, "err", err)
 		return false
 	}
+	return c.sign(gate, kind, rest, qos, body, nil)
+}
+
+// sign signs a message with the centre's key and publishes it; an order goes with its officer's own proof.
+func (c *Centre) sign(gate, kind, rest string, qos byte, body []byte, p *api.Proof) bool {
 	s := c.cfg.Signer.Sign(kind, body)
-	b, err := json.Marshal(api.Signed{Kind: kind, Payload: body, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}})
+	b, err := json.Marshal(api.Signed{Kind: kind, Payload: body, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}, Proof: p})
 	if err != nil {
 		c.log.Error("centre: encode", "kind", kind, "err", err)
 		return false

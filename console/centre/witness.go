@@ -175,6 +175,10 @@ func (c *Centre) covered(gate string, now time.Time) {
 // silent raises the alarm about gates whose log says nothing; mu is held.
 func (c *Centre) silent(now time.Time) {
 	for _, g := range c.gates {
+		if s := g.view.Second; s != nil && !s.Until.After(now) {
+			g.view.Second = nil
+			c.changed()
+		}
 		away := g.view.Status.State == offline || g.view.Status.Session == ""
 		if away && !g.uncovered.IsZero() {
 			g.uncovered = now // its time begins when it is back

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -27,6 +28,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /", s.servePage)
 	mux.HandleFunc("GET /locales/{file}", serveLocale)
 	mux.HandleFunc("GET /api/hello", s.serveHello)
+	mux.HandleFunc("POST /api/challenge", marked(s.serveChallenge))
 	mux.HandleFunc("POST /api/sign-in", marked(s.serveSignIn))
 	mux.HandleFunc("POST /api/sign-out", s.signedIn(s.serveSignOut))
 	mux.HandleFunc("POST /api/input", s.signedIn(s.serveInput))
@@ -183,19 +185,16 @@ var orders = map[string]bool{
 	api.CmdHoldEntry: false, api.CmdLetGo: false,
 }
 
-type order struct {
-	Gate        string `json:"gate"`
-	Name        string `json:"name"`
-	Passage     string `json:"passage"`
-	DossierHash []byte `json:"dossier_hash"`
-	Reason      string `json:"reason"`
-}
-
 // serveOrder passes an officer's order on. What it refuses by itself is what the officer cannot have
 // meant: an acceptance without a reason, or of a dossier that this session has not opened.
 func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, ses *session) {
-	var in order
-	if !decode(w, r, &in) {
+	var signed console.Order
+	if !decode(w, r, &signed) {
+		return
+	}
+	in, err := command(signed.Payload)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "bad_request")
 		return
 	}
 	ofReferral, ok := orders[in.Name]
@@ -214,13 +213,13 @@ func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, ses *session
 		refuse(w, http.StatusConflict, "gone")
 		return
 	}
-	if in.Name == api.CmdAccept || len(in.DossierHash) > 0 {
+	if in.Name == api.CmdAccept || len(in.Dossier) > 0 {
 		s.mu.Lock()
 		d := ses.dossiers[deskKey(in.Gate, in.Passage)]
 		s.mu.Unlock()
 		switch {
-		case d != nil && sameHash(in.DossierHash, d.opened.Hash()):
-		case d == nil && len(in.DossierHash) == 0 && gate.Referral != nil && !gate.Referral.Dossier:
+		case d != nil && sameHash(in.Dossier, d.opened.Hash()):
+		case d == nil && len(in.Dossier) == 0 && gate.Referral != nil && !gate.Referral.Dossier:
 		// nothing was sealed to this officer: person and document at the desk are all there is
 		default:
 			refuse(w, http.StatusConflict, "not_shown")
@@ -229,7 +228,7 @@ func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, ses *session
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), orderLimit)
 	defer cancel()
-	rsp, err := s.centre.Order(ctx, ses.officer.Session, in.Gate, in.Name, in.Passage, in.DossierHash, in.Reason)
+	rsp, err := s.centre.Order(ctx, ses.officer.Session, in, signed)
 	log := s.opt.Log.With("stream", "security", "gate", in.Gate, "order", in.Name, "officer", ses.officer.Pseudonym, "reason", in.Reason)
 	if err != nil {
 		log.Warn("order without answer", "err", err)
@@ -242,6 +241,16 @@ func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, ses *session
 		s.closeDesk(ses, in.Gate, in.Passage, "decided")
 	}
 	reply(w, rsp)
+}
+
+// command reads what an officer's browser has signed.
+func command(payload []byte) (c api.Command, err error) {
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.DisallowUnknownFields()
+	if err = dec.Decode(&c); err == nil && dec.More() {
+		err = errors.New("console: something follows the order")
+	}
+	return c, err
 }
 
 func (s *Server) closeDesk(ses *session, gate, passage, why string) bool {

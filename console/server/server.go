@@ -8,23 +8,27 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"egate/console"
+	"egate/officers"
 )
 
 // Limits of the desk.
 const (
-	maxBody       = 4 << 10          // bytes of one request
+	maxBody       = 16 << 10         // bytes of one request: an order with its officer's proof
 	maxSessions   = 32               // officers signed in at once
 	maxStreams    = 4                // event streams of one session: one desk with a few windows
 	maxDossiers   = 4                // open at once in one session
@@ -33,9 +37,9 @@ const (
 	streamBeat    = 5 * time.Second  // of a stream with nothing to tell
 	orderLimit    = 10 * time.Second // for a gate's answer to an order
 	maxHistory    = 200              // events of one page of history
-	failuresMax   = 5                // wrong sign-ins of one name before it waits
+	failuresMax   = 5                // wrong sign-ins of one passkey before it waits
 	failuresWait  = time.Minute
-	failuresNames = 256 // names remembered; when full, all wait
+	failuresNames = 256 // passkeys remembered; when full, all wait
 	cookieName    = "egate_desk"
 )
 
@@ -63,10 +67,13 @@ type Options struct {
 	Now       func() time.Time // nil is time.Now
 }
 
-// Demo is the officer of the simulation profile, named as such on the sign-in page.
+// Demo is the officer of the simulation profile, named as such on the sign-in page: the page plays his
+// authenticator with this passkey, which is on the roster of that throw-away site and on no other.
 type Demo struct {
-	Name   string `json:"name"`
-	Secret string `json:"secret"`
+	Name       string `json:"name"`
+	Credential []byte `json:"credential"`
+	Seed       []byte `json:"seed"`   // Ed25519
+	Public     []byte `json:"public"` // Ed25519
 }
 
 // Server is the desk. It serves HTTP; Run keeps it live.
@@ -192,13 +199,17 @@ func (s *Server) endAll() {
 // takes note of children that have gone by themselves.
 func (s *Server) sweep() {
 	now := s.opt.Now()
-	var out []*session
+	var out, gone []*session
 	var close []Opened
 	s.mu.Lock()
 	for _, ses := range s.sessions {
 		idle := now.Sub(ses.input)
 		if idle >= s.opt.IdleOut {
 			out = append(out, ses)
+			continue
+		}
+		if !s.centre.Active(ses.officer.Session) {
+			gone = append(gone, ses)
 			continue
 		}
 		for key, d := range ses.dossiers {
@@ -220,6 +231,9 @@ func (s *Server) sweep() {
 	closeAll(close)
 	for _, ses := range out {
 		s.end(ses, "idle")
+	}
+	for _, ses := range gone {
+		s.end(ses, "removed")
 	}
 }
 
@@ -288,43 +302,64 @@ func (s *Server) input(ses *session) {
 	s.centre.Touch(ses.officer.Session)
 }
 
-type signIn struct {
-	Name   string `json:"name"`
-	Secret string `json:"secret"`
-}
-
 // me is what a page is told about its officer.
 type me struct {
-	Pseudonym string    `json:"pseudonym"`
-	Demo      bool      `json:"demo"`
-	Since     time.Time `json:"since"`
-	Site      string    `json:"site"`
-	IdleClose int       `json:"idle_close_s"`
-	Simulated bool      `json:"simulated"`
+	Pseudonym  string    `json:"pseudonym"`
+	Demo       bool      `json:"demo"`
+	Since      time.Time `json:"since"`
+	Site       string    `json:"site"`
+	IdleClose  int       `json:"idle_close_s"`
+	Simulated  bool      `json:"simulated"`
+	Credential []byte    `json:"credential"` // of the passkey that signed in
+	May        []string  `json:"may"`        // orders of the officer's roles; the gate decides
+	Fresh      []string  `json:"fresh"`      // those that need a touch of the passkey each
 }
 
 func (s *Server) me(ses *session) me {
 	return me{
 		Pseudonym: ses.officer.Pseudonym, Demo: ses.officer.Demo, Since: ses.officer.Since,
-		Site: s.opt.Site, IdleClose: int(s.opt.IdleClose / time.Second), Simulated: s.opt.Simulated,
+		Site: s.opt.Site, IdleClose: int(s.opt.IdleClose / time.Second), Simulated: s.opt.Simulated, Credential: ses.officer.Credential,
+		May: pick(func(name string) bool { return officers.May(ses.officer.Roles, name) }), Fresh: pick(officers.NeedsFresh),
 	}
 }
 
+// pick are the orders of the desk that f holds of, in a fixed order.
+func pick(f func(string) bool) []string {
+	out := []string{}
+	for _, name := range slices.Sorted(maps.Keys(orders)) {
+		if f(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (s *Server) serveChallenge(w http.ResponseWriter, _ *http.Request) {
+	c, err := s.centre.Challenge()
+	if err != nil {
+		s.opt.Log.Warn("challenge", "err", err)
+		refuse(w, http.StatusServiceUnavailable, "failed")
+		return
+	}
+	reply(w, c)
+}
+
 func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request) {
-	var in signIn
+	var in console.SignIn
 	if !decode(w, r, &in) {
 		return
 	}
-	if wait := s.mustWait(in.Name); wait {
+	who := hex.EncodeToString(in.Assertion.Credential)
+	if wait := s.mustWait(who); wait {
 		refuse(w, http.StatusTooManyRequests, "locked")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), orderLimit)
 	defer cancel()
-	officer, err := s.centre.SignIn(ctx, in.Name, in.Secret)
+	officer, err := s.centre.SignIn(ctx, in)
 	if err != nil {
-		s.failed(in.Name)
-		s.opt.Log.Warn("sign-in refused", "stream", "security")
+		s.failed(who)
+		s.opt.Log.Warn("sign-in refused", "stream", "security", "err", err)
 		refuse(w, http.StatusUnauthorized, "wrong")
 		return
 	}
@@ -337,7 +372,7 @@ func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request) {
 	full := s.closed || len(s.sessions) >= maxSessions
 	if !full {
 		s.sessions[ses.key] = ses
-		delete(s.failures, in.Name)
+		delete(s.failures, who)
 	}
 	s.mu.Unlock()
 	if full {

@@ -67,22 +67,46 @@ func (c *fakeCentre) change(edit func(*console.Line)) {
 	}
 }
 
-func (c *fakeCentre) SignIn(_ context.Context, name, secret string) (console.Officer, error) {
-	if secret != "right" {
+func (c *fakeCentre) Challenge() (console.Challenge, error) {
+	return console.Challenge{Nonce: []byte("nonce"), Site: "north", RPID: "localhost", Gates: []string{"gate-1", "gate-2"}, At: time.Unix(0, 0)}, nil
+}
+
+// SignIn takes the passkey whose signature is "right".
+func (c *fakeCentre) SignIn(_ context.Context, in console.SignIn) (console.Officer, error) {
+	if string(in.Assertion.Signature) != "right" {
 		return console.Officer{}, errors.New("wrong")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := fmt.Sprintf("s%d", len(c.sessions))
 	c.sessions[id] = true
-	return console.Officer{Session: id, Pseudonym: "p-" + name, Demo: true}, nil
+	return console.Officer{Session: id, Pseudonym: "p-" + string(in.Assertion.Credential), Demo: true, Roles: []string{"officer"}, Credential: in.Assertion.Credential}, nil
+}
+
+func (c *fakeCentre) Active(s string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessions[s]
+}
+
+// signing is the body of a sign-in.
+func signing(passkey, signature string) string {
+	b, _ := json.Marshal(console.SignIn{OrderKey: []byte("{}"), Assertion: api.Assertion{Credential: []byte(passkey), Signature: []byte(signature)}})
+	return string(b)
+}
+
+// signedOrder is the body of an order.
+func signedOrder(c api.Command) string {
+	payload, _ := json.Marshal(c)
+	b, _ := json.Marshal(console.Order{Payload: payload})
+	return string(b)
 }
 func (c *fakeCentre) SignOut(s string) { c.mu.Lock(); c.sessions[s] = false; c.mu.Unlock() }
 func (c *fakeCentre) Touch(string)     { c.mu.Lock(); c.touched++; c.mu.Unlock() }
-func (c *fakeCentre) Order(_ context.Context, session, gate, name, passage string, hash []byte, reason string) (api.Response, error) {
+func (c *fakeCentre) Order(_ context.Context, session string, o api.Command, _ console.Order) (api.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.orders = append(c.orders, fmt.Sprint(session, " ", gate, " ", name, " ", passage, " ", string(hash), " ", reason))
+	c.orders = append(c.orders, fmt.Sprint(session, " ", o.Gate, " ", o.Name, " ", o.Passage, " ", string(o.Dossier), " ", o.Reason))
 	return c.result, c.err
 }
 func (c *fakeCentre) History(gate string, epoch, after uint64, limit int) ([]api.Event, error) {
@@ -167,7 +191,7 @@ func (r *rig) do(method, path, body, cookie string, edit ...func(*http.Request))
 
 func (r *rig) signIn() string {
 	r.t.Helper()
-	req, _ := http.NewRequestWithContext(r.t.Context(), "POST", r.http.URL+"/api/sign-in", strings.NewReader(`{"name":"a","secret":"right"}`))
+	req, _ := http.NewRequestWithContext(r.t.Context(), "POST", r.http.URL+"/api/sign-in", strings.NewReader(signing("a", "right")))
 	req.Header.Set("X-Egate", "1")
 	rsp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -215,11 +239,11 @@ func TestEveryRouteNeedsSession(t *testing.T) {
 	}
 }
 
-// TestSignInWaits: five wrong secrets make a name wait a minute; a flood of names makes all wait.
+// TestSignInWaits: five wrong sign-ins make a passkey wait a minute; a flood of passkeys makes all wait (O-03).
 func TestSignInWaits(t *testing.T) {
 	r := newRig(t)
 	try := func(name, secret string) int {
-		code, _ := r.do("POST", "/api/sign-in", fmt.Sprintf(`{"name":%q,"secret":%q}`, name, secret), "")
+		code, _ := r.do("POST", "/api/sign-in", signing(name, secret), "")
 		return code
 	}
 	for range failuresMax {
@@ -228,7 +252,7 @@ func TestSignInWaits(t *testing.T) {
 		}
 	}
 	if c := try("a", "right"); c != http.StatusTooManyRequests {
-		t.Errorf("right secret while waiting: %d", c)
+		t.Errorf("right signature while waiting: %d", c)
 	}
 	if c := try("b", "right"); c != http.StatusOK {
 		t.Errorf("another name: %d", c)
@@ -251,8 +275,7 @@ func TestO07AcceptNeedsReasonAndDossier(t *testing.T) {
 	r := newRig(t)
 	cookie := r.signIn()
 	order := func(gate, name, pass, hash, reason string) (int, string) {
-		body, _ := json.Marshal(order{Gate: gate, Name: name, Passage: pass, DossierHash: []byte(hash), Reason: reason})
-		return r.do("POST", "/api/orders", string(body), cookie)
+		return r.do("POST", "/api/orders", signedOrder(api.Command{Gate: gate, Name: name, Passage: pass, Dossier: []byte(hash), Reason: reason}), cookie)
 	}
 	if code, _ := r.do("POST", "/api/referrals/gate-1/other/open", "", cookie); code != http.StatusConflict {
 		t.Errorf("open of another passage: %d", code)
@@ -310,8 +333,7 @@ func TestNoDossierNoHash(t *testing.T) {
 	})
 	r.srv.next = &r.centre.view
 	r.srv.publish()
-	body, _ := json.Marshal(order{Gate: "gate-1", Name: api.CmdAccept, Passage: passage, Reason: "document_examined"})
-	if code, b := r.do("POST", "/api/orders", string(body), cookie); code != 200 {
+	if code, b := r.do("POST", "/api/orders", signedOrder(api.Command{Gate: "gate-1", Name: api.CmdAccept, Passage: passage, Reason: "document_examined"}), cookie); code != 200 {
 		t.Errorf("%d %s", code, b)
 	}
 }
@@ -497,7 +519,7 @@ func TestRunEnds(t *testing.T) {
 			t.Error("the line was not followed")
 		}
 		d := &fakeDossier{done: make(chan struct{})}
-		officer, _ := c.SignIn(ctx, "a", "right")
+		officer, _ := c.SignIn(ctx, console.SignIn{Assertion: api.Assertion{Credential: []byte("a"), Signature: []byte("right")}})
 		ses := &session{officer: officer, input: time.Now(), dossiers: map[string]*desk{"k": {gate: "gate-1", passage: passage, opened: d}}, streams: map[*stream]struct{}{}}
 		s.mu.Lock()
 		s.sessions[ses.key] = ses
@@ -543,10 +565,10 @@ func TestPages(t *testing.T) {
 		t.Errorf("%s %s", rsp.Status, body)
 	}
 	// The demo officer is named only in a simulation.
-	plain := New(newCentre(), Options{Demo: &Demo{Name: "d", Secret: "s"}, Files: fstest.MapFS{}})
+	plain := New(newCentre(), Options{Demo: &Demo{Name: "d", Seed: []byte("s")}, Files: fstest.MapFS{}})
 	w := httptest.NewRecorder()
 	plain.ServeHTTP(w, httptest.NewRequest("GET", "/api/hello", nil))
-	if strings.Contains(w.Body.String(), "secret") {
+	if strings.Contains(w.Body.String(), "seed") {
 		t.Errorf("demo officer outside a simulation: %s", w.Body)
 	}
 }
@@ -569,9 +591,48 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestRemovedOfficerIsSignedOut: whose session the centre has ended has none at the desk, and no dossier.
+func TestRemovedOfficerIsSignedOut(t *testing.T) {
+	r := newRig(t)
+	cookie := r.signIn()
+	if code, _ := r.do("POST", "/api/referrals/gate-1/"+passage+"/open", "", cookie); code != 200 {
+		t.Fatalf("open: %d", code)
+	}
+	r.srv.sweep()
+	if code, _ := r.do("GET", "/api/me", "", cookie); code != 200 {
+		t.Fatalf("me: %d", code)
+	}
+	r.centre.SignOut("s0")
+	r.srv.sweep()
+	if code, _ := r.do("GET", "/api/me", "", cookie); code != http.StatusUnauthorized {
+		t.Errorf("me: %d", code)
+	}
+	select {
+	case <-r.opened[0].done:
+	default:
+		t.Error("the dossier is open still")
+	}
+}
+
+// TestO03PageLearnsItsOrders: a page is told which orders its officer's roles have and which need a touch each.
+func TestO03PageLearnsItsOrders(t *testing.T) {
+	r := newRig(t)
+	_, body := r.do("GET", "/api/me", "", r.signIn())
+	var me me
+	if err := json.Unmarshal([]byte(body), &me); err != nil {
+		t.Fatal(err)
+	}
+	has := func(list []string, name string) bool {
+		return strings.Contains(" "+strings.Join(list, " ")+" ", " "+name+" ")
+	}
+	if !has(me.May, api.CmdTake) || has(me.May, api.CmdOpenExit) || has(me.May, api.CmdService) || !has(me.Fresh, api.CmdOpenExit) || !has(me.Fresh, api.CmdEndEmergency) || has(me.Fresh, api.CmdTake) {
+		t.Errorf("%+v", me)
+	}
+}
+
 func FuzzOrder(f *testing.F) {
-	f.Add(`{"gate":"gate-1","name":"gate_open","passage":"","dossier_hash":null,"reason":""}`)
-	f.Add(`{"gate":"gate-1","name":"referral_accept","passage":"x","dossier_hash":"AAAA","reason":"person_compared"}`)
+	f.Add(signedOrder(api.Command{Gate: "gate-1", Name: api.CmdOpenGate}))
+	f.Add(signedOrder(api.Command{Gate: "gate-1", Name: api.CmdAccept, Passage: passage, Dossier: []byte("AAA"), Reason: "person_compared"}))
 	c := newCentre()
 	s := New(c, Options{Files: fstest.MapFS{}})
 	s.next = &c.view

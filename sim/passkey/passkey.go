@@ -166,3 +166,16 @@ func (k *OrderKey) Sign(c api.Command, now time.Time) (payload []byte, p *api.Pr
 	}
 	return payload, p, nil
 }
+
+// Order is an order of the desk to a gate on its present connection, for eight seconds from now.
+func Order(gate string, st api.Status, officer, name, passage string, dossier []byte, reason string, now time.Time) api.Command {
+	now = now.UTC()
+	return api.Command{ID: rand.Text(), Gate: gate, Session: st.Session, Epoch: st.Epoch, Name: name, Principal: principal, Officer: officer, Passage: passage, Dossier: dossier, Reason: reason,
+		IssuedAt: now, ExpiresAt: now.Add(orderLife)}
+}
+
+// What the pages of the console put into an order.
+const (
+	principal = "console"
+	orderLife = 8 * time.Second
+)

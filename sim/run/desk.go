@@ -18,10 +18,11 @@ import (
 
 	"egate/api"
 	"egate/console"
+	"egate/sim/passkey"
 )
 
-// Desk is the officer at the console: signed in over the console's HTTP interface, watching the line
-// and giving orders as the page does.
+// Desk is the officer at the console: signed in over the console's HTTP interface with an authenticator of his own,
+// watching the line and giving orders as the page does.
 type Desk struct {
 	base   string
 	client *http.Client
@@ -29,6 +30,9 @@ type Desk struct {
 	mu   sync.Mutex
 	line map[string]console.GateView
 	subs map[chan struct{}]struct{}
+	auth *passkey.Authenticator
+	key  *passkey.OrderKey
+	me   string // pseudonym
 }
 
 // callLimit bounds one call to the console.
@@ -85,9 +89,52 @@ func (d *Desk) call(ctx context.Context, method, path string, body, into any) er
 	return nil
 }
 
-// SignIn signs the officer in.
-func (d *Desk) SignIn(ctx context.Context, name, secret string) error {
-	return d.call(ctx, http.MethodPost, "/api/sign-in", map[string]string{"name": name, "secret": secret}, nil)
+// keyLife is how long an order key is certified for; a new one is made well before its end.
+const keyLife = time.Hour
+
+// SignIn signs the officer in with his passkey: credential id and seed in hexadecimal digits.
+func (d *Desk) SignIn(ctx context.Context, credential, seed string) error {
+	u, err := url.Parse(d.base)
+	if err != nil {
+		return fmt.Errorf("run: desk: %w", err)
+	}
+	auth, err := passkey.Load(u.Hostname(), d.base, credential, seed)
+	if err != nil {
+		return fmt.Errorf("run: desk: %w", err)
+	}
+	d.mu.Lock()
+	d.auth = auth
+	d.mu.Unlock()
+	var me struct {
+		Pseudonym string `json:"pseudonym"`
+	}
+	key, err := d.certify(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.call(ctx, http.MethodPost, "/api/sign-in", console.SignIn{OrderKey: key.Text, Assertion: key.Assertion}, &me); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.me = me.Pseudonym
+	d.mu.Unlock()
+	return nil
+}
+
+// certify makes an order key for the whole line.
+func (d *Desk) certify(ctx context.Context) (*passkey.OrderKey, error) {
+	var ch console.Challenge
+	if err := d.call(ctx, http.MethodPost, "/api/challenge", struct{}{}, &ch); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key, err := d.auth.Certify(ch.Site, ch.Gates, ch.Nonce, time.Now(), keyLife)
+	if err != nil {
+		return nil, fmt.Errorf("run: desk: %w", err)
+	}
+	d.key = key
+	return key, nil
 }
 
 // Run watches the line until ctx ends. The officer is awake: keys are pressed now and then.
@@ -205,11 +252,27 @@ func (d *Desk) Wait(ctx context.Context, gate string, cond func(console.GateView
 	}
 }
 
-// Order gives an order and returns the gate's answer.
+// Order signs an order, touching the authenticator where it needs that, gives it, and returns the gate's answer.
 func (d *Desk) Order(ctx context.Context, gate, name, passage string, hash []byte, reason string) (api.Response, error) {
 	var r api.Response
-	err := d.call(ctx, http.MethodPost, "/api/orders", map[string]any{
-		"gate": gate, "name": name, "passage": passage, "dossier_hash": hash, "reason": reason}, &r)
+	d.mu.Lock()
+	key := d.key
+	d.mu.Unlock()
+	if key == nil || time.Until(key.Expires) < time.Minute {
+		var err error
+		if key, err = d.certify(ctx); err != nil {
+			return r, err
+		}
+	}
+	now := time.Now()
+	d.mu.Lock()
+	c := passkey.Order(gate, d.line[gate].Status, d.me, name, passage, hash, reason, now)
+	payload, proof, err := key.Sign(c, now)
+	d.mu.Unlock()
+	if err != nil {
+		return r, fmt.Errorf("run: desk: %w", err)
+	}
+	err = d.call(ctx, http.MethodPost, "/api/orders", console.Order{Payload: payload, Proof: *proof}, &r)
 	if err == nil && (r.Result == "rejected" || r.Result == "failed" || r.Result == "expired") {
 		err = fmt.Errorf("run: desk: order %s was %s: %s", name, r.Result, r.Reason)
 	}

@@ -90,7 +90,7 @@ func (h *House) open(ctx context.Context, say func(string, ...any)) (err error) 
 	if h.Desk, err = NewDesk(h.Site.Console.URL); err != nil {
 		return err
 	}
-	if err := h.Desk.SignIn(start, h.Site.Console.Officer.Name, h.Site.Console.Officer.Secret); err != nil {
+	if err := h.Desk.SignIn(start, h.Site.Console.Officer.Credential, h.Site.Console.Officer.Seed); err != nil {
 		return err
 	}
 	h.spawn(func() { h.Desk.Run(h.ctx) })

@@ -153,7 +153,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	}()
 	s.say("ready after %.1f s (%s)", time.Since(begin).Seconds(), s.group[0].Topology)
 	s.say("")
-	s.say("  officers' console   %s   (sign in as %q, secret %q)", site.Console.URL, site.Console.Officer.Name, site.Console.Officer.Secret)
+	s.say("  officers' console   %s   (the page signs in as the demo officer %q)", site.Console.URL, site.Console.Officer.Name)
 	for _, l := range h.Lanes {
 		s.say("  traveller screen    %s   (%s)", l.Gate.Display, l.Gate.Name)
 	}

@@ -51,8 +51,9 @@ type Console struct {
 	Broker  string `json:"broker"` // where its broker listens
 	State   string `json:"state_dir"`
 	Officer struct {
-		Name   string `json:"name"`
-		Secret string `json:"secret"`
+		Name       string `json:"name"`
+		Credential string `json:"credential"` // his passkey, hexadecimal digits
+		Seed       string `json:"seed"`
 	} `json:"officer"`
 }
 

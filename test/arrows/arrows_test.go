@@ -132,7 +132,7 @@ func TestX06EgatedLinksNoPersonalCode(t *testing.T) {
 		for _, p := range list(t, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch}, "./cmd/egated") {
 			for _, d := range p.Deps {
 				for _, bad := range []string{"egate/emrtd", "egate/facematch", "egate/inspect/decoder", "egate/hal/mrzscan", "egate/hal/pn532", "egate/hal/pcsc",
-					"egate/hal/v4l2", "egate/sim", "image", "github.com/yalue/onnxruntime_go", "C", "runtime/cgo"} {
+					"egate/hal/v4l2", "egate/sim", "image", "github.com/yalue/onnxruntime_go", "github.com/go-webauthn", "C", "runtime/cgo"} {
 					if d == bad || strings.HasPrefix(d, bad+"/") {
 						t.Errorf("%s: egated links %s", arch, d)
 					}

@@ -20,20 +20,33 @@ const shot = (page, name) => page.screenshot({ path: `${param.artefacts}/console
 
 const { context, profile } = await start({ width: 1600, height: 1000 });
 const page = await context.newPage();
-watch(page, "console", /401|404|409|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_EMPTY/);
+watch(page, "console", /401|404|409|410|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_EMPTY/);
 const cached = [];
 page.on("response", (r) => { if (/photo|open$/.test(r.url())) cached.push([r.url(), r.headers()["cache-control"] ?? ""]); });
 
-// Sign in: wrong first, then right, by keyboard alone.
+// A passkey of this browser (a virtual authenticator, user verified) that is on no roster signs nobody in.
+const cdp = await context.newCDPSession(page);
+await cdp.send("WebAuthn.enable");
+const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", { options: { protocol: "ctap2", ctap2Version: "ctap2_1", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
 await page.goto(param.url);
-await page.getByLabel("Name").waitFor();
-await page.keyboard.type("demo");
-await page.keyboard.press("Tab");
-await page.keyboard.type("wrong");
-await page.keyboard.press("Enter");
-await page.getByText("Name or passphrase is not right.").waitFor();
+const enter = page.getByRole("button", { name: "Sign in with passkey" });
+await enter.waitFor();
 for (const c of await contrast(page)) fail(`sign-in: contrast ${c}`);
+for (const n of await names(page)) fail(`sign-in: ${n}`);
 await shot(page, "sign-in");
+await page.getByRole("button", { name: "New passkey" }).click();
+await page.getByLabel("Your pseudonym").fill("officer-07");
+await page.getByRole("button", { name: "Make passkey" }).click();
+await page.locator("#registration").waitFor();
+const registration = await page.locator("#registration").inputValue();
+for (const o of await overflow(page)) fail(`enrolment: ${o}`);
+await shot(page, "enrol");
+await page.getByRole("button", { name: "Sign in to the gate line" }).click();
+await enter.click();
+await page.getByText("This passkey is not on the roster").waitFor();
+await shot(page, "sign-in-refused");
+
+// The demo officer first: the page plays his authenticator, and says so.
 await page.getByRole("button", { name: "Sign in as demo officer" }).click();
 await page.getByRole("heading", { name: "Gate line" }).waitFor();
 await page.locator("egate-tile").nth(5).waitFor();
@@ -142,11 +155,71 @@ await page.setViewportSize({ width: 1600, height: 1000 });
 await control("cut");
 await page.locator(".bar .pill", { hasText: "Live" }).waitFor({ timeout: 10000 }).catch(() => fail("the page did not come back"));
 
+// The second officer: enrolled, on the roster, signed in with the passkey of this browser.
+const tileOf = (n) => page.locator("egate-tile").nth(n - 1);
+const manual = async (name) => {
+  await tileOf(1).getByRole("button", { name: "gate-1" }).click();
+  await page.locator("egate-details").getByRole("button", { name, exact: true }).click();
+  await page.locator("egate-details").getByRole("button", { name: "Press again to confirm" }).click();
+};
+await manual("Manual mode");
+await page.getByText("a second officer must give the same order within a minute").waitFor();
+await page.locator(".queue").getByText("Waits for another officer").waitFor();
+await page.keyboard.press("Escape");
+await page.locator("#sign-out").click();
+await enter.waitFor();
+{
+  const r = await fetch(param.control + "/enrol", { method: "POST", body: registration });
+  check(r.ok, "the registration is not taken: " + (await r.text()));
+}
+await enter.click();
+await page.getByRole("heading", { name: "Gate line" }).waitFor();
+await page.locator(".bar").getByText("officer-07").waitFor();
+check(await page.locator(".bar").getByText("demo officer").count() === 0, "officer-07 is marked as demo officer");
+await page.locator(".queue").getByText("Second officer").waitFor();
+await shot(page, "second-officer");
+for (const c of await contrast(page)) fail(`second officer: contrast ${c}`);
+await page.locator(".queue").getByRole("button", { name: "Give the same order" }).click();
+await page.locator(".queue").getByRole("button", { name: "Press again to confirm" }).click();
+await page.locator(".queue").getByText("Second officer").waitFor({ state: "detached" });
+
+// A door order asks for the passkey again, for itself; without a touch nothing is ordered.
+await control("orders");
+await tileOf(1).getByRole("button", { name: "gate-1" }).click();
+const details = page.locator("egate-details");
+await details.locator("select").selectOption("technical_cause");
+check(await details.getByRole("button", { name: "Self-test" }).count() === 0 || await details.getByRole("button", { name: "Self-test" }).isDisabled(), "a supervisor is offered a technician's order");
+await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+const exit = async () => { await details.getByRole("button", { name: "Open exit door" }).click(); await details.getByRole("button", { name: "Press again to confirm" }).click(); };
+await exit();
+await page.getByText("touch your passkey to confirm").waitFor();
+await shot(page, "touch");
+await page.getByText("The passkey did not answer.").waitFor({ timeout: 70000 });
+check(JSON.stringify(await control("orders") ?? []) === "[]", "a door was ordered without a touch");
+await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+await exit();
+await page.locator(".toast", { hasText: "done" }).waitFor();
+{
+  const given = await control("orders");
+  check(given.length === 1 && given[0] === "gate-1 door_open_exit  hash=0 technical_cause touched", `door order: ${given}`);
+}
+await page.keyboard.press("Escape");
+// A reload forgets the key: the next order makes another, certified by the passkey.
+await page.reload();
+await page.locator(".bar").getByText("officer-07").waitFor();
+await tileOf(1).getByRole("button", { name: "Open gate" }).click();
+await page.locator(".toast", { hasText: "done" }).waitFor();
+check((await cdp.send("WebAuthn.getCredentials", { authenticatorId })).credentials[0].signCount >= 4, "the passkey was asked less often than it must");
+const refusals = await control("refused");
+check((refusals ?? []).length === 0, `orders were refused: ${refusals}`);
+await control("refer");
+await page.locator(".queue button.main:enabled").waitFor();
+
 // Sign-out takes everything with it.
 await page.locator(".queue button.main").click();
 await page.locator("egate-referral img").nth(1).waitFor();
 await page.locator("#sign-out").click();
-await page.getByLabel("Name").waitFor();
+await enter.waitFor();
 await gone("a child outlived the sign-out");
 check((await page.request.get(param.url + "/api/line")).status() === 401, "the line is served after sign-out");
 check((await context.cookies()).length === 0, "the cookie outlived the sign-out");

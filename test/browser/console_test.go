@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/hpke"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,11 +13,13 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +29,10 @@ import (
 	"egate/console/dossier"
 	"egate/console/server"
 	"egate/console/web"
+	"egate/officers"
+	"egate/officers/enrol"
+	sealing "egate/seal"
+	"egate/sim/passkey"
 	"egate/verdict"
 )
 
@@ -40,8 +47,6 @@ func TestMain(m *testing.M) {
 // Markers of a person: in the dossier, in the child and on the page while it is open, nowhere else.
 const nameMarker, pixelMarker = "SPECIMEN, ANNA MARIA", "PIXEL-MARKER-3f9c1d"
 
-const officerName, officerSecret = "demo", "correct horse battery"
-
 // line is a centre's end in memory: it answers orders as gates would, and nothing else.
 type line struct {
 	mu      sync.Mutex
@@ -51,6 +56,39 @@ type line struct {
 	orders  []string
 	seq     uint64
 	dossier map[string]api.Dossier // by passage
+	roster  *officers.Roster       // as gates have it
+	nonce   int
+	refused []string // orders that the roster's rules refused
+}
+
+// Challenge is one of its own each time.
+func (l *line) Challenge() (console.Challenge, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nonce++
+	return console.Challenge{Nonce: fmt.Appendf(nil, "nonce %d", l.nonce), Site: "north", RPID: "localhost", Gates: []string{"gate-1", "gate-2", "gate-3", "gate-4", "gate-5", "gate-6"}, At: time.Now().UTC()}, nil
+}
+
+// list puts officers on the roster: the demo officer, and others with their passkeys.
+func (l *line) list(origin string, who ...api.RosterOfficer) error {
+	key, err := sealing.NewSigner(bytes.Repeat([]byte{3}, 32))
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	for i := range who {
+		who[i].NotBefore, who[i].NotAfter = now.Add(-time.Hour), now.Add(time.Hour)
+		who[i].Gates = []string{"gate-1", "gate-2", "gate-3", "gate-4", "gate-5", "gate-6"}
+	}
+	raw, err := officers.Sign(api.Roster{Site: "north", Version: 1, IssuedAt: now, ExpiresAt: now.Add(time.Hour), RPID: "localhost", Origins: []string{origin}, Simulated: true, Officers: who, TwoPersons: []string{api.CmdManual}}, key)
+	if err != nil {
+		return err
+	}
+	r, err := officers.Open(raw, sealing.Trust(key.Public()), "north")
+	l.mu.Lock()
+	l.roster = r
+	l.mu.Unlock()
+	return err
 }
 
 func (l *line) Watch(ctx context.Context, f func(console.Line)) error {
@@ -88,19 +126,26 @@ func (l *line) change(f func(v *console.Line)) {
 	}
 }
 
-func (l *line) SignIn(_ context.Context, name, secret string) (console.Officer, error) {
-	if name != officerName || secret != officerSecret {
-		return console.Officer{}, errors.New("centre: wrong name or secret")
+func (l *line) SignIn(_ context.Context, in console.SignIn) (console.Officer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	who, key, err := l.roster.Certified(in.OrderKey, in.Assertion, time.Now())
+	if err != nil || string(key.Nonce) != fmt.Sprintf("nonce %d", l.nonce) {
+		return console.Officer{}, errors.Join(errors.New("centre: sign-in refused"), err)
 	}
 	k, err := hpke.MLKEM768X25519().GenerateKey()
 	if err != nil {
 		return console.Officer{}, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	id := rand.Text()
 	l.keys[id] = k
-	return console.Officer{Session: id, Pseudonym: "officer-demo", Demo: true, Since: time.Now()}, nil
+	return console.Officer{Session: id, Pseudonym: who.Officer, Demo: who.Demo, Since: time.Now(), Roles: who.Roles, Credential: in.Assertion.Credential}, nil
+}
+
+func (l *line) Active(session string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys[session] != nil
 }
 
 func (l *line) SignOut(session string) {
@@ -111,11 +156,24 @@ func (l *line) SignOut(session string) {
 
 func (l *line) Touch(string) {}
 
-func (l *line) Order(_ context.Context, _, gate, name, passage string, hash []byte, reason string) (api.Response, error) {
+func (l *line) Order(_ context.Context, _ string, c api.Command, o console.Order) (api.Response, error) {
+	gate, name, passage := c.Gate, c.Name, c.Passage
+	rsp := api.Response{ID: c.ID, Result: "done", At: time.Now()}
 	l.mu.Lock()
-	l.orders = append(l.orders, fmt.Sprintf("%s %s %s hash=%d %s", gate, name, passage, len(hash), reason))
+	err := l.roster.Verify(gate, o.Payload, c, &o.Proof, time.Now())
+	var why officers.Refusal
+	if errors.As(err, &why) {
+		l.refused = append(l.refused, name+" "+string(why))
+		rsp.Result, rsp.Reason = "rejected", string(why)
+		l.mu.Unlock()
+		return rsp, nil
+	}
+	touched := ""
+	if o.Proof.Fresh != nil {
+		touched = " touched"
+	}
+	l.orders = append(l.orders, fmt.Sprintf("%s %s %s hash=%d %s%s", gate, name, passage, len(c.Dossier), c.Reason, touched))
 	l.mu.Unlock()
-	rsp := api.Response{ID: "1", Result: "done", At: time.Now()}
 	l.change(func(v *console.Line) {
 		i := slices.IndexFunc(v.Gates, func(g console.GateView) bool { return g.Gate == gate })
 		if i < 0 {
@@ -125,7 +183,7 @@ func (l *line) Order(_ context.Context, _, gate, name, passage string, hash []by
 		g := &v.Gates[i]
 		switch name {
 		case api.CmdTake:
-			g.Referral.State, g.Referral.Owner = "taken", "officer-demo"
+			g.Referral.State, g.Referral.Owner = "taken", c.Officer
 		case api.CmdReturn:
 			g.Referral.State, g.Referral.Owner = "open", ""
 		case api.CmdAccept, api.CmdSendBack:
@@ -140,6 +198,14 @@ func (l *line) Order(_ context.Context, _, gate, name, passage string, hash []by
 			g.State.Mode = "closed"
 		case api.CmdReset:
 			g.Alerts = nil
+		case api.CmdManual: // two persons
+			if g.Second == nil || g.Second.Officer == c.Officer {
+				g.Second = &console.SecondView{Name: name, Officer: c.Officer, Until: time.Now().Add(time.Minute)}
+				rsp.Result, rsp.Reason = "rejected", "second_officer"
+				return
+			}
+			g.Second, g.State.Mode = nil, "manual"
+		case api.CmdOpenExit:
 		default:
 			rsp.Result = "rejected"
 		}
@@ -310,8 +376,17 @@ func TestConsoleReferral(t *testing.T) {
 	var children []*dossier.Child
 	var mu sync.Mutex
 	idle := 8 * time.Second // a shorter value of the same limit
+	auth, err := passkey.New(officers.EdDSA, "localhost", "http://localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo, err := auth.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	demoOfficer := api.RosterOfficer{Officer: "officer-demo", Passkeys: []api.Passkey{demo}, Roles: officers.Roles(), Demo: true}
 	srv := server.New(l, server.Options{
-		Site: "north", Simulated: true, Demo: &server.Demo{Name: officerName, Secret: officerSecret}, IdleClose: idle, Files: web.Files(),
+		Site: "north", Simulated: true, Demo: &server.Demo{Name: "demo", Credential: auth.Credential, Seed: auth.Seed(), Public: ed25519.NewKeyFromSeed(auth.Seed()).Public().(ed25519.PublicKey)}, IdleClose: idle, Files: web.Files(),
 		Open: func(ctx context.Context, gate, passage string, sealed console.SealedDossier) (server.Opened, error) {
 			ch, err := dossier.Command{Path: self, Args: []string{"open-dossier"}}.Start(ctx, gate, passage, sealed)
 			if err != nil {
@@ -328,6 +403,10 @@ func TestConsoleReferral(t *testing.T) {
 	ran := make(chan error, 1)
 	go func() { ran <- srv.Run(ctx) }()
 	page := httptest.NewServer(srv)
+	url := strings.Replace(page.URL, "127.0.0.1", "localhost", 1) // a passkey belongs to a host name
+	if err := l.list(url, demoOfficer); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ran; err != nil {
@@ -363,8 +442,29 @@ func TestConsoleReferral(t *testing.T) {
 			v.Gates[1].State.Passage = "referred"
 		})
 	})
+	// What the enrolment page shows goes to who signs the roster; the key is taken out of it as egatectl does.
+	mux.HandleFunc("POST /enrol", func(w http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<10))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		p, err := enrol.Passkey(raw, "localhost", url)
+		if err == nil {
+			err = l.list(url, demoOfficer, api.RosterOfficer{Officer: "officer-07", Passkeys: []api.Passkey{p}, Roles: []string{officers.RoleSupervisor}})
+		}
+		if err != nil {
+			t.Error(err)
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	})
+	mux.HandleFunc("POST /refused", func(w http.ResponseWriter, _ *http.Request) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(l.refused)
+	})
 	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { page.CloseClientConnections() })
 	control := httptest.NewServer(mux)
 	t.Cleanup(control.Close)
-	script(t, "console.mjs", map[string]any{"url": page.URL, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t), "idle": idle.Milliseconds(), "markers": []string{nameMarker, pixelMarker, "X0000042"}})
+	script(t, "console.mjs", map[string]any{"url": url, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t), "idle": idle.Milliseconds(), "markers": []string{nameMarker, pixelMarker, "X0000042"}})
 }

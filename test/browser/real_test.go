@@ -2,11 +2,14 @@ package browser
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,10 +17,53 @@ import (
 	"time"
 
 	"egate/sim/memscan"
+	"egate/sim/passkey"
 	"egate/sim/run"
 	"egate/sim/scenario"
 	"egate/sim/scenarios"
 )
+
+// enlist puts officer-07 with an enrolled passkey on the roster of a site, beside the demo officer, who stays.
+func enlist(bin string, site *run.Site, registration []byte) error {
+	file := filepath.Join(site.Dir, "registration.json")
+	if err := os.WriteFile(file, registration, 0o600); err != nil {
+		return err
+	}
+	ctl := func(args ...string) ([]byte, error) {
+		out, err := exec.Command(filepath.Join(bin, "egatectl"), args...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("egatectl %s: %w: %s", args, err, out)
+		}
+		return out, err
+	}
+	lines, err := ctl("roster", "enrol", "--rp-id", "localhost", "--origin", site.Console.URL, file)
+	if err != nil {
+		return err
+	}
+	demo, err := passkey.Load("localhost", site.Console.URL, site.Console.Officer.Credential, site.Console.Officer.Seed)
+	if err != nil {
+		return err
+	}
+	pub, err := demo.Public()
+	if err != nil {
+		return err
+	}
+	day := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+	var y strings.Builder
+	fmt.Fprintf(&y, "site: %s\nversion: 2\nexpires: %s\nrp_id: localhost\norigins: [%s]\nsimulated: true\ntwo_persons: []\nofficers:\n", site.Name, day(24*time.Hour), site.Console.URL)
+	for _, o := range []struct{ name, keys string }{
+		{"officer-demo", fmt.Sprintf("      - {credential: %s, alg: %s, key: %s}\n", base64.RawURLEncoding.EncodeToString(pub.Credential), pub.Alg, base64.StdEncoding.EncodeToString(pub.Key))},
+		{"officer-07", string(lines)},
+	} {
+		fmt.Fprintf(&y, "  - officer: %s\n    demo: %t\n    roles: [officer, supervisor, technician]\n    gates: [%s]\n    from: %s\n    until: %s\n    passkeys:\n%s", o.name, o.name == "officer-demo", site.Gates[0].Name, day(-time.Hour), day(time.Hour), o.keys)
+	}
+	src := filepath.Join(site.Dir, "roster.yaml")
+	if err := os.WriteFile(src, []byte(y.String()), 0o600); err != nil {
+		return err
+	}
+	_, err = ctl("roster", "sign", "--key", filepath.Join(site.Dir, "keys", "roster.key"), src, filepath.Join(site.Dir, "roster.signed"))
+	return err
+}
 
 // TestRealGate has both pages of a running gate in the browser: egated, inspectors and console are the
 // programs themselves, the simulator plays the traveller. A passage is watched on the traveller screen from
@@ -78,6 +124,17 @@ func TestRealGate(t *testing.T) {
 		mu.Unlock()
 		_ = json.NewEncoder(w).Encode(res)
 	})
+	// The roster of the running site is signed anew, as its keeper does it: by egatectl, with the key of the throw-away site.
+	mux.HandleFunc("POST /roster", func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<10))
+		if err == nil {
+			err = enlist(bin, site, b)
+		}
+		if err != nil {
+			t.Error(err)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	mux.HandleFunc("POST /photo", func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<20))
 		if err != nil {
@@ -128,6 +185,5 @@ func TestRealGate(t *testing.T) {
 	})
 	control := httptest.NewServer(mux)
 	t.Cleanup(control.Close)
-	script(t, "real.mjs", map[string]string{"screen": h.Lanes[0].Gate.Display, "console": site.Console.URL, "officer": site.Console.Officer.Name,
-		"secret": site.Console.Officer.Secret, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t)})
+	script(t, "real.mjs", map[string]string{"screen": h.Lanes[0].Gate.Display, "console": site.Console.URL, "control": control.URL, "chromium": chromium, "artefacts": artefacts(t)})
 }

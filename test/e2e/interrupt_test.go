@@ -36,7 +36,7 @@ func TestInterruptEndsEverything(t *testing.T) {
 	defer func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }()
 	killer := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer killer.Stop()
-	address := regexp.MustCompile(`(officers' console|traveller screen) +(http://[0-9.:]+)`)
+	address := regexp.MustCompile(`(officers' console|traveller screen) +(http://[a-z0-9.:]+)`)
 	pages := map[string]string{}
 	played := 0
 	in := bufio.NewScanner(out)

@@ -16,6 +16,8 @@ import (
 	"egate/api"
 	"egate/console"
 	"egate/journal"
+	"egate/sim/passkey"
+	"egate/verdict"
 )
 
 // attacker owns the broker: it hears everything and publishes anything.
@@ -108,7 +110,7 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 		t.Helper()
 		// A link under fire may be making a new connection: an order for the old session is refused unanswered.
 		for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-			_, err := l.c.Order(ctx, l.officer.Session, w.name, api.CmdReset, "", nil, "")
+			_, err := l.order(ctx, w.name, api.CmdReset, "", "")
 			if err == nil {
 				orders[w.name]++
 				return
@@ -158,6 +160,7 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 			}
 		}
 	}
+	forged, answered := 0, 0 // orders under the console's key
 	invent := func(w *world) {
 		var st api.Status
 		if err := l.until(w.name, func(g console.GateView) bool { st = g.Status; return st.Session != "" }); err != nil {
@@ -191,6 +194,21 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 			}
 			a.publish(api.Topic(site, w.name, topic), false, b)
 			a.publish(api.Topic(site, w.name, topic), false, body) // without any signature
+		}
+		// With the console's own key, which is no officer's: an order without a proof, and under the proof of another.
+		for _, p := range []*api.Proof{nil, {OrderKey: l.desk.Text, Assertion: l.desk.Assertion, Signature: make([]byte, 64)}} {
+			now = now.Add(time.Millisecond)
+			body, err := json.Marshal(passkey.Order(w.name, st, "ada", api.CmdOpenExit, "", nil, verdict.PersonCompared, now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := l.cfg.Signer.Sign("cmd", body)
+			b, err := json.Marshal(api.Signed{Kind: "cmd", Payload: body, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}, Proof: p})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.publish(api.Topic(site, w.name, "cmd/console/"+api.CmdOpenExit), false, b)
+			forged++
 		}
 	}
 	var first []message
@@ -239,7 +257,13 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 			for _, b := range e.Events {
 				var d api.Draft
 				var o api.OrderEvent
-				if json.Unmarshal(b, &d) == nil && d.Type == api.EventOrder && json.Unmarshal(d.Data, &o) == nil && o.Result != "rejected" {
+				if json.Unmarshal(b, &d) != nil || d.Type != api.EventOrder || json.Unmarshal(d.Data, &o) != nil {
+					continue
+				}
+				if o.Reason == "order_signature" {
+					answered++
+				}
+				if o.Result != "rejected" {
 					got[o.Name]++
 				}
 			}
@@ -255,6 +279,9 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 		for _, f := range w.failures() {
 			t.Error(f)
 		}
+	}
+	if answered == 0 || answered > forged {
+		t.Errorf("%d orders were forged with the console's key, %d are in the journal as refused", forged, answered)
 	}
 	t.Logf("%d messages of the attacker, %d of the centre's to learn from; orders of the desk: %v, all answered", a.sent, len(first), orders)
 }

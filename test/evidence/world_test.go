@@ -36,7 +36,9 @@ import (
 	"egate/hal/simhal"
 	"egate/inspect/protocol"
 	"egate/journal"
+	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 	"egate/sim/people"
 	"egate/sim/plant"
 	"egate/sim/run"
@@ -216,6 +218,8 @@ type line struct {
 	cfg     centre.Config
 	c       *centre.Centre
 	officer console.Officer
+	auth    *passkey.Authenticator // the officer's
+	desk    *passkey.OrderKey
 	stop    func()
 	key     ed25519.PublicKey
 	wire    *wire
@@ -274,10 +278,21 @@ func prepareLine(t testing.TB, gates ...string) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	officer, err := centre.DemoOfficer("ada", "a secret of this test")
+	offline, _ := newSigner(t)
+	if l.auth, err = passkey.New(officers.ES256, deskHost, "https://"+deskHost); err != nil {
+		t.Fatal(err)
+	}
+	pass, err := l.auth.Public()
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now().UTC()
+	roster, err := officers.Sign(api.Roster{Site: site, Version: 1, IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(300 * 24 * time.Hour), RPID: deskHost, Origins: []string{"https://" + deskHost}, TwoPersons: []string{}, // clocks jump here
+		Officers: []api.RosterOfficer{{Officer: "ada", Passkeys: []api.Passkey{pass}, Roles: officers.Roles(), Gates: gates, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(300 * 24 * time.Hour)}}}, offline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.put("roster.signed", roster)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -288,10 +303,11 @@ func prepareLine(t testing.TB, gates ...string) *line {
 	}
 	t.Cleanup(func() { _ = log.Close() })
 	l.cfg = centre.Config{Site: site, Simulated: true, Gates: map[string]ed25519.PublicKey{}, Listen: address(t), Signer: own, SealKey: priv,
-		Officers: []centre.OfficerRow{officer}, WatchList: filepath.Join(l.dir, "watchlist.yaml"), Database: filepath.Join(l.dir, "history.db"),
+		Roster: filepath.Join(l.dir, "roster.signed"), RosterKey: offline.Public(), WatchList: filepath.Join(l.dir, "watchlist.yaml"), Database: filepath.Join(l.dir, "history.db"),
 		AnswerChild: []string{self, "answer-lookup"}, SessionLife: 12 * time.Hour, GatesPerOfficer: len(gates), Log: slog.New(slog.NewJSONHandler(log, nil))}
 	l.put("watchlist.yaml", []byte("documents: {}\n"))
-	if err := errors.Join(seal.Save(filepath.Join(l.dir, "centre.pub"), l.key, false), seal.Save(filepath.Join(l.dir, "centre-seal.pub"), pub, false)); err != nil {
+	if err := errors.Join(seal.Save(filepath.Join(l.dir, "centre.pub"), l.key, false), seal.Save(filepath.Join(l.dir, "centre-seal.pub"), pub, false),
+		seal.Save(filepath.Join(l.dir, "roster.pub"), offline.Public(), false)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range gates {
@@ -336,9 +352,34 @@ func (l *line) open() {
 	case <-time.After(patience):
 		l.t.Fatal("the centre does not start")
 	}
-	if l.officer, err = c.SignIn(context.Background(), "ada", "a secret of this test"); err != nil {
+	ch, err := c.Challenge()
+	if err != nil {
 		l.t.Fatal(err)
 	}
+	if l.desk, err = l.auth.Certify(ch.Site, ch.Gates, ch.Nonce, time.Now(), time.Hour); err != nil {
+		l.t.Fatal(err)
+	}
+	if l.officer, err = c.SignIn(context.Background(), console.SignIn{OrderKey: l.desk.Text, Assertion: l.desk.Assertion}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// deskHost is the host of the officers' pages.
+const deskHost = "desk.example"
+
+// order gives an order as the officer's page does.
+func (l *line) order(ctx context.Context, gate, name, passage, reason string) (api.Response, error) {
+	var st api.Status
+	if err := l.until(gate, func(g console.GateView) bool { st = g.Status; return st.Session != "" }); err != nil {
+		return api.Response{}, err
+	}
+	now := time.Now()
+	c := passkey.Order(gate, st, l.officer.Pseudonym, name, passage, nil, reason, now)
+	payload, proof, err := l.desk.Sign(c, now)
+	if err != nil {
+		return api.Response{}, err
+	}
+	return l.c.Order(ctx, l.officer.Session, c, console.Order{Payload: payload, Proof: *proof})
 }
 
 // until waits for a picture of a gate at the desk.
@@ -517,6 +558,7 @@ func (l *line) quiet(ctx context.Context, name string) *world {
 	s := time.Second
 	g.Site, g.Gate, g.StateDir = site, name, w.path("state")
 	g.Keys = configs.Keys{Gate: filepath.Join(l.dir, name+".key"), Centre: filepath.Join(l.dir, "centre.pub"), CentreSeal: filepath.Join(l.dir, "centre-seal.pub")}
+	g.Officers = configs.Officers{RosterKey: filepath.Join(l.dir, "roster.pub")} // the roster itself comes over the link
 	g.Link.Broker, g.Display.Listen = configs.Brokers{"tcp://" + l.cfg.Listen}, address(t)
 	g.Lines.Device, g.Inspect.Program = w.path("run", "lines.sock"), w.path(peerName)
 	g.Doors.Pulse, g.Doors.Travel = 60*time.Millisecond, 2*s
@@ -630,8 +672,8 @@ func (w *world) desk(ctx context.Context) {
 			go func() {
 				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()
-				if _, err := w.c.Order(ctx, w.officer.Session, w.name, api.CmdTake, p, nil, ""); err == nil {
-					_, _ = w.c.Order(ctx, w.officer.Session, w.name, api.CmdSendBack, p, nil, "")
+				if _, err := w.order(ctx, w.name, api.CmdTake, p, ""); err == nil {
+					_, _ = w.order(ctx, w.name, api.CmdSendBack, p, "")
 				}
 			}()
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"egate/api"
 	"egate/configs"
 	"egate/console/centre"
 	"egate/emrtd/issue"
@@ -22,7 +23,9 @@ import (
 	"egate/hal/pcsc"
 	"egate/hal/serialhal"
 	"egate/hal/v4l2"
+	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 )
 
 // gateWith is what the configuration of a gate in service says to one change of it.
@@ -166,12 +169,34 @@ func demoOfficer(t *testing.T) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	demo, err := centre.DemoOfficer("demo", "secret")
+	rosterKey, seed := keyPair(t)
+	offline, err := seal.NewSigner(seed)
 	if err != nil {
 		t.Fatal(err)
 	}
+	auth, err := passkey.New(officers.EdDSA, "localhost", "http://localhost:8090")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := auth.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	raw, err := officers.Sign(api.Roster{Site: "harbour", Version: 1, IssuedAt: now, ExpiresAt: now.Add(time.Hour), RPID: "localhost", Origins: []string{"http://localhost:8090"}, Simulated: true, TwoPersons: []string{},
+		Officers: []api.RosterOfficer{{Officer: "officer-demo", Passkeys: []api.Passkey{own}, Roles: officers.Roles(), Gates: []string{"gate-1"}, NotBefore: now, NotAfter: now.Add(time.Hour), Demo: true}}}, offline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := officers.NewKeeper("harbour", "gate-1", false, seal.Trust(rosterKey), nil).Offer(raw); err == nil {
+		t.Error("a gate in service takes the roster of the demo officer")
+	}
 	dir := t.TempDir()
-	_, err = centre.New(centre.Config{Site: "harbour", Gates: map[string]ed25519.PublicKey{"gate-1": pub}, Signer: signer, SealKey: secret, Officers: []centre.OfficerRow{demo},
+	file := filepath.Join(dir, "roster.signed")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = centre.New(centre.Config{Site: "harbour", Gates: map[string]ed25519.PublicKey{"gate-1": pub}, Signer: signer, SealKey: secret, Roster: file, RosterKey: rosterKey,
 		WatchList: filepath.Join(dir, "watchlist.yaml"), Database: filepath.Join(dir, "history.db"), AnswerChild: []string{"true"}, Keep: 48 * time.Hour})
 	return err
 }

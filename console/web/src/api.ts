@@ -6,7 +6,7 @@ export interface Fault { code: string; part: string; severity: string; since: st
 export interface GateView {
   site: string;
   gate: string;
-  status: { state: string; at: string };
+  status: { state: string; session: string; epoch: number; at: string };
   state: {
     mode: string; reception: string; passage: string; entry: string; exit: string; occupancy: string;
     current?: string; next?: string; reason?: string; stage_ms: number; stages?: StageTime[] | null; lease: boolean; at: string;
@@ -15,6 +15,7 @@ export interface GateView {
   referral?: Referral;
   alerts: Alert[] | null;
   acked_upto: number;
+  second?: { name: string; officer: string; passage?: string; until: string };
 }
 export interface Referral { gate: string; passage: string; reason: string; since: string; state: string; owner?: string; dossier: boolean; overturn?: string; questions?: string[] | null }
 export interface Alert { id: string; gate: string; passage?: string; reason: string; severity: string; since: string; count: number; active: boolean }
@@ -28,8 +29,11 @@ export interface Facts {
   dossier_hash: string; gate: string; passage: string; reason: string; checks: Check[] | null; verified: boolean; portrait: boolean; live: boolean;
   name: string; document: string; nationality: string; sex: string; age: number; match_score: number; threshold: number;
 }
-export interface Me { pseudonym: string; demo: boolean; since: string; site: string; idle_close_s: number; simulated: boolean }
-export interface Hello { site: string; simulated: boolean; demo?: { name: string; secret: string }; languages: { tag: string; name: string; dir: "ltr" | "rtl" }[] }
+export interface Me { pseudonym: string; demo: boolean; since: string; site: string; idle_close_s: number; simulated: boolean; credential: string; may: string[]; fresh: string[] }
+export interface Assertion { credential: string; auth_data: string; client_data: string; signature: string }
+export interface Proof { order_key: string; assertion: Assertion; signature: string; fresh?: { at: string; assertion: Assertion } }
+export interface Challenge { nonce: string; site: string; rp_id: string; gates: string[]; at: string }
+export interface Hello { site: string; simulated: boolean; demo?: { name: string; credential: string; seed: string; public: string }; languages: { tag: string; name: string; dir: "ltr" | "rtl" }[] }
 export interface Event { id: string; type: string; time: string; epoch: number; seq: number; data: Record<string, unknown> }
 
 /** Refused carries the code of an answer that was not given. */
@@ -57,11 +61,12 @@ const at = (gate: string, passage: string) => `/api/referrals/${encodeURICompone
 
 export const hello = () => call<Hello>("GET", "/api/hello");
 export const whoami = () => call<Me>("GET", "/api/me");
-export const signIn = (name: string, secret: string) => call<Me>("POST", "/api/sign-in", { name, secret });
+export const challenge = () => call<Challenge>("POST", "/api/challenge");
+export const signIn = (by: { order_key: string; assertion: Assertion }) => call<Me>("POST", "/api/sign-in", by);
 export const signOut = () => call<void>("POST", "/api/sign-out");
 export const input = () => call<void>("POST", "/api/input");
-export const order = (gate: string, name: string, passage = "", dossier_hash = "", reason = "") =>
-  call<{ id: string; result: string; reason?: string }>("POST", "/api/orders", { gate, name, passage, dossier_hash: dossier_hash || null, reason });
+/** send passes an order on that officer.ts has signed. */
+export const send = (payload: string, proof: Proof) => call<{ id: string; result: string; reason?: string }>("POST", "/api/orders", { payload, proof });
 export const openReferral = (gate: string, passage: string) => call<Facts>("POST", at(gate, passage) + "/open");
 export const closeReferral = (gate: string, passage: string) => call<void>("DELETE", at(gate, passage));
 export const photo = (gate: string, passage: string, which: "portrait" | "live") => at(gate, passage) + "/photo/" + which;

@@ -8,16 +8,17 @@ const overrides = ["person_compared", "document_examined", "lookup_done", "techn
 
 /** One gate in full: orders, stage times, parts and faults, history. No person in it. */
 export class GateDetails extends LitElement {
-  static override properties = { view: { attribute: false }, now: { attribute: false }, lang: {}, events: { state: true }, why: { state: true } };
+  static override properties = { view: { attribute: false }, now: { attribute: false }, may: { attribute: false }, lang: {}, events: { state: true }, why: { state: true } };
   declare view: GateView;
   declare now: number;
+  declare may: string[]; // orders of the officer's roles
   declare events: GateEvent[] | null;
   declare why: string;
   private epoch = 0;
   private seq = 0;
   private loading = false;
 
-  constructor() { super(); this.events = null; this.why = ""; }
+  constructor() { super(); this.events = null; this.why = ""; this.may = []; }
 
   static override styles = [base, css`
     :host { display: block; background: var(--panel); border: 1px solid var(--edge); border-radius: 12px; padding: 16px 20px; }
@@ -89,7 +90,7 @@ export class GateDetails extends LitElement {
 
   override render() {
     const g = this.view;
-    const act = (name: string, kind = "", sure = true) => html`<egate-act .text=${t("act." + name)} ?sure=${sure} kind=${kind} @act=${() => this.give(name)}></egate-act>`;
+    const act = (name: string, kind = "", sure = true) => html`<egate-act .text=${t("act." + name)} ?sure=${sure} kind=${kind} ?disabled=${!this.may.includes(name)} @act=${() => this.give(name)}></egate-act>`;
     return html`
       <header><h1 tabindex="-1">${g.gate}</h1><span class="soft num">${t("gate.acked")}: ${g.acked_upto}</span>
         <button class="quiet" id="close" @click=${() => this.dispatchEvent(new CustomEvent("leave", { bubbles: true, composed: true }))}>${t("ui.close")}</button></header>
@@ -99,7 +100,7 @@ export class GateDetails extends LitElement {
         <select aria-label=${t("ref.why_accept")} @change=${(e: Event) => { this.why = (e.target as HTMLSelectElement).value; }}>
           <option value="">${t("ref.choose")}</option>${overrides.map((o) => html`<option value=${o}>${word("override", o)}</option>`)}
         </select>
-        <egate-act .text=${t("act.door_open_exit")} sure kind="risk" ?disabled=${!this.why} @act=${() => this.give("door_open_exit", this.why)}></egate-act>
+        <egate-act .text=${t("act.door_open_exit")} sure kind="risk" ?disabled=${!this.why || !this.may.includes("door_open_exit")} @act=${() => this.give("door_open_exit", this.why)}></egate-act>
         ${g.state.mode === "emergency" ? act("emergency_end", "risk") : act("emergency_release", "risk")}
       </div>
       <div class="cols">

@@ -53,3 +53,17 @@ export const clock = (at: string | number): string => {
   const d = new Date(at);
   return Number.isNaN(d.getTime()) ? "" : d.toLocaleTimeString("en-GB", { hour12: false });
 };
+
+/** answer is what a gate said to an order. */
+export function answer(r: { result: string; reason?: string }): string {
+  if (r.reason === "second_officer") return t("order.second_officer");
+  const own = "order.why." + (r.reason ?? "");
+  return t("order." + r.result) + (r.reason ? `: ${t(own) === own ? reason(r.reason).what : t(own)}` : "");
+}
+
+/** trouble is why an order did not reach its gate. */
+export function trouble(e: unknown): string {
+  const code = (e as { code?: string }).code ?? "";
+  const own = ["cancelled", "insecure", "no_webauthn", "no_ed25519"].includes(code) ? "signin." + code : code === "gone" ? "ref.gone" : "order.no_answer";
+  return t(own);
+}

@@ -68,7 +68,7 @@ export class LineStore extends EventTarget {
 /** Referral reasons that go before all others: forgery, attack, a hit, a person in need. */
 const grave = new Set(["clone_suspected", "dg_hash_mismatch", "sod_signature_failed", "pad_failed", "centre_hit", "document_reported_lost", "person_trapped", "chip_limit_exceeded", "tamper", "emergency", "officer_held"]);
 
-export interface Item { kind: "referral" | "alert"; key: string; gate: string; passage: string; reason: string; severity: string; since: number; count: number; owner: string; dossier: boolean }
+export interface Item { kind: "referral" | "alert" | "second"; key: string; gate: string; passage: string; reason: string; severity: string; since: number; count: number; owner: string; dossier: boolean }
 
 const rank: Record<string, number> = { danger: 0, warning: 1, notice: 2 };
 
@@ -78,6 +78,8 @@ export function queue(gates: GateView[]): Item[] {
   for (const g of gates) {
     const r = g.referral;
     if (r) items.push({ kind: "referral", key: "r" + g.gate + r.passage, gate: g.gate, passage: r.passage, reason: r.reason, severity: grave.has(r.reason) ? "danger" : "warning", since: Date.parse(r.since), count: 1, owner: r.owner ?? "", dossier: r.dossier });
+    const s = g.second; // its reason is the name of the order, its owner who gave it first
+    if (s) items.push({ kind: "second", key: "s" + g.gate + s.name + s.until, gate: g.gate, passage: s.passage ?? "", reason: s.name, severity: "warning", since: Date.parse(s.until) - 60_000, count: 1, owner: s.officer, dossier: false });
     for (const a of g.alerts ?? []) {
       if (a.active) items.push({ kind: "alert", key: "a" + a.id, gate: g.gate, passage: a.passage ?? "", reason: a.reason, severity: a.severity, since: Date.parse(a.since), count: a.count, owner: "", dossier: false });
     }

@@ -1,8 +1,9 @@
 import { LitElement, css, html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import { hello, input, order, Refused, signOut, whoami, type Hello, type Me } from "./api.js";
-import { clock, language, reason, seconds, t, use, waiting, word } from "./i18n.js";
+import { hello, input, Refused, signOut, whoami, type Hello, type Me } from "./api.js";
+import { answer, clock, language, reason, seconds, t, trouble, use, waiting, word } from "./i18n.js";
 import { LineStore, queue, type Item } from "./line.js";
+import { forget, give, signed } from "./officer.js";
 import { base } from "./style.js";
 import { chime } from "./sound.js";
 import "./page.css";
@@ -86,7 +87,7 @@ class App extends LitElement {
     addEventListener("keydown", (e) => { if (e.key === "Escape" && this.open) this.renderRoot.querySelector("egate-referral, egate-details")?.shadowRoot?.querySelector<HTMLButtonElement>("#close")?.click(); });
     setInterval(() => this.tick(), 1000);
     this.line.addEventListener("change", () => { this.ring(); this.now = this.line.now(); this.requestUpdate(); });
-    this.line.addEventListener("signed_out", (e) => this.leave((e as CustomEvent<{ why: string }>).detail.why === "idle" ? t("signin.out_idle") : ""));
+    this.line.addEventListener("signed_out", (e) => this.leave((e as CustomEvent<{ why: string }>).detail.why === "idle" ? t("signin.out_idle") : (e as CustomEvent<{ why: string }>).detail.why === "removed" ? t("signin.removed") : ""));
     this.line.addEventListener("refused", () => void whoami().catch((e: unknown) => { if (e instanceof Refused && e.status === 401) this.leave(""); }));
     this.line.addEventListener("dossier_closed", (e) => {
       const d = (e as CustomEvent<{ gate: string; passage: string; why: string }>).detail;
@@ -110,6 +111,7 @@ class App extends LitElement {
 
   private enter(me: Me): void {
     this.me = me;
+    signed(me, this.hi);
     this.note = "";
     this.lastInput = Date.now();
     this.line.start();
@@ -119,6 +121,7 @@ class App extends LitElement {
     this.line.stop();
     this.open = null;
     this.me = null;
+    forget();
     this.note = note;
     this.known.clear();
   }
@@ -160,12 +163,15 @@ class App extends LitElement {
 
   private async give(e: CustomEvent<{ gate: string; name: string; reason?: string }>): Promise<void> {
     const { gate, name, reason: why } = e.detail;
-    this.say(`${gate}: ${t("act." + name)} – ${t("order.sent")}`);
+    const view = this.line.gates.find((g) => g.gate === gate);
+    if (!this.me || !view) return;
+    const what = `${gate}: ${t("act." + name)}`;
+    this.say(`${what} – ${t(this.me.fresh.includes(name) && !this.me.demo ? "order.touch" : "order.sent")}`);
     try {
-      const r = await order(gate, name, "", "", why ?? "");
-      this.say(`${gate}: ${t("act." + name)} – ${t("order." + r.result)}${r.reason ? ` (${reason(r.reason).what})` : ""}`);
-    } catch {
-      this.say(`${gate}: ${t("act." + name)} – ${t("order.no_answer")}`);
+      const r = await give(this.me, view, name, "", "", why ?? "");
+      this.say(`${what} – ${answer(r)}`);
+    } catch (err) {
+      this.say(`${what} – ${trouble(err)}`);
     }
   }
 
@@ -206,7 +212,7 @@ class App extends LitElement {
         <main>
           ${this.desk(lang)}
           <section class="tiles" aria-label=${t("line.gates")}>
-            ${repeat(this.line.gates, (g) => g.gate, (g) => html`<egate-tile lang=${lang} .view=${g} .now=${this.now} ?selected=${this.open?.gate === g.gate}></egate-tile>`)}
+            ${repeat(this.line.gates, (g) => g.gate, (g) => html`<egate-tile lang=${lang} .may=${this.me!.may} .view=${g} .now=${this.now} ?selected=${this.open?.gate === g.gate}></egate-tile>`)}
           </section>
           ${this.recent()}
         </main>
@@ -225,11 +231,12 @@ class App extends LitElement {
     if (!open || !view) return nothing;
     // Keyed by what is open: another referral is another element, nothing of the last one is reused.
     return repeat([open], (o) => o.kind + o.gate + (o.kind === "referral" ? o.passage : ""), (o) => o.kind === "referral"
-      ? html`<egate-referral lang=${lang} .view=${view} .passage=${o.passage} .now=${this.now} .left=${this.left} .me=${this.me!.pseudonym}></egate-referral>`
-      : html`<egate-details lang=${lang} .view=${view} .now=${this.now}></egate-details>`);
+      ? html`<egate-referral lang=${lang} .view=${view} .passage=${o.passage} .now=${this.now} .left=${this.left} .me=${this.me!}></egate-referral>`
+      : html`<egate-details lang=${lang} .view=${view} .now=${this.now} .may=${this.me!.may}></egate-details>`);
   }
 
   private item(i: Item) {
+    if (i.kind === "second") return this.asked(i);
     const why = reason(i.reason);
     const here = this.open?.kind === "referral" && i.kind === "referral" && this.open.passage === i.passage;
     const other = i.owner && i.owner !== this.me!.pseudonym;
@@ -241,6 +248,20 @@ class App extends LitElement {
       <div class="row">${i.kind === "referral"
         ? html`${i.owner ? html`<span class="do">${other ? `${t("queue.owner")} ${i.owner}` : t("queue.mine")}</span>` : nothing}<button class="main" ?disabled=${here || Boolean(other)} @click=${() => { this.open = { kind: "referral", gate: i.gate, passage: i.passage }; }}>${t("queue.open")}</button>`
         : html`<button @click=${() => { this.open = { kind: "details", gate: i.gate }; }}>${t("gate.details")}</button>`}</div>
+    </li>`;
+  }
+
+  /** asked is an order that waits for a second officer. */
+  private asked(i: Item) {
+    const mine = i.owner === this.me!.pseudonym;
+    const needsReason = i.reason === "door_open_exit"; // which the second officer gives too
+    return html`<li class="warning">
+      <div class="top"><span class="pill warn">${t("second.mark")}</span><b>${i.gate}</b></div>
+      <div class="what">${t("act." + i.reason)}</div>
+      <div class="do">${mine ? t("second.mine") : `${i.owner} – ${t("second.do")}`}</div>
+      <div class="row">${mine ? nothing : needsReason
+        ? html`<button @click=${() => { this.open = { kind: "details", gate: i.gate }; }}>${t("gate.details")}</button>`
+        : html`<egate-act .text=${t("second.give")} sure ?disabled=${!this.me!.may.includes(i.reason)} @act=${() => void this.give(new CustomEvent("order", { detail: { gate: i.gate, name: i.reason } }))}></egate-act>`}</div>
     </li>`;
   }
 

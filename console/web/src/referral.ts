@@ -1,6 +1,7 @@
 import { LitElement, css, html, nothing, type PropertyValues } from "lit";
-import { closeReferral, openReferral, order, photo, Refused, type Check, type Facts, type GateView } from "./api.js";
-import { check as checkName, reason, t, waiting, word } from "./i18n.js";
+import { closeReferral, openReferral, photo, Refused, type Check, type Facts, type GateView, type Me } from "./api.js";
+import { answer, check as checkName, reason, t, trouble, waiting, word } from "./i18n.js";
+import { give } from "./officer.js";
 import { base } from "./style.js";
 
 const overrides = ["person_compared", "document_examined", "lookup_done", "technical_cause", "companion_seen"];
@@ -8,14 +9,14 @@ const overrides = ["person_compared", "document_examined", "lookup_done", "techn
 /** The referral desk: both photos side by side, the checks, one decision. Nothing of it outlives the view. */
 export class ReferralDesk extends LitElement {
   static override properties = {
-    view: { attribute: false }, passage: {}, now: { attribute: false }, left: { attribute: false }, me: {}, lang: {},
+    view: { attribute: false }, passage: {}, now: { attribute: false }, left: { attribute: false }, me: { attribute: false }, lang: {},
     facts: { state: true }, fault: { state: true }, why: { state: true }, busy: { state: true }, answer: { state: true }, missing: { state: true },
   };
   declare view: GateView;
   declare passage: string;
   declare now: number;
   declare left: number; // seconds until it closes without input
-  declare me: string;
+  declare me: Me;
   declare facts: Facts | null;
   declare fault: string;
   declare why: string;
@@ -109,12 +110,12 @@ export class ReferralDesk extends LitElement {
   }
 
   private async take(): Promise<void> {
-    if (this.view.referral?.owner !== this.me) {
+    if (this.view.referral?.owner !== this.me.pseudonym) {
       try {
-        const r = await order(this.view.gate, "referral_take", this.passage);
-        if (r.result === "rejected" || r.result === "failed" || r.result === "expired") this.answer = t("order." + r.result) + (r.reason ? `: ${reason(r.reason).what}` : "");
+        const r = await give(this.me, this.view, "referral_take", this.passage);
+        if (r.result === "rejected" || r.result === "failed" || r.result === "expired") this.answer = answer(r);
       } catch (e) {
-        this.answer = t(e instanceof Refused && e.code === "gone" ? "ref.gone" : "order.no_answer");
+        this.answer = trouble(e);
       }
     }
     this.taken = true;
@@ -140,20 +141,19 @@ export class ReferralDesk extends LitElement {
     this.busy = true;
     this.answer = "";
     try {
-      const r = await order(this.view.gate, name, this.passage, this.facts?.dossier_hash ?? "", why);
+      const r = await give(this.me, this.view, name, this.passage, this.facts?.dossier_hash ?? "", why);
       const good = r.result === "done" || r.result === "accepted";
       this.dispatchEvent(new CustomEvent("said", { detail: `${this.view.gate}: ${t("act." + name) === "act." + name ? t("ref." + name.replace("referral_", "")) : t("act." + name)} – ${t("order." + r.result)}`, bubbles: true, composed: true }));
       if (good) { this.wipe(); this.leave(); return; }
-      this.answer = t("order." + r.result) + (r.reason ? `: ${reason(r.reason).what}` : "");
+      this.answer = answer(r);
     } catch (e) {
-      const code = e instanceof Refused ? e.code : "no_answer";
-      this.answer = t(code === "gone" ? "ref.gone" : "order.no_answer");
+      this.answer = trouble(e);
     }
     this.busy = false;
   }
 
   private async back(): Promise<void> {
-    if (this.view.referral?.owner === this.me) await order(this.view.gate, "referral_return", this.passage).catch(() => undefined);
+    if (this.view.referral?.owner === this.me.pseudonym) await give(this.me, this.view, "referral_return", this.passage).catch(() => undefined);
     await closeReferral(this.view.gate, this.passage).catch(() => undefined);
     this.wipe();
     this.leave();

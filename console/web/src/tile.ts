@@ -18,10 +18,13 @@ function bars(stages: StageTime[], total: number) {
 
 /** One gate at a glance: doors, who is inside, what happens and for how long. */
 export class GateTile extends LitElement {
-  static override properties = { view: { attribute: false }, now: { attribute: false }, lang: {}, selected: { type: Boolean, reflect: true } };
+  static override properties = { view: { attribute: false }, now: { attribute: false }, may: { attribute: false }, lang: {}, selected: { type: Boolean, reflect: true } };
   declare view: GateView;
   declare now: number;
   declare selected: boolean;
+  declare may: string[]; // orders of the officer's roles
+
+  constructor() { super(); this.may = []; }
 
   static override styles = [base, css`
     :host { display: block; }
@@ -99,9 +102,9 @@ export class GateTile extends LitElement {
           <span class="pill ${health === "ok" ? "ok" : health === "out_of_service" ? "bad" : "warn"}">${word("health", health)}</span>
           <span class="acts">
             ${s.mode === "open"
-              ? html`<egate-act .text=${t("act.gate_close")} sure @act=${() => this.give("gate_close")} ?disabled=${away}></egate-act>`
-              : html`<egate-act .text=${t("act.gate_open")} @act=${() => this.give("gate_open")} ?disabled=${away}></egate-act>`}
-            <egate-act .text=${t("act.gate_reset")} sure @act=${() => this.give("gate_reset")} ?disabled=${away}></egate-act>
+              ? html`<egate-act .text=${t("act.gate_close")} sure @act=${() => this.give("gate_close")} ?disabled=${away || !this.may.includes("gate_close")}></egate-act>`
+              : html`<egate-act .text=${t("act.gate_open")} @act=${() => this.give("gate_open")} ?disabled=${away || !this.may.includes("gate_open")}></egate-act>`}
+            <egate-act .text=${t("act.gate_reset")} sure @act=${() => this.give("gate_reset")} ?disabled=${away || !this.may.includes("gate_reset")}></egate-act>
           </span>
         </footer>
       </article>`;
