@@ -26,7 +26,7 @@ type Gate struct {
 	Profile   string   `yaml:"profile,omitempty"` // file of what the site prescribes (M-08); empty: nothing
 
 	Keys     Keys     `yaml:"keys"`
-	Officers Officers `yaml:"officers,omitempty"`
+	Officers Officers `yaml:"officers"`
 	Link     Link     `yaml:"link"`
 	Display  Display  `yaml:"display"`
 	Lines    Lines    `yaml:"lines"`
@@ -50,7 +50,7 @@ type Officers struct {
 	// Roster is a signed roster to start with. Newer ones come over the link and are kept in the journal.
 	Roster string `yaml:"roster,omitempty"`
 	// RosterKey is the Ed25519 public key of who signs rosters, offline. No connected program holds its private half.
-	RosterKey string `yaml:"roster_key,omitempty"`
+	RosterKey string `yaml:"roster_key"`
 }
 
 // Link is the way to the broker.
@@ -498,8 +498,8 @@ func (g *Gate) checkLink(at func(...string) string, bad func(string, string, ...
 	if err != nil {
 		bad(at("link", "broker"), "%w", err)
 	}
-	if g.Officers.Roster != "" && g.Officers.RosterKey == "" {
-		bad(at("officers", "roster_key"), "is missing: the public key of who signs the roster (egatectl roster sign)")
+	if g.Officers.RosterKey == "" {
+		bad(at("officers", "roster_key"), "is missing: the public key of who signs the roster of officers (egatectl roster sign)")
 	}
 	for _, f := range []struct{ key, val, what string }{{"ca_file", g.Link.CAFile, "the brokers' certificate authority"},
 		{"cert_file", g.Link.CertFile, "the certificate of this gate (egatectl pki)"}, {"cert_key_file", g.Link.CertKeyFile, "the key of the certificate"}} {

@@ -54,6 +54,7 @@ func TestD06D07Refusals(t *testing.T) {
 		"remote plain":      {"tcp://127.0.0.1:1883", "tcp://10.0.0.1:1883", "loopback only"},
 		"screen outside":    {"listen: 127.0.0.1:8070", "listen: 0.0.0.0:8070", "loopback address"},
 		"entry of one-step": {"topology: mantrap", "topology: one-step", "entry_closed: is no line of this topology"},
+		"no roster key":     {"roster_key: keys/roster.pub", "# none", "officers.roster_key: is missing"},
 		"no topology":       {"topology: mantrap", "topology: turnstile", "topology: must be one of"},
 		"length":            {"length_mm: 1600", "length_mm: 160", "length_mm: must lie between"},
 		"missing line":      {"    fire_ok: {}\n", "", `line "fire_ok" is missing`},

@@ -67,7 +67,7 @@ type Config struct {
 	Epoch      func() uint64
 	Signer     *seal.Signer
 	Centre     map[string]seal.Keys // trusted keys by principal, e.g. "console"
-	// Officers says whose orders are followed. Without it the centre's signature is enough.
+	// Officers says whose orders are followed, and whose leases count.
 	Officers *officers.Keeper
 	Outbox   Outbox
 	// Ahead is told, at most once per connection, that the centre has acknowledged events that the outbox
@@ -143,8 +143,8 @@ type outbound struct {
 
 // New makes a link. It connects in Run.
 func New(cfg Config) (*Link, error) {
-	if cfg.Signer == nil || cfg.Outbox == nil || cfg.Epoch == nil || len(cfg.Centre) == 0 {
-		return nil, errors.New("link: signer, outbox, epoch and the centre's keys are needed")
+	if cfg.Signer == nil || cfg.Outbox == nil || cfg.Epoch == nil || len(cfg.Centre) == 0 || cfg.Officers == nil {
+		return nil, errors.New("link: signer, outbox, epoch, the centre's keys and the keeper of the roster are needed")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

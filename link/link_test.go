@@ -22,6 +22,7 @@ import (
 	"egate/journal"
 	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 	"egate/test/brokers"
 	"egate/verdict"
 )
@@ -262,12 +263,29 @@ type bench struct {
 	step   uint64
 	want   []string // reference of every event that was committed
 	keeper *officers.Keeper
+	key    *passkey.OrderKey // of the officer o-1
 	cancel context.CancelFunc
 	done   chan error
 }
 
 func newBench(t testing.TB, c *centre, url string, lim limits) *bench {
-	return newBenchFor(t, c, url, lim, nil)
+	t.Helper()
+	who, key := newOfficer(t)
+	b := newBenchFor(t, c, url, lim, who)
+	b.key = key
+	return b
+}
+
+// newOfficer is a roster in force with the officer o-1, and an order key of hers.
+func newOfficer(t testing.TB) (*officers.Keeper, *passkey.OrderKey) {
+	t.Helper()
+	const origin = "https://desk.example"
+	offline, now := newSigner(t), time.Now().UTC()
+	a := must(passkey.New(officers.EdDSA, "desk.example", origin))
+	who := officers.NewKeeper(site, gate, false, seal.Trust(offline.Public()), nil)
+	must(who.Offer(must(officers.Sign(api.Roster{Site: site, Version: 1, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour), RPID: "desk.example", Origins: []string{origin}, TwoPersons: []string{},
+		Officers: []api.RosterOfficer{{Officer: "o-1", Passkeys: []api.Passkey{must(a.Public())}, Roles: officers.Roles(), Gates: []string{gate}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)}}}, offline))))
+	return who, must(a.Certify(site, []string{gate}, nil, now, time.Hour))
 }
 
 // newBenchFor is a link that follows the orders of a roster's officers.
@@ -692,7 +710,15 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 			return le
 		}
 		cmdTopic, ansTopic, leaseTopic := "cmd/console/"+api.CmdOpenExit, "ans/console/"+pid, "lease/console"
-		cmd := func(f func(*api.Command)) []byte { return sign(t, c.signer, "cmd", order(f)) }
+		proven := func(by *seal.Signer, o api.Command) []byte {
+			payload, p, err := x.key.Sign(o, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sig := by.Sign("cmd", payload)
+			return must(json.Marshal(api.Signed{Kind: "cmd", Payload: payload, Signatures: []api.Signature{{Alg: sig.Alg, Kid: sig.Kid, Sig: sig.Sig}}, Proof: p}))
+		}
+		cmd := func(f func(*api.Command)) []byte { return proven(c.signer, order(f)) }
 		ans := func(f func(*api.Envelope)) []byte { return sign(t, c.signer, "ans", env(f)) }
 		le := func(f func(*api.Lease)) []byte { return sign(t, c.signer, "lease", lease(f)) }
 		type attack struct {
@@ -701,7 +727,7 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 		}
 		replay, ansReplay, leaseReplay := cmd(nil), ans(nil), le(nil)
 		attacks := []attack{
-			{"cmd: another key", cmdTopic, sign(t, thief, "cmd", order(nil))},
+			{"cmd: another key", cmdTopic, proven(thief, order(nil))},
 			{"cmd: unsigned", cmdTopic, must(json.Marshal(order(nil)))},
 			{"cmd: signed as lease", cmdTopic, reKind(t, sign(t, c.signer, "lease", order(nil)), "cmd")},
 			{"cmd: another gate", cmdTopic, cmd(func(o *api.Command) { o.Gate = "gate-2" })},
@@ -752,13 +778,23 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 			x.next()
 		}
 		attacks = append(attacks, attack{"cmd: repeated", cmdTopic, replay}, attack{"ans: repeated", ansTopic, ansReplay}, attack{"lease: repeated", leaseTopic, leaseReplay})
+		answered := map[string]string{"cmd: another session": "again", "cmd: repeated": "again", "cmd: expired": "expired"}
 		refused := int64(0)
 		for _, a := range attacks {
 			refused++
 			c.publish(api.Topic(site, gate, a.topic), false, a.payload)
 			c.publish(api.Topic(site, gate, cmdTopic), false, cmd(nil))
 			i := x.next()
-			if i.Command == nil || i.Command.ID != fmt.Sprintf("id%d", n) {
+			if what := answered[a.name]; what != "" { // it reaches the loop, to be answered and no more
+				if what == "again" {
+					refused--
+				}
+				if i.Command == nil || (what == "again") != i.Again || !i.Again && i.Refused != what {
+					t.Errorf("%s: %+v, must be %s", a.name, i, what)
+				}
+				i = x.next()
+			}
+			if i.Command == nil || i.Again || i.Refused != "" || i.Command.ID != fmt.Sprintf("id%d", n) {
 				t.Errorf("%s: reached the loop: %+v", a.name, i)
 			}
 			if r := x.l.Refused(); r != refused {
@@ -1068,7 +1104,7 @@ func TestX02NewNeedsKeys(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	thief := newSigner(f)
 	l, err := New(Config{Site: site, Gate: gate, Brokers: []string{"tcp://127.0.0.1:1"}, Signer: newSigner(f), Epoch: func() uint64 { return 3 }, Outbox: refusing{f},
-		Centre: map[string]seal.Keys{"console": seal.Trust(newSigner(f).Public())}})
+		Centre: map[string]seal.Keys{"console": seal.Trust(newSigner(f).Public())}, Officers: officers.NewKeeper(site, gate, false, seal.Trust(newSigner(f).Public()), nil)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -107,8 +107,8 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 		switch {
 		case c.Principal != principal || c.Name != parts[2]:
 			return Item{}, refuse("topic and command differ")
-		case c.Gate != l.cfg.Gate || c.Session != session && l.cfg.Officers == nil || c.Epoch != l.cfg.Epoch():
-			return Item{}, refuse("other gate, session or epoch")
+		case c.Gate != l.cfg.Gate || c.Epoch != l.cfg.Epoch():
+			return Item{}, refuse("other gate or epoch")
 		case c.IssuedAt.After(now.Add(maxSkew)):
 			return Item{}, refuse("from the future")
 		case c.ExpiresAt.Sub(c.IssuedAt) > maxOrderLife:
@@ -152,7 +152,7 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 			return Item{}, refuse("lives too long")
 		case len(le.Keys) > maxKeys || !pseudonym(le.Officer):
 			return Item{}, refuse("not a lease")
-		case l.cfg.Officers != nil && !l.cfg.Officers.OnDuty(le.Officer):
+		case !l.cfg.Officers.OnDuty(le.Officer):
 			return Item{}, refuse("officer is not on the roster of this gate")
 		}
 		key := session + "\x00" + principal + "\x00" + le.Officer
@@ -194,19 +194,11 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 // One that was seen, or is of an earlier connection, is never followed: the loop answers it as it did. So nobody
 // fills the journal by repeating.
 func (l *Link) order(session string, s api.Signed, c *api.Command) (Item, error) {
-	again := !l.fresh("cmd/"+c.Principal+"/"+c.ID) || c.Session != session
-	late := !c.ExpiresAt.After(time.Now())
-	switch {
-	case l.cfg.Officers == nil && again:
-		return Item{}, refuse("repeated")
-	case l.cfg.Officers == nil && late:
-		return Item{}, refuse("expired")
-	case again:
+	switch fresh := l.fresh("cmd/" + c.Principal + "/" + c.ID); {
+	case !fresh || c.Session != session:
 		return Item{Command: c, Again: true}, nil
-	case late:
+	case !c.ExpiresAt.After(time.Now()):
 		return Item{Command: c, Refused: "expired"}, nil
-	case l.cfg.Officers == nil:
-		return Item{Command: c}, nil
 	}
 	if err := l.cfg.Officers.Verify(s.Payload, *c, s.Proof); err != nil {
 		var r officers.Refusal
@@ -220,9 +212,6 @@ func (l *Link) order(session string, s api.Signed, c *api.Command) (Item, error)
 
 // roster examines a roster. One that is not newer is no attack: the centre repeats it.
 func (l *Link) roster(payload []byte) (Item, error) {
-	if l.cfg.Officers == nil {
-		return Item{}, refuse("no key for rosters")
-	}
 	r, err := l.cfg.Officers.Examine(payload)
 	switch {
 	case errors.Is(err, officers.ErrOlder):

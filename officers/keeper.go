@@ -34,11 +34,8 @@ func NewKeeper(site, gate string, simulated bool, keys seal.Keys, now func() tim
 	return &Keeper{site: site, gate: gate, simulated: simulated, keys: keys, now: now}
 }
 
-// Current is the roster in use, nil for none. A nil keeper has none.
+// Current is the roster in use, nil for none.
 func (k *Keeper) Current() *Roster {
-	if k == nil {
-		return nil
-	}
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.cur

@@ -16,9 +16,6 @@ const rosterRow = "doc/roster"
 // keeper makes the keeper of the roster: the highest version of what the journal has and the file names. A roster
 // that is none is told of and left: without a roster nobody's order is followed, and all else works.
 func keeper(cfg configs.Gate, rows map[string]string, log *slog.Logger) (*officers.Keeper, error) {
-	if cfg.Officers.RosterKey == "" {
-		return nil, nil
-	}
 	key, err := seal.LoadPublic(cfg.Officers.RosterKey)
 	if err != nil {
 		return nil, fmt.Errorf("egated: officers.roster_key: %w", err)
