@@ -4,11 +4,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
-	"egate/api"
 	"egate/officers"
 	"egate/seal"
 	"egate/sim/passkey"
@@ -79,16 +77,11 @@ func (s *site) roster(url string, gates int) (simOfficer, error) {
 	if err != nil {
 		return simOfficer{}, err
 	}
-	pub, err := a.Public()
-	if err != nil {
-		return simOfficer{}, err
-	}
-	demo := api.RosterOfficer{Officer: "officer-demo", Passkeys: []api.Passkey{pub}, Roles: officers.Roles(), NotBefore: s.now.UTC().Add(-time.Hour), NotAfter: s.now.UTC().AddDate(1, 0, 0), Demo: true}
+	var names []string
 	for n := 1; n <= gates; n++ {
-		demo.Gates = append(demo.Gates, gateName(n))
+		names = append(names, gateName(n))
 	}
-	raw, err := officers.Sign(api.Roster{Site: s.name, Version: 1, IssuedAt: s.now.UTC(), ExpiresAt: s.now.UTC().AddDate(1, 0, 0), RPID: host, Origins: []string{url}, Simulated: true,
-		Officers: []api.RosterOfficer{demo}, TwoPersons: []string{}}, signer) // one officer plays them all
+	raw, err := a.Enlist(signer, s.name, "officer-demo", true, names, s.now)
 	if err != nil {
 		return simOfficer{}, err
 	}

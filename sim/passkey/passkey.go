@@ -4,6 +4,7 @@
 package passkey
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -20,7 +21,9 @@ import (
 	"time"
 
 	"egate/api"
+	"egate/console"
 	"egate/officers"
+	"egate/seal"
 )
 
 // Authenticator holds one passkey.
@@ -103,6 +106,32 @@ func (a *Authenticator) Assert(challenge []byte) (api.Assertion, error) {
 		return api.Assertion{}, fmt.Errorf("passkey: %w", err)
 	}
 	return api.Assertion{Credential: a.Credential, AuthData: auth, ClientData: client, Signature: sig}, nil
+}
+
+// Enlist signs a roster that lists this authenticator's officer in all roles at some gates, for a year. Its version is
+// the time, so that a later one replaces it. Outside of a simulation pass simulated false: then nobody is a demo officer.
+func (a *Authenticator) Enlist(by *seal.Signer, site, officer string, simulated bool, gates []string, now time.Time) ([]byte, error) {
+	pub, err := a.Public()
+	if err != nil {
+		return nil, err
+	}
+	from, until := now.UTC().Add(-24*time.Hour), now.UTC().AddDate(1, 0, 0)
+	return officers.Sign(api.Roster{Site: site, Version: uint64(now.Unix()), IssuedAt: from, ExpiresAt: until, RPID: a.RPID, Origins: []string{a.Origin}, Simulated: simulated, TwoPersons: []string{}, // one officer plays them all
+		Officers: []api.RosterOfficer{{Officer: officer, Passkeys: []api.Passkey{pub}, Roles: officers.Roles(), Gates: gates, NotBefore: from, NotAfter: until, Demo: simulated}}}, by)
+}
+
+// SignIn signs the officer in at a centre, as the desk does for a page.
+func (a *Authenticator) SignIn(ctx context.Context, c console.Centre) (console.Officer, *OrderKey, error) {
+	ch, err := c.Challenge()
+	if err != nil {
+		return console.Officer{}, nil, err
+	}
+	k, err := a.Certify(ch.Site, ch.Gates, ch.Nonce, time.Now(), time.Hour)
+	if err != nil {
+		return console.Officer{}, nil, err
+	}
+	o, err := c.SignIn(ctx, console.SignIn{OrderKey: k.Text, Assertion: k.Assertion})
+	return o, k, err
 }
 
 // OrderKey is a certified key that signs orders, as an officer's browser holds one.

@@ -58,13 +58,7 @@ func TestO03OfficerOfTheSimulation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub, err := auth.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now().UTC()
-	raw, err := officers.Sign(api.Roster{Site: "sim", Version: 1, IssuedAt: now, ExpiresAt: now.Add(time.Hour), RPID: "localhost", Origins: []string{base}, Simulated: true, TwoPersons: []string{},
-		Officers: []api.RosterOfficer{{Officer: "officer-demo", Passkeys: []api.Passkey{pub}, Roles: officers.Roles(), Gates: []string{"gate-1"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), Demo: true}}}, offline)
+	raw, err := auth.Enlist(offline, "sim", "officer-demo", true, []string{"gate-1"}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func enlist(bin string, site *run.Site, registration []byte) error {
 	}
 	day := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
 	var y strings.Builder
-	fmt.Fprintf(&y, "site: %s\nversion: 2\nexpires: %s\nrp_id: localhost\norigins: [%s]\nsimulated: true\ntwo_persons: []\nofficers:\n", site.Name, day(24*time.Hour), site.Console.URL)
+	fmt.Fprintf(&y, "site: %s\nversion: %d\nexpires: %s\nrp_id: localhost\norigins: [%s]\nsimulated: true\ntwo_persons: []\nofficers:\n", site.Name, time.Now().Unix()+1, day(24*time.Hour), site.Console.URL)
 	for _, o := range []struct{ name, keys string }{
 		{"officer-demo", fmt.Sprintf("      - {credential: %s, alg: %s, key: %s}\n", base64.RawURLEncoding.EncodeToString(pub.Credential), pub.Alg, base64.StdEncoding.EncodeToString(pub.Key))},
 		{"officer-07", string(lines)},

@@ -282,13 +282,7 @@ func prepareLine(t testing.TB, gates ...string) *line {
 	if l.auth, err = passkey.New(officers.ES256, deskHost, "https://"+deskHost); err != nil {
 		t.Fatal(err)
 	}
-	pass, err := l.auth.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now().UTC()
-	roster, err := officers.Sign(api.Roster{Site: site, Version: 1, IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(300 * 24 * time.Hour), RPID: deskHost, Origins: []string{"https://" + deskHost}, TwoPersons: []string{}, // clocks jump here
-		Officers: []api.RosterOfficer{{Officer: "ada", Passkeys: []api.Passkey{pass}, Roles: officers.Roles(), Gates: gates, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(300 * 24 * time.Hour)}}}, offline)
+	roster, err := l.auth.Enlist(offline, site, "ada", true, gates, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,14 +346,7 @@ func (l *line) open() {
 	case <-time.After(patience):
 		l.t.Fatal("the centre does not start")
 	}
-	ch, err := c.Challenge()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if l.desk, err = l.auth.Certify(ch.Site, ch.Gates, ch.Nonce, time.Now(), time.Hour); err != nil {
-		l.t.Fatal(err)
-	}
-	if l.officer, err = c.SignIn(context.Background(), console.SignIn{OrderKey: l.desk.Text, Assertion: l.desk.Assertion}); err != nil {
+	if l.officer, l.desk, err = l.auth.SignIn(context.Background(), c); err != nil {
 		l.t.Fatal(err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/creack/pty"
 
-	"egate/api"
 	"egate/configs"
 	"egate/console/centre"
 	"egate/emrtd/issue"
@@ -178,13 +177,7 @@ func demoOfficer(t *testing.T) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := auth.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now().UTC()
-	raw, err := officers.Sign(api.Roster{Site: "harbour", Version: 1, IssuedAt: now, ExpiresAt: now.Add(time.Hour), RPID: "localhost", Origins: []string{"http://localhost:8090"}, Simulated: true, TwoPersons: []string{},
-		Officers: []api.RosterOfficer{{Officer: "officer-demo", Passkeys: []api.Passkey{own}, Roles: officers.Roles(), Gates: []string{"gate-1"}, NotBefore: now, NotAfter: now.Add(time.Hour), Demo: true}}}, offline)
+	raw, err := auth.Enlist(offline, "harbour", "officer-demo", true, []string{"gate-1"}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,14 +31,16 @@ import (
 	"egate/console"
 	"egate/console/centre"
 	"egate/journal"
+	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 )
 
 const (
 	siteName, gateName = "hil", "gate-1"
 	broker             = "127.0.0.1:1883"
 	screenAt           = "127.0.0.1:8070"
-	secret             = "a secret of this guest"
+	deskHost           = "desk.example"   // of the officers' pages
 	patience           = 90 * time.Second // bounds a wait on an emulated machine; nothing is measured with it
 )
 
@@ -78,7 +80,7 @@ func openSite(dir, watchdog string) (*site, error) {
 		}
 	}
 	key := func(name string) string { return filepath.Join(dir, name) }
-	for _, n := range []string{"gate", "centre", "seal"} {
+	for _, n := range []string{"gate", "centre", "seal", "roster"} {
 		if _, err := os.Stat(key(n + ".key")); errors.Is(err, fs.ErrNotExist) {
 			if err := newKey(n, key(n+".key"), key(n+".pub")); err != nil {
 				return nil, err
@@ -88,6 +90,7 @@ func openSite(dir, watchdog string) (*site, error) {
 	sec := time.Second
 	g.Site, g.Gate, g.StateDir = siteName, gateName, filepath.Join(dir, "state")
 	g.Keys = configs.Keys{Gate: key("gate.key"), Centre: key("centre.pub"), CentreSeal: key("seal.pub")}
+	g.Officers = configs.Officers{RosterKey: key("roster.pub")} // the roster comes over the link
 	g.Link.Broker, g.Display.Listen, g.Watchdog.Device = configs.Brokers{"tcp://" + broker}, screenAt, watchdog
 	g.Lines.Device = s.chip.device
 	if wired {
@@ -150,8 +153,20 @@ func (s *site) openCentre(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	officer, err := centre.DemoOfficer("ada", secret)
+	offline, err := seal.LoadSigner(filepath.Join(s.dir, "roster.key"))
 	if err != nil {
+		return err
+	}
+	officer, err := passkey.New(officers.EdDSA, deskHost, "https://"+deskHost)
+	if err != nil {
+		return err
+	}
+	roster, err := officer.Enlist(offline, siteName, "ada", true, []string{gateName}, time.Now())
+	if err != nil {
+		return err
+	}
+	listed := filepath.Join(s.dir, "roster.signed")
+	if err := os.WriteFile(listed, roster, 0o600); err != nil {
 		return err
 	}
 	list := filepath.Join(s.dir, "watchlist.yaml")
@@ -159,7 +174,7 @@ func (s *site) openCentre(ctx context.Context) error {
 		return err
 	}
 	s.c, err = centre.New(centre.Config{Site: siteName, Simulated: true, Gates: map[string]ed25519.PublicKey{gateName: s.key}, Listen: broker, Signer: own, SealKey: private,
-		Officers: []centre.OfficerRow{officer}, WatchList: list, Database: filepath.Join(s.dir, "history.db"), AnswerChild: []string{"/init", answerName},
+		Roster: listed, RosterKey: offline.Public(), WatchList: list, Database: filepath.Join(s.dir, "history.db"), AnswerChild: []string{"/init", answerName},
 		SessionLife: 12 * time.Hour, GatesPerOfficer: 1, Log: slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return err
@@ -173,7 +188,7 @@ func (s *site) openCentre(ctx context.Context) error {
 	case <-time.After(patience):
 		return errors.New("the centre does not start")
 	}
-	if _, err = s.c.SignIn(ctx, "ada", secret); err != nil {
+	if _, _, err = officer.SignIn(ctx, s.c); err != nil {
 		return err
 	}
 	opt := mqtt.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("observer").SetOnConnectHandler(func(c mqtt.Client) {
