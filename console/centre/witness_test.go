@@ -15,6 +15,7 @@ import (
 	"egate/console"
 	"egate/journal"
 	"egate/link"
+	"egate/officers"
 	"egate/seal"
 )
 
@@ -42,7 +43,7 @@ func (l *line) audited(dir string) *audited {
 	}
 	in := make(chan api.Cosign, 1024)
 	by := audit.CosignatureVerifier(audit.WitnessName(site, Principal), l.keys[0])
-	a.l, err = link.New(link.Config{Site: site, Gate: here, Brokers: []string{l.url}, TLS: l.ca.asked(here), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[here],
+	a.l, err = link.New(link.Config{Site: site, Gate: here, Brokers: []string{l.url}, TLS: l.ca.asked(here), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[here], Officers: officers.NewKeeper(site, here, false, seal.Trust(l.offline.Public()), nil),
 		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Outbox: j.Outbox(), Cosigned: func(c api.Cosign) { in <- c }})
 	if err != nil {
 		l.t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"egate/console"
 	"egate/journal"
 	"egate/link"
+	"egate/officers"
 	"egate/seal"
 	"egate/test/brokers"
 )
@@ -83,7 +84,7 @@ func (g *rig) start() {
 	}
 	g.boots++
 	cosigned := make(chan api.Cosign, 256)
-	lk, err := link.New(link.Config{Site: site, Gate: gateName, Brokers: []string{g.net.URL()}, Boot: fmt.Sprintf("%016x", g.boots), Epoch: j.Epoch, Signer: g.signer,
+	lk, err := link.New(link.Config{Site: site, Gate: gateName, Brokers: []string{g.net.URL()}, Boot: fmt.Sprintf("%016x", g.boots), Epoch: j.Epoch, Signer: g.signer, Officers: officers.NewKeeper(site, gateName, true, seal.Trust(g.signer.Public()), nil), // nobody orders here
 		Centre: map[string]seal.Keys{"console": seal.Trust(g.key)}, Outbox: j.Outbox(),
 		Ahead:    func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
 		Cosigned: func(c api.Cosign) { cosigned <- c }})
