@@ -17,5 +17,10 @@ var SimYAML []byte
 //go:embed site-profile.yaml
 var SiteProfileYAML []byte
 
+// BenchYAML is the profile of the bench gate that docs/hardware.md describes.
+//
+//go:embed bench.yaml
+var BenchYAML []byte
+
 // Example parses one of the profiles above without resolving its paths.
 func Example(raw []byte) (Gate, error) { return parseGate("profile", raw) }

@@ -79,7 +79,8 @@ type Lines struct {
 // Line is how a logical name is wired. The zero value is an active-high line with no bias whose
 // number is given by the driver (simhal).
 type Line struct {
-	Pin       *int   `yaml:"pin,omitempty"` // offset on the chip; gpio only
+	Pin       *int   `yaml:"pin,omitempty"`  // offset on the chip; gpio only
+	Name      string `yaml:"name,omitempty"` // in place of pin: the kernel's name of the line (gpio-line-names), on whichever chip it is
 	ActiveLow bool   `yaml:"active_low,omitempty"`
 	Bias      string `yaml:"bias,omitempty"` // none, pull-up or pull-down; inputs only
 }
@@ -510,7 +511,7 @@ func (g *Gate) checkLink(at func(...string) string, bad func(string, string, ...
 }
 
 func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ...any)) {
-	used := map[int]string{}
+	used, named := map[int]string{}, map[string]string{}
 	side := func(key string, have map[string]Line, need []string, beams bool) {
 		for _, n := range need {
 			if _, ok := have[n]; !ok {
@@ -524,18 +525,22 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 		sort.Strings(names)
 		for _, n := range names {
 			l := have[n]
-			switch {
-			case beams && slices.Contains(witnessInputs, n):
+			witness := beams && slices.Contains(witnessInputs, n)
+			if witness {
 				name, _, _ := strings.Cut(n, "_")
 				for _, other := range []string{"_ok", "_occupied"} {
 					if _, ok := have[name+other]; !ok {
 						bad(at("lines", key, n), "needs line %q too: a witness supervises itself and says whether it sees anybody (S-03)", name+other)
 					}
 				}
-			case !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))):
+			}
+			switch {
+			case !witness && !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))):
 				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " beam_01 … and those of witnesses (overhead_ok …)"}[beams])
-			case g.Lines.Driver == "gpio" && (l.Pin == nil || *l.Pin < 0 || *l.Pin > 1023):
-				bad(at("lines", key, n), "needs pin: the offset of the line on %s", g.Lines.Device)
+			case g.Lines.Driver == "gpio" && (l.Pin == nil) == (l.Name == ""):
+				bad(at("lines", key, n), "needs pin, the offset of the line on %s, or name, the kernel's name of it (gpioinfo lists them)", g.Lines.Device)
+			case l.Pin != nil && (*l.Pin < 0 || *l.Pin > 1023):
+				bad(at("lines", key, n), "pin must lie between 0 and 1023, is %d", *l.Pin)
 			case l.Bias != "" && (!beams || !slices.Contains([]string{"none", "pull-up", "pull-down"}, l.Bias)):
 				bad(at("lines", key, n), "bias must be none, pull-up or pull-down, and belongs to inputs")
 			}
@@ -545,6 +550,10 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 				}
 				used[*l.Pin] = n
 			}
+			if o, twice := named[l.Name]; twice && l.Name != "" {
+				bad(at("lines", key, n), "%s is wired to %s already", l.Name, o)
+			}
+			named[l.Name] = n
 		}
 	}
 	inputs, outputs := mantrapInputs, mantrapOutputs

@@ -48,6 +48,7 @@ func TestD06D07Refusals(t *testing.T) {
 		"bad driver":        {"driver: pn532", "driver: pn533", "devices.nfc.driver: must be one of"},
 		"reader of pn532":   {"driver: pn532", "driver: pn532, reader: ACS", "devices.nfc.reader: is of the driver pcsc"},
 		"layout of mrzscan": {"driver: mrzscan", "driver: mrzscan, layout: us", "devices.scanner.layout: is of the driver wedge"},
+		"line twice":        {"fire_ok: {}", "fire_ok: {name: A}\n    power_ok: {name: A}", "A is wired to fire_ok already"},
 		"layout unknown":    {"driver: mrzscan, device: dev/gate-1-scanner, baud: 115200", "driver: wedge, device: dev/x, layout: fr", "devices.scanner.layout: must be one of"},
 		"baud of wedge":     {"driver: mrzscan", "driver: wedge", "devices.scanner.baud: is of the driver mrzscan"},
 		"baud of pcsc":      {"driver: pn532", "driver: pcsc", "devices.nfc.baud: is of the driver pn532"},
@@ -146,4 +147,52 @@ func FuzzParse(f *testing.F) {
 	f.Add(GateYAML)
 	f.Add(SimYAML)
 	f.Fuzz(func(t *testing.T, raw []byte) { _, _ = parseGate("f.yaml", raw) })
+}
+
+// Lines of a gate in service are named by offset or by the kernel's name, never by both or neither.
+func TestLinesByNameOrPin(t *testing.T) {
+	base := string(GateYAML)
+	for old, c := range map[string]struct{ now, want string }{
+		"fire_ok: {pin: 7, bias: pull-down}": {"fire_ok: {name: FIRE, bias: pull-down}", ""},
+		"tamper_ok: {pin: 8, ":               {"tamper_ok: {pin: 8, name: TAMPER, ", "needs pin, the offset"},
+		"exit_request: {pin: 9, ":            {"exit_request: {", "needs pin, the offset"},
+		"beacon: {pin: 40}":                  {"beacon: {pin: 4000}", "between 0 and 1023"},
+		"    beam_16: {pin: 25, ":            {"    mat_ok: {bias: pull-up}\n    mat_occupied: {pin: 60}\n    beam_16: {pin: 25, ", "lines.inputs.mat_ok: needs pin"},
+	} {
+		raw := strings.Replace(base, old, c.now, 1)
+		if raw == base {
+			t.Fatalf("%s: nothing replaced", old)
+		}
+		_, err := parseGate("gate.yaml", []byte(raw))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", c.now, err, c.want)
+		}
+	}
+}
+
+// TestBenchGate: the profile of the bench gate is good, and the pin tables of docs/hardware.md are its own.
+func TestBenchGate(t *testing.T) {
+	g, err := Example(BenchYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/hardware.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, l := range g.Lines.Inputs {
+		if l.Pin == nil || !strings.Contains(string(page), "\n| `"+n+"` | GPIO"+strconv.Itoa(*l.Pin)+" | ") {
+			t.Errorf("%s is not in the pin table as in the profile", n)
+		}
+	}
+	for n, l := range g.Lines.Outputs {
+		if l.Name != n || !strings.Contains(string(page), "\n| `"+n+"` | GP") || !strings.Contains(string(page), "\""+n+"\"") {
+			t.Errorf("%s is not in the pin table and the overlay as in the profile", n)
+		}
+	}
+	for n := range lineMeans {
+		if !strings.Contains(string(page), "`"+n+"`") {
+			t.Errorf("%s is not in docs/hardware.md", n)
+		}
+	}
 }

@@ -283,7 +283,8 @@ func (p *progress) at(stage string, done, total int) (percent int, changed bool)
 // reader broke.
 func (i *Inspector) noChip(err error) {
 	reason := verdict.NoChip
-	if errors.Is(err, hal.ErrLost) || errors.Is(err, hal.ErrClosed) {
+	// Without a document a reader says so (hal.ErrNoCard): one that does not answer at all hangs (C-11).
+	if errors.Is(err, hal.ErrLost) || errors.Is(err, hal.ErrClosed) || errors.Is(err, hal.ErrTimeout) {
 		reason = verdict.DeviceFault
 		i.fault("nfc_lost", protocol.NFC)
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"net"
@@ -45,17 +46,23 @@ func (g *glass) Next(ctx context.Context) (hal.Scan, error) {
 func (g *glass) Close() error { return nil }
 
 // antenna is a reader with a chip on it, or none.
-type antenna struct{ c *chip.Chip }
+type antenna struct {
+	c   *chip.Chip
+	err error // of a reader that fails
+}
 
-func (a antenna) Connect(ctx context.Context) (hal.Card, error) {
+func (a *antenna) Connect(ctx context.Context) (hal.Card, error) {
+	if a.err != nil {
+		return nil, a.err
+	}
 	if a.c == nil {
 		<-ctx.Done()
 		return nil, hal.ErrNoCard
 	}
 	return chip.Direct(a.c, nil), nil
 }
-func (a antenna) Reset(context.Context) error { return nil }
-func (a antenna) Close() error                { return nil }
+func (a *antenna) Reset(context.Context) error { return nil }
+func (a *antenna) Close() error                { return nil }
 
 // booth renders what stands before the camera.
 type booth struct {
@@ -73,7 +80,7 @@ func (b *booth) Close() error { b.mu.Lock(); defer b.mu.Unlock(); b.open--; retu
 
 type bench struct {
 	glass   *glass
-	antenna antenna
+	antenna *antenna
 	booth   *booth
 }
 
@@ -196,7 +203,7 @@ func newHouseUnder(t *testing.T, policy verdict.Policy, holder, shown string, ed
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, bench: bench{&glass{make(chan hal.Scan)}, antenna{c}, &booth{sc: sc, start: now}}, lines: made.Lines, chip: c,
+	h := &house{t: t, bench: bench{&glass{make(chan hal.Scan)}, &antenna{c: c}, &booth{sc: sc, start: now}}, lines: made.Lines, chip: c,
 		in: make(chan protocol.FromInspector, 256), ended: make(chan error, 1), subject: subject}
 	near, far := net.Pipe()
 	h.conn = protocol.NewController(near)
@@ -463,6 +470,32 @@ func TestReferredAtTheReader(t *testing.T) {
 			}
 			if d := h.dossier(); len(d.Live) != 0 || d.Reason != c.want {
 				t.Errorf("dossier: %d bytes of a live picture, %s", len(d.Live), d.Reason)
+			}
+			h.end()
+		})
+	}
+}
+
+// C-11: a reader that hangs or is gone is a fault of the reader, not a document without a chip.
+func TestC11ReaderThatHangs(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		fault bool
+	}{"hangs": {hal.ErrTimeout, true}, "gone": {hal.ErrLost, true}, "no chip": {hal.ErrNoCard, false}} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, "astronaut", "astronaut", nil, 300*time.Millisecond)
+			h.bench.antenna.err = fmt.Errorf("reader: %w", c.err)
+			h.begin()
+			h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+			fault := false
+			h.until("checked", func(m protocol.FromInspector) bool {
+				if f := m.Fault; f != nil {
+					fault = f.Code == "nfc_lost" && f.Device == protocol.NFC
+				}
+				return m.Checked != nil
+			})
+			if fault != c.fault {
+				t.Errorf("a fault of the reader: %v, want %v", fault, c.fault)
 			}
 			h.end()
 		})

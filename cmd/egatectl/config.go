@@ -48,6 +48,9 @@ func configExample(_ context.Context, out io.Writer, args []string) error {
 	case "gate":
 		_, err := out.Write(configs.GateYAML)
 		return err
+	case "bench":
+		_, err := out.Write(configs.BenchYAML)
+		return err
 	case "sim":
 		_, err := out.Write(configs.SimYAML)
 		return err

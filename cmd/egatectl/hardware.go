@@ -248,7 +248,7 @@ func hardwareWire(_ context.Context, out io.Writer, args []string) error {
 	}
 	fmt.Fprintf(out, "%s/%s, %s: driver %s, chip %s\n", b.cfg.Site, b.cfg.Gate, b.cfg.Topology, b.cfg.Lines.Driver, b.cfg.Lines.Device)
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "line\tdirection\toffset\tvoltage that means High\tbias\tHigh means")
+	fmt.Fprintln(w, "line\tdirection\toffset or name\tvoltage that means High\tbias\tHigh means")
 	for _, side := range []struct {
 		dir string
 		m   map[string]configs.Line
@@ -258,6 +258,8 @@ func hardwareWire(_ context.Context, out io.Writer, args []string) error {
 			pin, level := "-", "high"
 			if l.Pin != nil {
 				pin = fmt.Sprint(*l.Pin)
+			} else if l.Name != "" {
+				pin = l.Name
 			}
 			if l.ActiveLow {
 				level = "low"

@@ -32,7 +32,7 @@ func commands() []command {
 		{"roster check", "--key FILE.pub [--officer O --gate G [--order N]] FILE", "does it hold now, and may an officer order at a gate?", rosterCheck},
 		{"roster enrol", "--rp-id HOST --origin URL REGISTRATION", "turn what the enrolment page shows into the lines of a roster", rosterEnrol},
 		{"config check", "FILE…", "check the configuration of a gate; every mistake with file, line and cure", configCheck},
-		{"config example", "gate|sim|site-profile", "print a file to start from", configExample},
+		{"config example", "gate|bench|sim|site-profile", "print a file to start from", configExample},
 		{"document read", "--reader R --mrz FILE [--trust FILE --key FILE] [--json]", "read a chip and report what it proves; status 0 authentic, 1 not, 3 not possible", documentRead},
 		{"document verify", "--trust FILE --key FILE [--at DAY] [--json] DIR", "passive authentication of files read earlier (EF.SOD, DG1, …)", documentVerify},
 		{"document explain", "FILE", "show a file of a document as a tree, without judging it", documentExplain},

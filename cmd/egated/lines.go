@@ -60,11 +60,15 @@ func (l *lines) open() (hal.Lines, error) {
 	} else {
 		m := map[string]gpiohal.Line{}
 		add := func(n string, c configs.Line, out bool) error {
-			if c.Pin == nil {
-				return fmt.Errorf("line %s has no pin", n)
+			pin := 0
+			switch {
+			case c.Pin != nil:
+				pin = *c.Pin
+			case c.Name == "":
+				return fmt.Errorf("line %s has neither pin nor name", n)
 			}
 			bias, err := biasOf(c.Bias)
-			m[n] = gpiohal.Line{Config: gpiohal.Config{ActiveLow: c.ActiveLow, Pull: bias}, Pin: *c.Pin, Output: out}
+			m[n] = gpiohal.Line{Config: gpiohal.Config{ActiveLow: c.ActiveLow, Pull: bias}, Pin: pin, Find: c.Name, Output: out}
 			return err
 		}
 		var errs []error
