@@ -8,6 +8,8 @@ FUZZTIME ?= 30s
 STEPS ?= 1000000
 KILLS ?= 2000
 ROUNDS ?= 300
+GATES ?= 200
+EVENTS ?= 30
 
 .DEFAULT_GOAL := help
 
@@ -72,6 +74,10 @@ hil: ## Real drivers and programs in emulated machines with Debian's kernel (8 m
 .PHONY: hil-power
 hil-power: ## 50 power cuts at random points of passages (15 minutes); SEED=
 	@go run ./test/hil -cases power -streams 2 -cuts 25 -seed $(or $(SEED),0)
+
+.PHONY: nats
+nats: ## A line of gates over three NATS servers, each killed once; GATES=200, EVENTS=30, SEED=
+	@cd test/nats && EGATE_GATES=$(GATES) EGATE_EVENTS=$(EVENTS) SEED=$(SEED) go test -count=1 -timeout 30m -v . | grep -vE '^=== '
 
 .PHONY: mutate
 mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate

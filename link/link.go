@@ -32,6 +32,7 @@ import (
 const (
 	keepAlive      = 5 * time.Second
 	dialLimit      = 5 * time.Second
+	subscribeLimit = 10 * time.Second
 	publishLimit   = 10 * time.Second // until the broker has acknowledged a publish
 	farewell       = time.Second      // for the last status
 	quiesce        = 100 * time.Millisecond
@@ -118,7 +119,8 @@ type Link struct {
 	ackedTo  position
 	told     bool // Ahead, on this connection
 
-	corrected int // see contradicted; of this connection
+	corrected int // see restate; of this connection
+	stalls    int // see events
 }
 
 // position is a place in the sequence of events.
@@ -310,12 +312,14 @@ func (l *Link) connection(ctx context.Context, broker string) error {
 	l.session, l.sent, l.out, l.told, l.corrected = session, map[string]bool{}, nil, false, 0
 	l.mu.Unlock()
 	handler := func(_ mqtt.Client, m mqtt.Message) { l.receive(ctx, session, m) }
+	// QoS 0: what comes in is cumulative, repeated, or of no use in ten seconds, and a connection keeps its order. A
+	// cluster keeps a queue of its own for each subscription of QoS 1, which can die while the connection lives.
 	subs := map[string]byte{}
 	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign, api.TopicRoster} {
-		subs[l.topic(t)] = 1
+		subs[l.topic(t)] = 0
 	}
 	sub := c.SubscribeMultiple(subs, handler)
-	if err := wait(ctx, sub, dialLimit); err != nil {
+	if err := wait(ctx, sub, subscribeLimit); err != nil {
 		return fmt.Errorf("link: subscribe: %w", err)
 	}
 	if t, ok := sub.(*mqtt.SubscribeToken); ok {
@@ -330,8 +334,8 @@ func (l *Link) connection(ctx context.Context, broker string) error {
 		return err
 	}
 	// From here on the gate reads what its own status says. A broker that does not let it loses the repair only.
-	watch := c.Subscribe(l.topic(api.TopicStatus), 1, func(_ mqtt.Client, m mqtt.Message) { l.contradicted(session, m.Payload()) })
-	if err := wait(ctx, watch, dialLimit); err != nil {
+	watch := c.Subscribe(l.topic(api.TopicStatus), 0, func(_ mqtt.Client, m mqtt.Message) { l.contradicted(session, m.Payload()) })
+	if err := wait(ctx, watch, subscribeLimit); err != nil {
 		return fmt.Errorf("link: subscribe: %w", err)
 	}
 	l.mu.Lock()
@@ -369,6 +373,11 @@ func (l *Link) contradicted(session string, payload []byte) {
 	if len(payload) > maxMessage || json.Unmarshal(payload, &s) != nil || s.Session == session {
 		return
 	}
+	l.restate(session)
+}
+
+// restate says the status of this connection again, a bounded number of times.
+func (l *Link) restate(session string) {
 	l.mu.Lock()
 	if l.session == session && l.corrected < maxCorrections {
 		l.corrected++
@@ -400,14 +409,15 @@ func (l *Link) leave(c mqtt.Client, session string) {
 type saying struct {
 	status    string
 	epoch     uint64
-	corrected int // how often another session's status was contradicted
+	corrected int // how often somebody had to be told again which session this is
+	stalls    int // how often the centre let events wait
 }
 
 func (l *Link) now() saying {
 	epoch := l.cfg.Epoch()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return saying{l.status, epoch, l.corrected}
+	return saying{l.status, epoch, l.corrected, l.stalls}
 }
 
 // pump sends retained documents, requests and answers.
@@ -456,6 +466,10 @@ func (l *Link) events(ctx context.Context, c mqtt.Client) error {
 		if len(flight) > 0 && time.Since(progress) >= l.limits.ack {
 			l.cfg.Outbox.Rewind()
 			flight = nil
+			l.mu.Lock()
+			l.stalls++ // it may not know this session: the status goes out again
+			l.mu.Unlock()
+			l.kick()
 		}
 		wait, stop := ctx, context.CancelFunc(func() {})
 		if len(flight) > 0 {

@@ -228,8 +228,12 @@ func (l *Link) roster(payload []byte) (Item, error) {
 // ack moves the outbox. A forged, replayed, stale or too high acknowledgement deletes nothing. One that is
 // genuine, of this session and too high tells of a loss.
 func (l *Link) ack(ctx context.Context, session string, a api.Ack) error {
-	if a.Gate != l.cfg.Gate || a.Session != session {
-		return refuse("other gate or session")
+	if a.Gate != l.cfg.Gate {
+		return refuse("other gate")
+	}
+	if a.Session != session {
+		l.restate(session) // genuine: the centre has missed this session, or a broker repeats
+		return refuse("other session")
 	}
 	switch err := l.cfg.Outbox.Ack(a.Epoch, a.Upto); {
 	case err == nil:

@@ -5,6 +5,8 @@
 //	egate-console --config FILE --check   say whether the configuration is good, and end
 //	egate-console --config FILE --statistics 2026-01-01..2026-02-01
 //	                                      passages per hour, gate, outcome and reason as CSV, without small counts (E-06)
+//	egate-console --config FILE --availability 2026-01-01..2026-02-01
+//	                                      availability, MTBF and MTTR of every gate as CSV
 //	egate-console open-dossier            the one-shot child that opens one referral; started by the console only
 //	egate-console answer-lookup           the one-shot child that answers one look-up; started by the console only
 package main
@@ -19,7 +21,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -48,19 +49,23 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: egate-console --config FILE [--check | --statistics DAY..DAY]")
+var errUsage = errors.New("usage: egate-console --config FILE [--check | --statistics DAY..DAY | --availability DAY..DAY]")
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("egate-console", flag.ContinueOnError)
 	path := flags.String("config", "", "configuration `file` (YAML), see configs/console.example.yaml")
 	check := flags.Bool("check", false, "check the configuration and end")
 	days := flags.String("statistics", "", "print counts of passages from the first to before the last `day` (2026-01-01..2026-02-01, UTC) as CSV, and end")
+	up := flags.String("availability", "", "print availability, MTBF and MTTR of every gate from the first to before the last `day` as CSV, and end")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *path == "" {
 		return errUsage
 	}
 	cfg, err := LoadConfig(*path)
 	if err != nil || *check {
 		return err
+	}
+	if *up != "" {
+		return available(os.Stdout, cfg, *up)
 	}
 	if *days != "" {
 		return statistics(os.Stdout, cfg, *days)
@@ -77,11 +82,9 @@ func run(args []string) error {
 
 // statistics writes the counts of some days. It may run beside the console.
 func statistics(w io.Writer, cfg Config, days string) error {
-	first, last, ok := strings.Cut(days, "..")
-	from, err1 := time.Parse(time.DateOnly, first)
-	to, err2 := time.Parse(time.DateOnly, last)
-	if !ok || err1 != nil || err2 != nil || !from.Before(to) {
-		return errors.New("egate-console: --statistics takes two days, the first before the last: 2026-01-01..2026-02-01")
+	from, to, err := span("--statistics", days)
+	if err != nil {
+		return err
 	}
 	return centre.WriteStatistics(w, filepath.Join(cfg.DataDir, "history.db"), time.Now(), from, to)
 }

@@ -27,13 +27,14 @@ type Broker struct {
 }
 
 const (
-	dialLimit    = 5 * time.Second
-	publishLimit = 5 * time.Second
-	keepAlive    = 5 * time.Second
-	retryPause   = 500 * time.Millisecond
-	maxPacket    = 640 << 10 // a sealed dossier with two photos is the largest message
-	outbound     = 1024      // messages on their way out
-	selfPrefix   = "centre-" // of the centre's client id
+	dialLimit      = 5 * time.Second
+	subscribeLimit = 10 * time.Second
+	publishLimit   = 5 * time.Second
+	keepAlive      = 5 * time.Second
+	retryPause     = 500 * time.Millisecond
+	maxPacket      = 640 << 10 // a sealed dossier with two photos is the largest message
+	outbound       = 1024      // messages on their way out
+	selfPrefix     = "centre-" // of the centre's client id
 )
 
 // network is the centre's client. A connection has a client of its own: paho's automatic reconnection
@@ -125,12 +126,12 @@ func (n *network) connection(ctx context.Context, broker string, ready func()) e
 	n.drop() // of a connection before: nobody waits for it any more
 	subs := map[string]byte{}
 	for _, t := range []string{api.TopicStatus, api.TopicState, api.TopicHealth, api.TopicCheckpoint, api.TopicEvent + "/+", api.TopicRequest + "/+/+", api.TopicResponse + "/" + Principal + "/+"} {
-		subs[api.Topic(n.cfg.Site, "+", t)] = 1
+		subs[api.Topic(n.cfg.Site, "+", t)] = 0 // as the gates do: what is lost is sent again
 	}
 	n.up.Store(true) // the answers to what is retained go out with the first messages
 	handler := func(_ mqtt.Client, m mqtt.Message) { n.receive(m.Topic(), m.Payload(), m.Retained()) }
 	sub := c.SubscribeMultiple(subs, handler)
-	if err := wait(ctx, sub, dialLimit); err != nil {
+	if err := wait(ctx, sub, subscribeLimit); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	if t, ok := sub.(*mqtt.SubscribeToken); ok {

@@ -166,136 +166,13 @@ func (s *site) client(name string) mqtt.Client {
 	return c
 }
 
-const god = "test-observer" // sees and may publish everything: only in this test's list
-
-const observer = "\nuser " + god + "\ntopic readwrite egate/#\n"
+const observer = "\nuser " + brokers.Observer + "\ntopic readwrite egate/#\n"
 
 // TestX01AccessList: the matrix of users and topics, by arrival at an observer (publishing) and at the user
 // (reading). A broker acknowledges a refused publish, so its word proves nothing.
 func TestX01AccessList(t *testing.T) {
 	s := start(t, observer)(newPKI(t, "site"))
-	gates := []string{"gate-1", "gate-2"}
-	p := "00112233445566778899aabbccddeeff"
-	// Every topic below a gate, with who may write it and who may read it ("gate": the gate itself).
-	rows := []struct{ topic, write, read string }{
-		{"status", "gate", "gate console maintenance"}, {"info", "gate", "console maintenance"}, {"state", "gate", "console maintenance"},
-		{"health", "gate", "console maintenance"}, {"audit/checkpoint", "gate", "console witness"}, {"cfg/reported", "gate", "console"},
-		{"evt/passage", "gate", "console"}, {"evt/fault", "gate", "console maintenance"}, {"evt/boot", "gate", "console maintenance"}, {"evt/a/b", "", ""},
-		{"tel/x", "gate", "console maintenance"}, {"rsp/console/a1", "gate", "console"}, {"rsp/other/a1", "gate", ""},
-		{"req/lookup/" + p, "gate", "console"}, {"req/referral/" + p, "gate", "console"}, {"req/other/" + p, "", "console"},
-		{"cmd/console/gate_open", "console", "gate"}, {"cmd/other/gate_open", "", "gate"}, {"cmd/gate-1/gate_open", "", "gate"},
-		{"ans/console/" + p, "console", "gate"}, {"ans/other/" + p, "", "gate"}, {"lease/console", "console", "gate"}, {"lease/other", "", "gate"},
-		{"ack", "console", "gate"}, {"audit/cosign", "console witness", "gate"}, {"cfg/desired", "", "gate"}, {"cfg/roster", "console", "gate"}, {"unknown", "", ""},
-	}
-	users := append([]string{"console", "witness", "maintenance", "gate-3"}, gates...)
-	may := func(list, gate, user string) bool {
-		for _, w := range strings.Fields(list) {
-			if w == user || w == "gate" && gate == user {
-				return true
-			}
-		}
-		return false
-	}
-	heard := make(chan string, 4096)
-	obs := s.client(god)
-	if tok := obs.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() + "<" + string(m.Payload()) }); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
-		t.Fatal(tok.Error())
-	}
-	clients := map[string]mqtt.Client{}
-	inbox := map[string]chan string{}
-	for _, u := range users {
-		c, in := s.client(u), make(chan string, 4096)
-		clients[u], inbox[u] = c, in
-		for _, filter := range []string{"#", "egate/v1/+/+/+/+/+"} {
-			if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { in <- m.Topic() }); !tok.WaitTimeout(5 * time.Second) {
-				t.Fatal("subscribe hangs")
-			}
-		}
-	}
-	// Publishing: everybody tries everything, and then says a word that only the observer knows comes last.
-	publish := func(c mqtt.Client, topic, payload string) {
-		t.Helper()
-		if tok := c.Publish(topic, 1, false, payload); !tok.WaitTimeout(10 * time.Second) {
-			t.Fatal("publish hangs")
-		} else if tok.Error() != nil {
-			t.Fatal(tok.Error()) // a refused publish is acknowledged
-		}
-	}
-	for _, u := range users {
-		for _, g := range gates {
-			for _, r := range rows {
-				publish(clients[u], api.Topic("example", g, r.topic), u)
-			}
-		}
-		publish(clients[u], api.Topic("other", u, "status"), u)
-		publish(clients[u], "egate/v1/example/status", u)
-	}
-	publish(obs, "egate/end", "")
-	got := map[string]bool{}
-	for end := time.After(20 * time.Second); !got["egate/end<"]; {
-		select {
-		case m := <-heard:
-			got[m] = true
-		case <-end:
-			t.Fatal("the observer hears nothing")
-		}
-	}
-	delete(got, "egate/end<")
-	allowed := 0
-	for _, u := range users {
-		for _, g := range gates {
-			for _, r := range rows {
-				key := api.Topic("example", g, r.topic) + "<" + u
-				want := may(r.write, g, u)
-				if want {
-					allowed++
-				}
-				if got[key] != want {
-					t.Errorf("%s publishes %s of %s: arrived %v, allowed %v", u, r.topic, g, got[key], want)
-				}
-				delete(got, key)
-			}
-		}
-	}
-	for k := range got {
-		t.Errorf("arrived: %s", k)
-	}
-	if allowed == 0 {
-		t.Fatal("nothing was allowed: the test proves nothing")
-	}
-	// Reading: the observer says everything once more, then something that everybody may read.
-	for _, u := range users {
-		for len(inbox[u]) > 0 {
-			<-inbox[u]
-		}
-	}
-	for _, g := range gates {
-		for _, r := range rows {
-			publish(obs, api.Topic("example", g, r.topic), god)
-		}
-	}
-	last := map[string]string{"console": api.Topic("example", "gate-9", "status"), "maintenance": api.Topic("example", "gate-9", "status"),
-		"witness": api.Topic("example", "gate-9", "audit/checkpoint"), "gate-1": api.Topic("example", "gate-1", "lease/last"),
-		"gate-2": api.Topic("example", "gate-2", "lease/last"), "gate-3": api.Topic("example", "gate-3", "lease/last")}
-	for _, u := range users {
-		publish(obs, last[u], god)
-		seen := map[string]bool{}
-		for end := time.After(20 * time.Second); !seen[last[u]]; {
-			select {
-			case m := <-inbox[u]:
-				seen[m] = true
-			case <-end:
-				t.Fatalf("%s hears nothing", u)
-			}
-		}
-		for _, g := range gates {
-			for _, r := range rows {
-				if topic, want := api.Topic("example", g, r.topic), may(r.read, g, u); seen[topic] != want {
-					t.Errorf("%s reads %s of %s: arrived %v, allowed %v", u, r.topic, g, seen[topic], want)
-				}
-			}
-		}
-	}
+	brokers.AccessList(t, s.client)
 }
 
 // TestX01Certificates: who has no certificate of the site, an expired or a revoked one, or an old TLS, is
@@ -335,7 +212,7 @@ func TestX01Certificates(t *testing.T) {
 func TestX01WillIsBounded(t *testing.T) {
 	s := start(t, observer)(newPKI(t, "site"))
 	heard := make(chan string, 16)
-	obs := s.client(god)
+	obs := s.client(brokers.Observer)
 	if tok := obs.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() }); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
