@@ -8,10 +8,10 @@ import (
 	"egate/test/brokers"
 )
 
-// TestCentreMissedTheStatus: a broker that lost one of its servers may lose the status of a new connection, or
+// TestE03CentreMissedTheStatus: a broker that lost one of its servers may lose the status of a new connection, or
 // deliver an older one after it. A centre that acknowledges for the session before, or not at all, is told again
 // which session it is, and no event stays behind.
-func TestCentreMissedTheStatus(t *testing.T) {
+func TestE03CentreMissedTheStatus(t *testing.T) {
 	for name, silent := range map[string]bool{"acknowledges for the session before": false, "says nothing": true} {
 		t.Run(name, func(t *testing.T) {
 			b := brokers.Mochi(t)
@@ -40,9 +40,9 @@ func TestCentreMissedTheStatus(t *testing.T) {
 	}
 }
 
-// TestOldAcknowledgementsCostLittle: a broker that repeats genuine acknowledgements of an earlier session makes the
+// TestX02OldAcknowledgementsCostLittle: a broker that repeats genuine acknowledgements of an earlier session makes the
 // gate say its status a few times and no more.
-func TestOldAcknowledgementsCostLittle(t *testing.T) {
+func TestX02OldAcknowledgementsCostLittle(t *testing.T) {
 	b := brokers.Mochi(t)
 	c := newCentre(t, b.URL())
 	c.start(t)

@@ -14,8 +14,8 @@ import (
 	"egate/console/centre"
 )
 
-// TestAvailabilityCommand: the figures come from the events of the history database, as CSV.
-func TestAvailabilityCommand(t *testing.T) {
+// TestM04AvailabilityCommand: the figures come from the events of the history database, as CSV.
+func TestM04AvailabilityCommand(t *testing.T) {
 	cfg := Config{DataDir: t.TempDir()}
 	file := filepath.Join(cfg.DataDir, "history.db")
 	if err := centre.EachEvent(file, []string{api.EventMode}, time.Now(), nil); err != nil { // makes the tables

@@ -43,6 +43,7 @@ func commands() []command {
 		{"audit check", "--site S --gate G --key FILE PROOF", "check such a proof", auditCheck},
 		{"audit export", "--site S --gate G --key FILE STATE_DIR FILE", "every leaf in one file that proves itself (audit verify --export)", auditExport},
 		{"passage track", "TRACE.csv --geometry FILE [--json]", "what the tracker of the gate makes of a recorded or foreign trace of beams", passageTrack},
+		{"diag follow", "--site S [--gate G] [--broker URL --ca F --cert F --key F]", "the health of a gate or a site as it changes, in this terminal", diagFollow},
 		{"diag", "[--out FILE] GATE.yaml", "a diagnostic bundle for technical support: nothing personal, no key, no event in full", diag},
 		{"face compare", "[--models DIR] [--json] A B", "compare two portraits with the model pack; status 0 match, 1 no match, 3 not compared", faceCompare},
 		{"face evaluate", "[--policy measure|gate] [--out DIR] PAIRS.csv|pairs.txt|FOLDER", "error rates of the model pack on labelled pictures, with bounds; report as JSON and page", faceEvaluate},

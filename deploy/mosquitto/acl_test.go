@@ -168,7 +168,7 @@ func (s *site) client(name string) mqtt.Client {
 
 const observer = "\nuser " + brokers.Observer + "\ntopic readwrite egate/#\n"
 
-// TestX01AccessList: the matrix of users and topics, by arrival at an observer (publishing) and at the user
+// TestX01AccessList (DP-07: maintenance reads no border event): the matrix of users and topics, by arrival at an observer (publishing) and at the user
 // (reading). A broker acknowledges a refused publish, so its word proves nothing.
 func TestX01AccessList(t *testing.T) {
 	s := start(t, observer)(newPKI(t, "site"))

@@ -19,10 +19,10 @@ func at(day, hour, minute int) time.Time {
 	return month.Add(time.Duration(day-1)*24*time.Hour + time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute)
 }
 
-// TestMonth replays a month of a gate: open from 5 to 23 every day, with a camera that failed for two hours, a
+// TestM04Month replays a month of a gate: open from 5 to 23 every day, with a camera that failed for two hours, a
 // camera fault of eight minutes beside a door fault of twelve, a restart of five minutes, an emergency of ten, a
 // night's fault that nobody missed, and a desk that was empty for an hour.
-func TestMonth(t *testing.T) {
+func TestM04Month(t *testing.T) {
 	var es []Event
 	add := func(e Event) { es = append(es, e) }
 	fault := func(from time.Time, d time.Duration, code health.Code, part string) {
@@ -73,8 +73,8 @@ func TestMonth(t *testing.T) {
 	}
 }
 
-// TestAgainstAReference compares with a count minute by minute of random days.
-func TestAgainstAReference(t *testing.T) {
+// TestM04AgainstAReference compares with a count minute by minute of random days.
+func TestM04AgainstAReference(t *testing.T) {
 	var modes []string
 	for i := range 7 {
 		modes = append(modes, gate.Mode(i).String())

@@ -32,8 +32,8 @@ func dial(t *testing.T, ca *authority, addr, user string) mqtt.Client {
 	}
 }
 
-// TestAccessListNATS: NATS with deploy/nats grants what Mosquitto with deploy/mosquitto grants, by what arrives.
-func TestAccessListNATS(t *testing.T) {
+// TestX01AccessListNATS: NATS with deploy/nats grants what Mosquitto with deploy/mosquitto grants, by what arrives.
+func TestX01AccessListNATS(t *testing.T) {
 	ca := newAuthority(t)
 	n := newCluster(t, ca, 1, []string{"gate-1", "gate-2", "gate-3", "gate-9"}, observer)[0]
 	brokers.AccessList(t, func(user string) mqtt.Client { return dial(t, ca, n.addr, user) })
@@ -49,8 +49,8 @@ func TestAccessListNATS(t *testing.T) {
 	}
 }
 
-// TestNATSListNamesTheContract: every topic of the contract stands in the list of NATS.
-func TestNATSListNamesTheContract(t *testing.T) {
+// TestE01NATSListNamesTheContract: every topic of the contract stands in the list of NATS.
+func TestE01NATSListNamesTheContract(t *testing.T) {
 	out, err := exec.Command("../../deploy/nats/users.sh", "example", "gate-1").Output()
 	if err != nil {
 		t.Fatal(err)

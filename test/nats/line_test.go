@@ -67,10 +67,10 @@ func signer(t *testing.T) *seal.Signer {
 	return s
 }
 
-// TestClusterLosesANode: gates publish through three servers while one of them is killed as by a power cut and
+// TestE03ClusterLosesANode: gates publish through three servers while one of them is killed as by a power cut and
 // comes back, each in turn. Every event that a gate has committed is in the centre's database, once, in its
 // place, with what it said; nothing else is.
-func TestClusterLosesANode(t *testing.T) {
+func TestE03ClusterLosesANode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three servers and a line of gates: the long form")
 	}
