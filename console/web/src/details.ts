@@ -74,7 +74,7 @@ export class GateDetails extends LitElement {
     const type = e.type.replace(/^egate\./, "").replace(/\.v1$/, "");
     const why = typeof d["reason"] === "string" && d["reason"] ? reason(d["reason"]).what : "";
     const text = type === "passage" ? `${word("outcome", String(d["outcome"]))} · ${why} · ${seconds(Number(d["total_ms"]))} ${t("ui.seconds")}`
-      : type === "order" ? `${this.orderName(String(d["name"]))} · ${t("order." + String(d["result"]))} · ${String(d["principal"] ?? "")}`
+      : type === "order" ? `${this.orderName(String(d["name"]))} · ${t("order." + String(d["result"]))} · ${String(d["officer"] ?? d["principal"] ?? "")}`
       : type === "mode" ? `${word("mode", String(d["from"]))} → ${word("mode", String(d["to"]))}`
       : type === "door" ? `${t("gate." + String(d["door"]))} · ${word("door", String(d["what"]))}`
       : type === "referral" ? [word("state", String(d["state"])), why, d["officer"]].filter(Boolean).join(" · ")
