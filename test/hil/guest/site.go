@@ -356,6 +356,9 @@ func (s *site) intact(events map[string]string, notes [][]byte) (string, error) 
 		}
 		return nil
 	})
+	if errors.Is(err, fs.ErrNotExist) && len(events) == 0 {
+		return "the power went before the first record", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("journal: %w", err)
 	}
@@ -368,7 +371,7 @@ func (s *site) intact(events map[string]string, notes [][]byte) (string, error) 
 		}
 	}
 	a, err := audit.Verify(filepath.Join(s.cfg.StateDir, "journal"), filepath.Join(s.cfg.StateDir, "audit"), audit.Name(siteName, gateName), s.key, notes...)
-	if err != nil {
+	if err != nil && (len(have) > 0 || !errors.Is(err, fs.ErrNotExist)) {
 		errs = append(errs, fmt.Errorf("audit log: %w", err))
 	}
 	torn := ""
