@@ -81,6 +81,9 @@ func (w *edges) side(k int, from, to, mid, ref, span float64, along, across int,
 		for i := range width {
 			up, down, sum := 0, 0, 0
 			for r, sh := range shift {
+				if r-max(up, down) > edgeRows-edgeFull {
+					break // too many points have shown no such step
+				}
 				j := i + sh
 				if j < 0 || j >= width {
 					continue
