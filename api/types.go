@@ -211,7 +211,7 @@ type Boot struct {
 
 // Change tells that a part of what decides differs from what the gate ran with before (E-02, F-06).
 type Change struct {
-	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing, key_roster, roster
+	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing, key_roster, key_policy, roster
 	Old  string `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
 	New  string `json:"new"`
 }

@@ -246,7 +246,10 @@ type Inspect struct {
 	ModelKeys []string `yaml:"model_keys,omitempty"`
 	Trust     string   `yaml:"trust"`            // signed trust bundle: CSCA certificates and CRLs
 	TrustKey  string   `yaml:"trust_key"`        // Ed25519 public key of the bundle
-	Policy    string   `yaml:"policy,omitempty"` // policy file; default: the built-in policy
+	Policy    string   `yaml:"policy,omitempty"` // signed policy (egatectl policy); default: the built-in policy
+	// PolicyKeys are Ed25519 public keys of who may sign the policy: two of them must have (F-06). A policy in plain
+	// text, without keys, is for simulation only.
+	PolicyKeys []string `yaml:"policy_keys,omitempty"`
 	AllowBAC  bool     `yaml:"allow_bac"`        // documents without PACE may be read
 	// ForbidSHA1 makes signatures and hashes by SHA-1, which old documents have, "not possible".
 	ForbidSHA1 bool `yaml:"forbid_sha1,omitempty"`
@@ -369,8 +372,10 @@ func (g *Gate) resolve(f *File) {
 			l[i] = f.Under(p)
 		}
 	}
-	for i, p := range g.Inspect.ModelKeys {
-		g.Inspect.ModelKeys[i] = f.Under(p)
+	for _, keys := range [][]string{g.Inspect.ModelKeys, g.Inspect.PolicyKeys} {
+		for i, p := range keys {
+			keys[i] = f.Under(p)
+		}
 	}
 }
 
@@ -475,6 +480,9 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	}
 	if g.Hardware.Socket != "" && len(g.Hardware.Technicians) == 0 {
 		bad(at("hardware", "technicians"), "is missing: nobody could use the socket")
+	}
+	if g.Inspect.Policy != "" && len(g.Inspect.PolicyKeys) < 2 && (!g.Simulated || len(g.Inspect.PolicyKeys) > 0) {
+		bad(at("inspect", "policy_keys"), "needs the keys of two persons or more: two have to sign a policy (F-06); one in plain text, without keys, is for simulation only")
 	}
 	if g.Inspect.Threads < 1 || g.Inspect.Threads > 16 {
 		bad(at("inspect", "threads"), "must lie between 1 and 16")

@@ -30,6 +30,7 @@ const (
 	InspectorSilent       Code = "inspector_silent"
 	SandboxWeak           Code = "sandbox_weak"
 	ModelsMissing         Code = "models_missing"
+	PolicyRefused         Code = "policy_refused"
 	TrustMissing          Code = "trust_missing"
 	TrustStale            Code = "trust_stale"
 	JournalFailed         Code = "journal_failed"
@@ -195,6 +196,8 @@ var catalogue = []Entry{
 		"inspection goes on with what there is; the level is in the info document", "old kernel", "egatectl check", "install the kernel that the manual names"},
 	{ModelsMissing, Error, true, Itself, 0, "the model pack is missing or not the signed one",
 		"no new traveller", "pack not installed, file damaged", "egatectl check", "install the model pack"},
+	{PolicyRefused, Error, true, Restart, 0, "the policy is not signed by two persons, has ended, or is older than one that the gate has had",
+		"no new traveller", "policy not installed or not signed, an old one put back", "egatectl policy verify", "install the current policy, signed by two persons, and restart the controller"},
 	{TrustMissing, Error, true, Itself, 0, "the trust bundle is missing, not signed by the site or older than an accepted one",
 		"no new traveller", "bundle not installed, wrong site", "egatectl trust verify", "install the current bundle"},
 	{TrustStale, Warning, false, Itself, 0, "the trust bundle or a revocation list in it has expired",

@@ -40,6 +40,7 @@ func run(args []string) error {
 	f := flag.NewFlagSet("egate-inspect", flag.ContinueOnError)
 	path := f.String("config", "", "configuration of the gate (YAML)")
 	device := f.String("probe", "", "ask one device (scanner, nfc or camera) whether it is there, and end")
+	policyHash := f.String("policy", "", "SHA-256 of the policy file that egated has accepted; another one is refused")
 	if err := f.Parse(args); err != nil || f.NArg() > 0 || *path == "" {
 		return errUsage
 	}
@@ -64,7 +65,7 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	link := protocol.NewInspector(conn)
-	i, end, err := prepare(ctx, cfg, link)
+	i, end, err := prepare(ctx, cfg, *policyHash, link)
 	if err != nil {
 		_ = link.Send(protocol.FromInspector{Fault: &protocol.Fault{Code: code(err)}})
 		return err

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"egate/inspect/decoder"
 	"egate/inspect/protocol"
 	"egate/inspect/sandbox"
+	"egate/policy"
 	"egate/seal"
 	"egate/verdict"
 )
@@ -25,7 +28,11 @@ import (
 var (
 	errModels = errors.New("models_missing")
 	errTrust  = errors.New("trust_missing")
+	errPolicy = errors.New("policy_refused")
 )
+
+// refusedPolicy is what egated says in place of a hash.
+const refusedPolicy = "refused"
 
 func code(err error) string {
 	switch {
@@ -33,6 +40,8 @@ func code(err error) string {
 		return errModels.Error()
 	case errors.Is(err, errTrust):
 		return errTrust.Error()
+	case errors.Is(err, errPolicy):
+		return errPolicy.Error()
 	}
 	return "inspector_start"
 }
@@ -41,13 +50,13 @@ func code(err error) string {
 const connectLimit = 6 * time.Second
 
 // prepare loads everything that takes time, starts the decoder children and enters the sandbox.
-func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.Inspector, func(), error) {
+func prepare(_ context.Context, cfg configs.Gate, accepted string, link inspect.Link) (*inspect.Inspector, func(), error) {
 	start := time.Now()
-	policy, err := loadPolicy(cfg.Inspect.Policy)
+	rules, err := loadPolicy(cfg, accepted)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", errPolicy, err)
 	}
-	engine, info, err := openEngine(cfg, policy)
+	engine, info, err := openEngine(cfg, rules)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errModels, err)
 	}
@@ -76,9 +85,9 @@ func prepare(_ context.Context, cfg configs.Gate, link inspect.Link) (*inspect.I
 	}
 	ti := store.Info()
 	return inspect.New(inspect.Config{
-		Link: link, Devices: devices{cfg.Devices, cfg.Simulated}, Images: pics, Engine: engine, Trust: store, Policy: policy, Keys: &keys,
+		Link: link, Devices: devices{cfg.Devices, cfg.Simulated}, Images: pics, Engine: engine, Trust: store, Policy: rules, Keys: &keys,
 		AllowBAC: cfg.Inspect.AllowBAC, Signatures: pa.Policy{ForbidSHA1: cfg.Inspect.ForbidSHA1}, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
-		Ready: protocol.Ready{Sandbox: level, ModelPack: info.String(), DemoModel: info.Demo, Policy: fmt.Sprintf("%s.v%d", policy.ID, policy.Version),
+		Ready: protocol.Ready{Sandbox: level, ModelPack: info.String(), DemoModel: info.Demo, Policy: fmt.Sprintf("%s.v%d", rules.ID, rules.Version),
 			Trust: fmt.Sprintf("%d@%x", ti.Version, ti.Hash[:8]), WarmMS: int(time.Since(start).Milliseconds())},
 	}), end, nil
 }
@@ -118,20 +127,42 @@ func openTrust(cfg configs.Gate) (*trust.Store, error) {
 	return trust.Load(cfg.Inspect.Trust, pub, time.Now(), opts...)
 }
 
-// loadPolicy reads a policy file, or takes the built-in policy.
-func loadPolicy(path string) (verdict.Policy, error) {
-	p := verdict.DefaultPolicy()
+// loadPolicy reads the policy that egated has accepted, or takes the built-in one. Signatures and end are checked here
+// too: the file is this process's input. That no older version is put back is egated's, which has the journal.
+func loadPolicy(cfg configs.Gate, accepted string) (verdict.Policy, error) {
+	path, p := cfg.Inspect.Policy, verdict.DefaultPolicy()
+	if accepted == refusedPolicy {
+		return p, errors.New("the controller has refused the policy")
+	}
 	if path == "" {
 		return p, nil
 	}
-	f, err := configs.Decode(path, &p, "docs/policy.md")
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return p, err
 	}
-	if err := p.Validate(); err != nil {
-		return p, fmt.Errorf("%s: %w", f.Path, err)
+	if h := sha256.Sum256(raw); accepted != "" && hex.EncodeToString(h[:]) != accepted {
+		return p, fmt.Errorf("%s is not what the controller has accepted: a change needs its restart", path)
 	}
-	return p, nil
+	if len(cfg.Inspect.PolicyKeys) == 0 {
+		f, err := configs.Parse(path, raw, &p, "docs/policy.md")
+		if err != nil {
+			return p, err
+		}
+		if err := p.Validate(); err != nil {
+			return p, fmt.Errorf("%s: %w", f.Path, err)
+		}
+		return p, nil
+	}
+	keys, err := seal.LoadPublics(cfg.Inspect.PolicyKeys)
+	if err != nil {
+		return p, err
+	}
+	doc, err := policy.Open(raw, keys, cfg.Site, policy.Quorum)
+	if err != nil {
+		return p, err
+	}
+	return doc.Policy, nil
 }
 
 // pictures are the decoder children: one for the portrait of the chip, two for the files of a dossier.

@@ -52,6 +52,9 @@ func commands() []command {
 		{"model sign", "--key FILE.key FOLDER", "sign a model pack; a gate in service wants the signatures of two persons", modelSign},
 		{"model verify", "--key FILE.pub … [--demo] [FOLDER]", "would a gate in service load this pack? hashes, graphs, signatures, evidence, self-tests", modelVerify},
 		{"model bench", "[--rounds N] [--threads N] [--json] [FOLDER] PICTURE", "milliseconds of every stage of a live frame on this machine, start and memory", modelBench},
+		{"policy example", "", "the built-in policy, to start a site's own from (docs/policy.md)", policyExample},
+		{"policy sign", "--key FILE.key [--site S] [--days N] POLICY.yaml|SIGNED OUT", "first person: a policy becomes a signed document; second person: adds a signature", policySign},
+		{"policy verify", "--site S --key FILE.pub --key FILE.pub [--after SIGNED] SIGNED", "would a gate take this policy? persons, site, version, end, what it demands", policyVerify},
 		{"version", "", "print version and toolchain", version},
 	}, pkiCommands(), trustCommands(), hardwareCommands())
 }

@@ -98,11 +98,11 @@ type part struct {
 }
 
 // parts are what decides at this gate. A file that is not there is "absent": whoever needs it says so.
-func parts(path string, cfg configs.Gate, kid string, who *officers.Keeper) []part {
+func parts(path string, cfg configs.Gate, kid string, who *officers.Keeper, by ruling) []part {
 	rules := cfg.Inspect
-	rules.Program, rules.Models, rules.ModelKeys, rules.Trust, rules.TrustKey = "", "", nil, "", "" // where things are decides nothing
+	rules.Program, rules.Models, rules.ModelKeys, rules.Trust, rules.TrustKey, rules.PolicyKeys = "", "", nil, "", "", nil // where things are decides nothing
 	if rules.Policy != "" {
-		rules.Policy = fileHash(rules.Policy)
+		rules.Policy = by.file
 	}
 	policy, err := json.Marshal(rules)
 	if err != nil {
@@ -111,12 +111,15 @@ func parts(path string, cfg configs.Gate, kid string, who *officers.Keeper) []pa
 	all := []part{
 		{what: "software", is: token(buildinfo.Version)},
 		{what: "config", is: fileHash(path)},
-		{what: "policy", is: hash(policy)},
+		{what: "policy", is: hash(policy), rows: by.rows},
 		{what: "model", is: fileHash(filepath.Join(cfg.Inspect.Models, "manifest.json"))},
 		{what: "trust", is: fileHash(cfg.Inspect.Trust, cfg.Inspect.TrustKey)},
 		{what: "key_gate", is: token(kid)},
 		{what: "key_centre", is: fileHash(cfg.Keys.Centre, cfg.Keys.CentreSeal)},
 		{what: "key_roster", is: fileHash(cfg.Officers.RosterKey)},
+	}
+	if len(cfg.Inspect.PolicyKeys) > 0 {
+		all = append(all, part{what: "key_policy", is: fileHash(cfg.Inspect.PolicyKeys...)})
 	}
 	if r := who.Current(); r != nil {
 		all = append(all, rosterPart(r))

@@ -140,7 +140,12 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		return err
 	}
 
-	argv, err := inspector(path, cfg)
+	rules, err := rule(cfg, found.Meta, time.Now())
+	if err != nil {
+		log.Error("egated: inspect.policy", "err", err, "security", true)
+		board.Raise(health.PolicyRefused, health.PartInspector)
+	}
+	argv, err := inspector(path, cfg, rules)
 	if err != nil {
 		return err
 	}
@@ -166,7 +171,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if found.First {
 		recovered = nil
 	}
-	now := parts(path, cfg, signer.KeyID(), who)
+	now := parts(path, cfg, signer.KeyID(), who, rules)
 	if hw.path != "" {
 		now = append(now, part{what: "pairing", is: hw.version()})
 	}
@@ -267,7 +272,7 @@ func gap(old, _ uint64, why string) (events, leaves [][]byte) {
 }
 
 // inspector is the command line of an inspector.
-func inspector(path string, cfg configs.Gate) ([]string, error) {
+func inspector(path string, cfg configs.Gate, by ruling) ([]string, error) {
 	program := cfg.Inspect.Program
 	if program == "" {
 		self, err := os.Executable()
@@ -280,7 +285,11 @@ func inspector(path string, cfg configs.Gate) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("egated: %w", err)
 	}
-	return []string{program, "--config", abs}, nil
+	argv := []string{program}
+	if by.file != "" {
+		argv = append(argv, "--policy", by.file)
+	}
+	return append(argv, "--config", abs), nil
 }
 
 // limits maps the configuration to the machine's limits.

@@ -83,6 +83,7 @@ var may = map[string][]string{
 	"seal":                {},
 	"service":             {"seal"},
 	"pairing":             {"hal", "hal/drivers", "seal"}, // of the drivers hal/identity, which opens no device
+	"policy":              {"verdict", "seal", "api"},
 	"pki":                 {},
 	"health":              {},
 	"api":                 {"verdict"},
