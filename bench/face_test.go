@@ -2,11 +2,14 @@ package bench
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"image"
 	_ "image/jpeg"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -217,4 +220,149 @@ func memory() (kb int, err error) {
 		}
 	}
 	return 0, os.ErrNotExist
+}
+
+// F-12: every model as the gate calls it and as Node calls it through onnxruntime-node, in one run on one machine:
+// what is above one is what this project's way of calling costs.
+func BenchmarkFaceAgainstNode(b *testing.B) {
+	if _, err := os.Stat(filepath.Join("node", "node_modules", "onnxruntime-node")); err != nil {
+		b.Skip("SKIP: no onnxruntime-node: nothing is compared (npm ci --ignore-scripts --prefix bench/node)")
+	}
+	const rounds = 31
+	pack, err := facematch.LoadPack(models(b), facematch.LoadOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	type asked struct {
+		File  string  `json:"file"`
+		Input string  `json:"input"`
+		Shape []int64 `json:"shape"`
+	}
+	question := struct {
+		Models []asked `json:"models"`
+		Rounds int     `json:"rounds"`
+	}{Rounds: rounds}
+	dir, err := filepath.Abs(models(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	stageOf := map[string]string{}
+	for _, m := range pack.Manifest().Models {
+		file := filepath.Join(dir, m.File)
+		question.Models = append(question.Models, asked{file, m.Input.Name, m.Input.Shape})
+		stageOf[map[facematch.Role]string{facematch.RoleDetector: "detect", facematch.RoleLandmarks: "landmarks", facematch.RoleEmbedder: "embed",
+			facematch.RolePAD: "texture", facematch.RolePose: "pose", facematch.RoleEyes: "eyes"}[m.Role]] = file
+	}
+	ask, err := json.Marshal(question)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := faceEngine(b)
+	sc, _, _ := scene(b)
+	var f hal.Frame
+	sc.Render(0, &f)
+	img := &facematch.Image{W: f.Width, H: f.Height, Stride: f.Stride, Pix: f.Pix}
+	var text strings.Builder
+	for b.Loop() {
+		// Before and after Node, so that a machine that slows down does not decide.
+		before, err := e.Measure(img, rounds)
+		if err != nil {
+			b.Fatal(err)
+		}
+		cmd := exec.Command("node", "time.mjs")
+		cmd.Dir, cmd.Stdin, cmd.Stderr = "node", bytes.NewReader(ask), os.Stderr
+		raw, err := cmd.Output()
+		if err != nil {
+			b.Fatal(err)
+		}
+		var node map[string]float64
+		if err := json.Unmarshal(raw, &node); err != nil {
+			b.Fatal(err)
+		}
+		after, err := e.Measure(img, rounds)
+		if err != nil {
+			b.Fatal(err)
+		}
+		text.Reset()
+		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(w, "stage\tgate ms\tnode ms\tratio\t")
+		var ours, theirs float64
+		for i, s := range before {
+			file, ok := stageOf[s.Name]
+			if !ok {
+				continue
+			}
+			mine := float64((s.Model + after[i].Model).Microseconds()) / 2000
+			his := node[file]
+			if s.Name == "eyes" {
+				his *= 2 // both
+			}
+			ours, theirs = ours+mine, theirs+his
+			fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t\n", s.Name, mine, his, mine/his)
+			b.ReportMetric(mine/his, s.Name+"/node")
+		}
+		fmt.Fprintf(w, "models of a whole frame\t%.2f\t%.2f\t%.2f\t\n", ours, theirs, ours/theirs)
+		_ = w.Flush()
+		b.ReportMetric(ours/theirs, "all/node")
+	}
+	b.ReportMetric(0, "ns/op")
+	b.Log("\n" + text.String())
+}
+
+// A picture allocates nothing once the session is warm: while somebody is asked to do something, and while the
+// watch goes on to the exit. Kept frames have a template each, four of a capture.
+func TestFaceFramesAllocateNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: runs models: left out of the short run")
+	}
+	e := faceEngine(t)
+	sc, x, p := scene(t)
+	ref, err := e.Enrol(portrait(t, p.DG2JPEG()), facematch.PortraitLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ref.Wipe()
+	var f hal.Frame
+	s := facematch.NewSession(e, ref, facematch.DefaultParams(verdict.DefaultMatch))
+	defer s.Close()
+	at := time.Duration(0)
+	count := func() float64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 10 {
+			at += 60 * time.Millisecond
+			look(t, s, &f, at)
+		}
+		runtime.ReadMemStats(&after)
+		return float64(after.Mallocs-before.Mallocs) / 10
+	}
+	// Turned aside: nothing is kept, an instruction stands.
+	x.Look(28, 0)
+	for range 30 {
+		at += 60 * time.Millisecond
+		sc.Render(at, &f)
+	}
+	for range 4 {
+		at += 60 * time.Millisecond
+		look(t, s, &f, at)
+	}
+	guided := count()
+	x.Look(0, 0)
+	done := false
+	for end := at + 25*time.Second; at < end && !done; at += 125 * time.Millisecond {
+		sc.Render(at, &f)
+		o := look(t, s, &f, at)
+		x.Look(17*o.DotX, 0)
+		done = o.Done
+	}
+	if !done {
+		t.Fatal("the capture did not end")
+	}
+	r := s.Decide()
+	r.Best.Wipe()
+	watched := count()
+	t.Logf("allocations a picture: guided %.1f, watched %.1f", guided, watched)
+	if guided > 0.5 || watched > 0.5 {
+		t.Errorf("allocations a picture: guided %.1f, watched %.1f", guided, watched)
+	}
 }

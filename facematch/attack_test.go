@@ -224,11 +224,75 @@ func TestF14FrozenCamera(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.Frozen {
+		if o.Fault == facematch.CameraFrozen {
 			frozen = at - 2*time.Second
 		}
 	}
 	if frozen < time.Second || frozen > 1200*time.Millisecond {
 		t.Errorf("told %s after the picture stopped", frozen)
+	}
+}
+
+// F-14: pictures without light, burnt out, or without an edge are faults of the camera within a second, in a booth
+// with somebody and without; a booth that is empty, and a person before it, are none.
+func TestF14BlackBurntAndBlurred(t *testing.T) {
+	e := engine(t)
+	holder, err := faces.Get("astronaut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blur := func(f *hal.Frame) { // each line and row is a mean of 61 pixels
+		for range 2 {
+			for y := range f.Height {
+				for x := f.Width - 1; x >= 60; x-- {
+					for c := range 3 {
+						sum := 0
+						for k := range 61 {
+							sum += int(f.Pix[y*f.Stride+3*(x-k)+c])
+						}
+						f.Pix[y*f.Stride+3*x+c] = byte(sum / 61)
+					}
+				}
+			}
+		}
+	}
+	all := func(v byte) func(f *hal.Frame) {
+		return func(f *hal.Frame) {
+			for i := range f.Pix {
+				f.Pix[i] = v + f.Pix[i]%3 // noise stays
+			}
+		}
+	}
+	none := func(*hal.Frame) {}
+	for _, c := range []struct {
+		name   string
+		change func(f *hal.Frame)
+		person bool
+		want   facematch.CameraFault
+	}{{"empty booth", none, false, ""}, {"person", none, true, ""}, {"black", all(1), true, facematch.CameraBlack}, {"burnt out", all(253), true, facematch.CameraOver},
+		{"covered by grey", all(120), true, facematch.CameraUnfocused}, {"out of focus", blur, false, facematch.CameraUnfocused}} {
+		sc := camera.New(46)
+		if c.person {
+			if _, err := sc.Person(holder, camera.Place{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := facematch.NewSession(e, nil, facematch.DefaultParams(verdict.DefaultMatch))
+		var f hal.Frame
+		var got facematch.CameraFault
+		told := time.Duration(0)
+		for at := time.Duration(0); at <= 1500*time.Millisecond && got == ""; at += 250 * time.Millisecond {
+			sc.Render(at, &f)
+			c.change(&f)
+			o, err := s.Frame(view(&f), at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, told = o.Fault, at
+		}
+		s.Close()
+		if got != c.want || got != "" && told > time.Second {
+			t.Errorf("%s: %q after %s, want %q", c.name, got, told, c.want)
+		}
 	}
 }

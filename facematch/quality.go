@@ -93,6 +93,7 @@ const luminanceMiddle = 130
 type Quality struct {
 	Raw   [components]float64
 	Score [components]float64
+	light float64 // mean of the inner face, grey levels
 }
 
 // Overall is the mean of the scores that were measured, or the worst where one is not acceptable.
@@ -189,7 +190,8 @@ func (q *Quality) measure(l *Limits, crop []uint16, w, h int, five [5]Point, pos
 		}
 	}
 	q.Raw[Sharpness] = sum2/n - (sum/n)*(sum/n)
-	q.Raw[Luminance] = math.Abs(lum/n - luminanceMiddle)
+	q.light = lum / n
+	q.Raw[Luminance] = math.Abs(q.light - luminanceMiddle)
 	q.Raw[UnderExposure], q.Raw[OverExposure] = dark/n, light/n
 	q.Raw[Uniformity] = 1
 	if m := math.Max(left, right); m > 0 {

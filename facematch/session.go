@@ -104,10 +104,10 @@ type Observation struct {
 	Heads      int
 	Confidence float64 // of the tracked face
 	Guidance   Instruction
-	DotX       float64 // of FollowDot, -1 … 1
-	TrackLost  bool    // once, when the one tracked face is gone or another took its place
-	Done       bool    // Decide may be called
-	Frozen     bool    // the camera has delivered the very same picture for a second (F-14)
+	DotX       float64     // of FollowDot, -1 … 1
+	TrackLost  bool        // once, when the one tracked face is gone or another took its place
+	Done       bool        // Decide may be called
+	Fault      CameraFault // of the camera's own pictures, standing for about a second (F-14)
 	// Challenge is a light challenge to be played now; each of its steps, and its end, is told by Shown.
 	Challenge []LightStep
 }
@@ -163,11 +163,13 @@ type Session struct {
 	changed   bool
 	checked   time.Duration // last comparison of the watch
 
-	asked instructions
-	order temporal
-	light light
-	lines edges
-	beat  moire
+	asked      instructions
+	order      temporal
+	camera     supervisor
+	seenOptics optics
+	light      light
+	lines      edges
+	beat       moire
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
@@ -231,7 +233,10 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if err != nil {
 		return Observation{}, err
 	}
-	o := Observation{Frozen: s.order.frozen(at)}
+	o := Observation{Fault: s.camera.picture(img, at)}
+	if s.order.frozen(at) {
+		o.Fault = CameraFrozen
+	}
 	if len(found) == 0 {
 		s.two = 0
 		s.order.nobody()
@@ -335,6 +340,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 		return err
 	}
 	defer clear(f.pts[:])
+	s.seenOptics.add(&f.quality)
 	q := f.quality.Overall()
 	want := HoldStill
 	if q < 50 {

@@ -11,6 +11,10 @@ const (
 	NFCLost               Code = "nfc_lost"
 	CameraLost            Code = "camera_lost"
 	CameraFrozen          Code = "camera_frozen"
+	CameraBlack           Code = "camera_black"
+	CameraOverexposed     Code = "camera_overexposed"
+	CameraUnfocused       Code = "camera_unfocused"
+	CameraDrift           Code = "camera_drift"
 	LinesLost             Code = "lines_lost"
 	LinesEdgeLost         Code = "lines_edge_lost"
 	BeamStuck             Code = "beam_stuck"
@@ -145,6 +149,18 @@ var catalogue = []Entry{
 	{CameraFrozen, Error, true, Itself, time.Second, "the camera delivers the same picture or none for more than 2 s",
 		"no new traveller; who is inside is referred to an officer", "camera firmware hung, link too slow",
 		"egatectl hardware test camera shows the frame rate", "power-cycle the port; replace the camera"},
+	{CameraBlack, Error, true, Itself, time.Second, "the camera's pictures are black",
+		"no new traveller; who is inside is referred to an officer", "lens covered, lamps failed, exposure stuck",
+		"look at lens and lamps; egatectl hardware test camera", "uncover the lens; replace the lamps; power-cycle the camera"},
+	{CameraOverexposed, Error, true, Itself, time.Second, "the camera's pictures are burnt out",
+		"no new traveller; who is inside is referred to an officer", "sun or a lamp into the lens, exposure stuck",
+		"look at what shines into the lens; egatectl hardware test camera", "shade the lens; power-cycle the camera"},
+	{CameraUnfocused, Error, true, Itself, time.Second, "the camera's pictures show no edge",
+		"no new traveller; who is inside is referred to an officer", "lens out of focus, fogged or covered",
+		"look at the lens; egatectl hardware test camera", "clean and focus the lens; replace the camera"},
+	{CameraDrift, Warning, false, Itself, 0, "a daily median of light, sharpness or evenness of faces has shifted by more than a tenth since the first day",
+		"the gate works; faces are captured with more tries", "lamps that fade, a dirty or loose lens, daylight that changed",
+		"the log names each shift (control: optics)", "clean the lens, replace the lamps; restart the controller for a new reference"},
 	{LinesLost, Danger, true, Itself, 0, "the driver of the digital lines failed: beams, contacts and fire input are unknown",
 		"every signal takes its safe reading: fire reads as alarm, beams as broken, doors as not closed; emergency release",
 		"I/O board lost, line taken by another process", "egatectl hardware watch", "check the I/O board and its supply; restart the controller"},

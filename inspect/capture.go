@@ -134,8 +134,11 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 		}
 		obs, err := session.Frame(facematch.View{Format: pixelFormat(frame.Format), W: frame.Width, H: frame.Height,
 			Stride: frame.Stride, Pix: frame.Pix}, now)
-		if err != nil || obs.Frozen {
-			i.post(ctx, func() { i.fault("camera_frozen", protocol.Camera) })
+		if err != nil {
+			obs.Fault = facematch.CameraFrozen
+		}
+		if obs.Fault != "" {
+			i.post(ctx, func() { i.fault(string(obs.Fault), protocol.Camera) })
 			return
 		}
 		if len(obs.Challenge) > 0 && !decided {
@@ -166,7 +169,13 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 		if !decided && (obs.Done || now > deadline) {
 			decided = true
 			result := session.Decide()
-			i.post(ctx, func() { i.verdict(result) })
+			seen, ok := session.Optics()
+			i.post(ctx, func() {
+				if ok {
+					i.optics = &protocol.Optics{Light: seen.Light, Sharpness: seen.Sharpness, Uniformity: seen.Uniformity}
+				}
+				i.verdict(result)
+			})
 		}
 	}
 }

@@ -90,6 +90,7 @@ type Inspector struct {
 	face     facePart
 	dossier  dossierPart
 	chips    []protocol.ChipSize
+	optics   *protocol.Optics
 	over     bool
 	fatal    error
 }
@@ -185,7 +186,7 @@ func (i *Inspector) finish(cancel context.CancelFunc) {
 		i.cfg.Engine.Wipe()
 	}
 	if i.over {
-		i.send(protocol.FromInspector{Ended: &protocol.Ended{Chips: i.chips}})
+		i.send(protocol.FromInspector{Ended: &protocol.Ended{Chips: i.chips, Optics: i.optics}})
 	}
 }
 

@@ -149,6 +149,7 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 		for _, c := range l.chips {
 			l.log.Debug("control: read size", "chip", c.Hash, "bytes", c.Size)
 		}
+		l.lensAndLamps(m.Ended.Optics)
 	case m.Fault != nil:
 		l.deviceFault(i, *m.Fault)
 	case t == nil:
@@ -245,6 +246,19 @@ func (l *Loop) deviceFault(i int, f protocol.Fault) {
 		l.lease(i, d, false)
 	}
 	l.recover()
+}
+
+// lensAndLamps follows the daily medians of what captures tell of camera and light (F-15).
+func (l *Loop) lensAndLamps(o *protocol.Optics) {
+	if o == nil {
+		return
+	}
+	l.optics.Add(time.Now(), o.Light, o.Sharpness, o.Uniformity)
+	drift, parts := l.optics.Shifted()
+	if drift {
+		l.log.Warn("control: optics", "light", parts[0], "sharpness", parts[1], "uniformity", parts[2])
+	}
+	l.fault(health.CameraDrift, health.PartCamera, drift)
 }
 
 var deviceParts = map[protocol.Device]string{protocol.Scanner: health.PartScanner, protocol.NFC: health.PartNFC, protocol.Camera: health.PartCamera}

@@ -53,6 +53,7 @@ type Loop struct {
 	ailing []latched
 	trips  [3]*trip // by lane
 	chips  []protocol.ChipSize
+	optics health.Trend
 
 	leases   map[string]api.Lease
 	onDuty   map[string]shift // by officer

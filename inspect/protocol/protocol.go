@@ -245,5 +245,14 @@ type Released struct {
 
 // Ended is the last word before exit.
 type Ended struct {
-	Chips []ChipSize `json:"chips"`
+	Chips  []ChipSize `json:"chips"`
+	Optics *Optics    `json:"optics,omitempty"`
+}
+
+// Optics are rounded medians of one capture that tell of lamps and lens and of nobody: light of the face in grey
+// levels, sharpness, evenness (F-15). The daily medians of many are watched.
+type Optics struct {
+	Light      float64 `json:"light"`
+	Sharpness  float64 `json:"sharpness"`
+	Uniformity float64 `json:"uniformity"`
 }

@@ -1,0 +1,68 @@
+package health
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Limits of a trend.
+const (
+	trendValues = 500  // of one day; the rest of the day counts nothing more
+	trendDay    = 10   // captures that make a day
+	trendShift  = 0.10 // of the daily median against the reference (F-15)
+)
+
+// Trend watches numbers that come many times a day by their daily medians: the first whole day with enough of
+// them is the reference, a later one whose median has shifted by more than a tenth is an alarm. It holds numbers
+// of two days and of no person. The zero value is ready; it is used by one goroutine.
+type Trend struct {
+	day    string
+	today  [][]float64 // per number
+	first  []float64
+	latest []float64
+}
+
+// Add notes the numbers of one capture, made at a wall time. They are always as many.
+func (t *Trend) Add(at time.Time, numbers ...float64) {
+	if day := at.Format(time.DateOnly); day != t.day {
+		t.close()
+		t.day, t.today = day, make([][]float64, len(numbers))
+	}
+	for i, v := range numbers {
+		if i < len(t.today) && len(t.today[i]) < trendValues && !math.IsNaN(v) && !math.IsInf(v, 0) {
+			t.today[i] = append(t.today[i], v)
+		}
+	}
+}
+
+// close ends a day.
+func (t *Trend) close() {
+	if len(t.today) == 0 || len(t.today[0]) < trendDay {
+		return
+	}
+	t.latest = make([]float64, len(t.today))
+	for i, v := range t.today {
+		slices.Sort(v)
+		if len(v) > 0 {
+			t.latest[i] = v[len(v)/2]
+		}
+	}
+	if t.first == nil {
+		t.first = slices.Clone(t.latest)
+	}
+}
+
+// Shifted tells whether a daily median has shifted too far from that of the first day, and by what part of it each
+// has. It is nil before two whole days.
+func (t *Trend) Shifted() (alarm bool, parts []float64) {
+	for i := range t.latest {
+		part := 0.0
+		if t.first[i] != 0 {
+			part = (t.latest[i] - t.first[i]) / math.Abs(t.first[i])
+		}
+		parts = append(parts, part)
+		alarm = alarm || math.Abs(part) > trendShift
+	}
+	return alarm, parts
+}
