@@ -219,6 +219,9 @@ type Camera struct {
 	Device string `yaml:"device"`
 	Width  int    `yaml:"width"`
 	Height int    `yaml:"height"`
+	// Turn is by how many degrees clockwise its picture must be turned to stand upright: a camera on its side sees
+	// children and tall people without being tilted (F-02).
+	Turn int `yaml:"turn,omitempty"`
 	// Controls lock exposure, gain, focus and white balance, in this order: "exposure_auto: 1" (manual) before
 	// "exposure_time_absolute: 200". The camera must keep what it was given.
 	Controls []CameraControl `yaml:"controls,omitempty"`
@@ -461,6 +464,9 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	oneOf(g.Devices.Camera.Driver, []string{"devices", "camera", "driver"}, "v4l2", "simhal")
 	if c := g.Devices.Camera; c.Width < 320 || c.Width > 3840 || c.Height < 320 || c.Height > 3840 {
 		bad(at("devices", "camera"), "width and height must lie between 320 and 3840 pixels")
+	}
+	if t := g.Devices.Camera.Turn; t != 0 && t != 90 && t != 180 && t != 270 {
+		bad(at("devices", "camera", "turn"), "must be 0, 90, 180 or 270 degrees clockwise")
 	}
 	if !g.Simulated {
 		for _, d := range g.parts() {

@@ -244,6 +244,7 @@ type Engine struct {
 	rs                                        resampler
 	found                                     []Detection
 	frame                                     Image
+	lying                                     Image // a picture of a camera on its side
 	open                                      bool
 }
 
@@ -291,6 +292,7 @@ func (e *Engine) Wipe() {
 		}
 	}
 	e.frame.Wipe()
+	e.lying.Wipe()
 	e.rs.wipe()
 	clear(e.found[:cap(e.found)])
 }

@@ -72,6 +72,50 @@ type View struct {
 	Format       Format
 	W, H, Stride int // Stride 0 means rows without a gap
 	Pix          []byte
+	// Turn is by how many degrees clockwise the picture must be turned to stand upright: 0, 90, 180 or 270.
+	Turn int
+}
+
+// upright fills m with src turned clockwise by so many degrees.
+func (m *Image) upright(src *Image, turn int) error {
+	w, h := src.W, src.H
+	if turn == 90 || turn == 270 {
+		w, h = h, w
+	}
+	m.size(w, h)
+	// Where the first pixel of a row of src goes, and the steps between its pixels.
+	first, along, down := 0, 3, m.Stride
+	switch turn {
+	case 0:
+	case 90:
+		first, along, down = 3*(w-1), m.Stride, -3
+	case 180:
+		first, along, down = (h-1)*m.Stride+3*(w-1), -3, -m.Stride
+	case 270:
+		first, along, down = (h-1)*m.Stride, -m.Stride, 3
+	default:
+		return fmt.Errorf("facematch: a picture turned by %d degrees", turn)
+	}
+	for y := range src.H {
+		row := src.Pix[y*src.Stride:]
+		o := first + y*down
+		for x := range src.W {
+			m.Pix[o], m.Pix[o+1], m.Pix[o+2] = row[3*x], row[3*x+1], row[3*x+2]
+			o += along
+		}
+	}
+	return nil
+}
+
+// size makes room for a picture, which grows once and is then reused.
+func (m *Image) size(w, h int) {
+	m.W, m.H, m.Stride = w, h, 3*w
+	if n := m.Stride * m.H; cap(m.Pix) < n {
+		m.Wipe()
+		m.Pix = make([]byte, n)
+	} else {
+		m.Pix = m.Pix[:n]
+	}
 }
 
 // load converts v to RGB in m, which grows once and is then reused.
@@ -105,13 +149,7 @@ func (m *Image) load(v View) error {
 	if stride < bytesPerRow || stride > 1<<20 || len(v.Pix) < stride*(rows-1)+bytesPerRow {
 		return fmt.Errorf("facematch: frame buffer of %d bytes, stride %d, is too short for %dx%d", len(v.Pix), stride, v.W, v.H)
 	}
-	m.W, m.H, m.Stride = v.W, v.H, 3*v.W
-	if n := m.Stride * m.H; cap(m.Pix) < n {
-		m.Wipe()
-		m.Pix = make([]byte, n)
-	} else {
-		m.Pix = m.Pix[:n]
-	}
+	m.size(v.W, v.H)
 	for y := range v.H {
 		out := m.Pix[y*m.Stride : y*m.Stride+m.Stride]
 		in := v.Pix[y*stride:]

@@ -1,6 +1,7 @@
 package facematch
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -203,6 +204,34 @@ func TestColours(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// F-02: a picture of a camera on its side stands upright: four quarters are none, and a quarter puts the left edge
+// on top.
+func TestF02Upright(t *testing.T) {
+	src := NewImage(3, 2)
+	for i := range src.Pix {
+		src.Pix[i] = byte(i)
+	}
+	var m Image
+	if err := m.upright(src, 90); err != nil || m.W != 2 || m.H != 3 || m.Pix[0] != src.Pix[9] || m.Pix[3] != src.Pix[0] || m.Pix[6*2] != src.Pix[9+6] {
+		t.Errorf("a quarter: %dx%d %v", m.W, m.H, m.Pix)
+	}
+	for _, turns := range [][]int{{90, 90, 90, 90}, {180, 180}, {90, 270}, {270, 180, 270}, {0}} {
+		a, b := clone(src), new(Image)
+		for _, q := range turns {
+			if err := b.upright(a, q); err != nil {
+				t.Fatal(err)
+			}
+			a, b = b, new(Image)
+		}
+		if a.W != 3 || !bytes.Equal(a.Pix, src.Pix) {
+			t.Errorf("%v: %v", turns, a.Pix)
+		}
+	}
+	if m.upright(src, 45) == nil {
+		t.Error("an eighth was turned")
 	}
 }
 

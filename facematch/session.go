@@ -222,7 +222,7 @@ func (s *Session) forget() {
 // Frame looks at one picture taken at a time.
 func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	img := &s.e.frame
-	if err := img.load(v); err != nil {
+	if err := s.e.take(v); err != nil {
 		return Observation{}, err
 	}
 	s.order.picture(img, at, s.phase != phaseWatch)
@@ -247,6 +247,9 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 		if f.Side >= headPart*d.Side {
 			o.Heads++
 		}
+	}
+	if d, err = s.e.follow(img, d); err != nil {
+		return Observation{}, err
 	}
 	o.Confidence = d.Score
 	s.faces++

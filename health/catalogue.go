@@ -54,8 +54,6 @@ const (
 	Tamper                Code = "tamper"
 	DevicesUnpaired       Code = "devices_unpaired"
 	PowerFailed           Code = "power_failed"
-	CameraBlack           Code = "camera_black"
-	CameraOverexposed     Code = "camera_overexposed"
 	Fire                  Code = "fire"
 	Watchdog              Code = "watchdog"
 	ClockUnset            Code = "clock_unset"
@@ -253,12 +251,6 @@ var catalogue = []Entry{
 		"no new traveller, alarm at the desk", "service without notice, attack; a device that nobody paired is plugged (part usb)", "look at the gate; egatectl hardware list", "unplug what does not belong there, or egatectl hardware pair with an officer's countersignature; then an officer resets"},
 	{PowerFailed, Error, true, Itself, time.Second, "the mains are away: the gate runs on its battery (line power_ok)",
 		"no new traveller; who is inside goes through or back", "power cut, fuse, supply failed", "the supply's own display; egatectl hardware watch", "restore the mains; replace the supply"},
-	{CameraBlack, Error, true, Itself, time.Second, "the camera's picture has been black for a second",
-		"no new traveller; who is inside is referred to an officer", "lens covered, light failed, exposure locked wrongly", "egatectl hardware test camera tells the brightness",
-		"uncover and clean the lens; replace the lamp; correct devices.camera.controls"},
-	{CameraOverexposed, Error, true, Itself, time.Second, "the camera's picture has been white for a second",
-		"no new traveller; who is inside is referred to an officer", "sun or lamp into the lens, exposure locked wrongly", "egatectl hardware test camera tells the brightness",
-		"shade the lens; correct devices.camera.controls"},
 	{DevicesUnpaired, Error, true, Itself, 0, "the devices of the gate are not bound to it: the pairing is missing, not signed by two persons, older than the one in use, or lacks a part",
 		"no new traveller", "not commissioned, or the file was replaced", "egatectl hardware list", "egatectl hardware pair, countersigned by an officer"},
 	{Fire, Danger, true, Officer, 0, "the fire loop is open, or cannot be read",

@@ -133,7 +133,7 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 			}
 		}
 		obs, err := session.Frame(facematch.View{Format: pixelFormat(frame.Format), W: frame.Width, H: frame.Height,
-			Stride: frame.Stride, Pix: frame.Pix}, now)
+			Stride: frame.Stride, Pix: frame.Pix, Turn: i.cfg.CameraTurn}, now)
 		if err != nil {
 			obs.Fault = facematch.CameraFrozen
 		}

@@ -53,6 +53,8 @@ type Config struct {
 	Ready   protocol.Ready
 
 	AllowBAC bool
+	// CameraTurn is by how many degrees clockwise a picture must be turned to stand upright.
+	CameraTurn int
 	// Signatures is the policy of passive authentication.
 	Signatures pa.Policy
 	// Lookup bounds the wait for the centre's answer, Connect the wait for a chip after the MRZ.

@@ -86,7 +86,7 @@ func prepare(_ context.Context, cfg configs.Gate, accepted string, link inspect.
 	ti := store.Info()
 	return inspect.New(inspect.Config{
 		Link: link, Devices: devices{cfg.Devices, cfg.Simulated}, Images: pics, Engine: engine, Trust: store, Policy: rules, Keys: &keys,
-		AllowBAC: cfg.Inspect.AllowBAC, Signatures: pa.Policy{ForbidSHA1: cfg.Inspect.ForbidSHA1}, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
+		AllowBAC: cfg.Inspect.AllowBAC, CameraTurn: cfg.Devices.Camera.Turn, Signatures: pa.Policy{ForbidSHA1: cfg.Inspect.ForbidSHA1}, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
 		Ready: protocol.Ready{Sandbox: level, ModelPack: info.String(), DemoModel: info.Demo, Policy: fmt.Sprintf("%s.v%d", rules.ID, rules.Version),
 			Trust: fmt.Sprintf("%d@%x", ti.Version, ti.Hash[:8]), WarmMS: int(time.Since(start).Milliseconds())},
 	}), end, nil

@@ -84,6 +84,14 @@ type Scene struct {
 // New makes an empty booth. seed decides noise, sway and paper, so that a run can be repeated.
 func New(seed uint64) *Scene { return sized(seed, Width, Height) }
 
+// TallHeight is the height of the picture of a camera on its side, pixels: at 1.1 m it sees eyes 400 mm above and
+// below its axis, with room for the head.
+const TallHeight = 1920
+
+// Tall makes an empty booth before a camera whose picture is as wide and twice as high: children and tall people
+// stand in it without tilting it (F-02).
+func Tall(seed uint64) *Scene { return sized(seed, Width, TallHeight) }
+
 // sized is a booth in a picture of another size, seen by the same lens.
 func sized(seed uint64, w, h int) *Scene {
 	s := &Scene{w: w, h: h, bodies: map[string]*body{}, lamp: Light{1, 1, 1}, hall: 1, rnd: rand.New(rand.NewPCG(seed, 1))}
