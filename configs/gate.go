@@ -253,7 +253,7 @@ type Inspect struct {
 	// PolicyKeys are Ed25519 public keys of who may sign the policy: two of them must have (F-06). A policy in plain
 	// text, without keys, is for simulation only.
 	PolicyKeys []string `yaml:"policy_keys,omitempty"`
-	AllowBAC  bool     `yaml:"allow_bac"`        // documents without PACE may be read
+	AllowBAC   bool     `yaml:"allow_bac"` // documents without PACE may be read
 	// ForbidSHA1 makes signatures and hashes by SHA-1, which old documents have, "not possible".
 	ForbidSHA1 bool `yaml:"forbid_sha1,omitempty"`
 	Threads    int  `yaml:"threads"` // of the inference runtime
