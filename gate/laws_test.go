@@ -762,6 +762,26 @@ var invariants = []invariant{
 		}
 		return opens(acts, Entry) || opens(acts, Exit), ""
 	}, false},
+	{"D-09 no step asks a door for the pulse of opening and that of closing", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
+		if b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest {
+			return false, "" // a test may begin with a door that stands open
+		}
+		said := false
+		for _, d := range []Door{Entry, Exit} {
+			open, against := false, false
+			for _, x := range acts {
+				if x.Door == d {
+					open = open || x.Kind == ActOpen
+					against = against || x.Kind == ActClose
+				}
+			}
+			if open && against {
+				return true, d.String() + " was told to open and to close"
+			}
+			said = said || open || against
+		}
+		return said, ""
+	}, false},
 	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || b.M.Mode == ModeEmergency {
 			return false, ""

@@ -79,6 +79,9 @@ func (s *step) order(e Event) {
 			s.answer(e, true, verdict.OK)
 			s.referral(LanePassage, RefEvAccepted, verdict.OfficerAccepted)
 			m.PRef, m.Passage = RefNone, PasRelease
+			if m.PReason == verdict.IntruderDuringRelease {
+				m.PReason = verdict.OfficerAccepted // that was the release before: it would shut this one at once
+			}
 			s.grant(GrantOrder)
 		}
 	case OrderSendBack:

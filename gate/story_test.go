@@ -486,6 +486,25 @@ lifted slot=1
 expect open refer empty
 timer timer=reception
 `, outcome: verdict.Refer, reason: verdict.LeaseLost, lane: LaneReception, never: []ActionKind{ActOpen}},
+	{name: "two officers let somebody pass after a second body stepped in and left: the exit stays open for him (D-09)", trace: up + document + inside + `
+verdict slot=1 outcome=allow reason=ok
+committed
+door_moved door=exit pos=between
+counted count=many
+counted count=1
+door_moved door=exit pos=closed
+expect open idle referred
+order order=take lane=passage mine=yes
+order order=accept lane=passage second=yes
+order order=accept lane=passage mine=yes
+expect open idle releasing
+committed
+door_moved door=exit pos=open
+counted count=0 door=exit
+expect open idle clearing
+door_moved door=exit pos=closed
+exited slot=1
+`, outcome: verdict.Refer, reason: verdict.OfficerAccepted, lane: LanePassage, crossed: true, exit: 2, alarms: []verdict.Reason{verdict.IntruderDuringRelease}},
 	{name: "no record, no door (P-04)", trace: up + document + inside + `
 verdict slot=1 outcome=allow reason=ok
 commit_failed
