@@ -1,7 +1,9 @@
 # egate: everything a person does with the checkout. `make help` lists it.
 SHELL := /bin/sh
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X egate/internal/buildinfo.Version=$(VERSION)
+# The time of the last commit, not of the build: the same source gives the same program.
+BUILT := $(shell git log -1 --format=%ct 2>/dev/null)
+LDFLAGS := -s -w -X egate/internal/buildinfo.Version=$(VERSION) -X egate/internal/buildinfo.Built=$(BUILT)
 GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
 WEB := console/web/dist/app/index.html
 FUZZTIME ?= 30s

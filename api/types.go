@@ -24,12 +24,13 @@ const (
 	TopicEvent      = "evt"              // evt/{type}
 	TopicTelemetry  = "tel"              // tel/{group}
 	TopicResponse   = "rsp"              // rsp/{principal}/{id}
-	TopicRequest    = "req"              // req/{lookup|referral}/{passage}, sealed, QoS 0
+	TopicRequest    = "req"              // req/{lookup|referral}/{passage}, sealed, and req/time/{nonce}; QoS 0
 	TopicCommand    = "cmd"              // cmd/{principal}/{name}, never retained
 	TopicAnswer     = "ans"              // ans/{principal}/{passage}
 	TopicLease      = "lease"            // lease/{principal}
 	TopicAck        = "ack"
 	TopicCosign     = "audit/cosign"
+	TopicTime       = "time"
 )
 
 // TopicAudit is the first part of the topics of the audit log.
@@ -48,7 +49,7 @@ type Signature struct {
 // Signed wraps every message that needs proof of origin, both ways. Payload is the exact JSON text
 // that was signed, after the context string "egate/v1/{kind}\x00".
 type Signed struct {
-	Kind       string      `json:"kind"` // lookup, referral, cmd, ans, lease, ack, cosign, cfg, roster
+	Kind       string      `json:"kind"` // lookup, referral, cmd, ans, lease, ack, cosign, cfg, roster, ask_time, time
 	Payload    []byte      `json:"payload"`
 	Signatures []Signature `json:"signatures"`
 	Proof      *Proof      `json:"proof,omitempty"` // of an order: its officer's own
@@ -318,6 +319,21 @@ type Cosign struct {
 	Hash    []byte `json:"hash"` // root of the tree
 	Line    string `json:"line"` // signature line of a signed note
 	Session string `json:"session"`
+}
+
+// AskTime asks the centre for the time, inside Signed kind "ask_time" (E-07).
+type AskTime struct {
+	Gate    string `json:"gate"`
+	Session string `json:"session"`
+	Nonce   string `json:"nonce"` // 128 random bits, hex
+}
+
+// Time is the centre's time, inside Signed kind "time": the answer to one question and no other (E-07).
+type Time struct {
+	Gate    string    `json:"gate"`
+	Session string    `json:"session"`
+	Nonce   string    `json:"nonce"`
+	At      time.Time `json:"at"`
 }
 
 // Health is the one retained document with every part in it (M-01, at most 16 KiB).

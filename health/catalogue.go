@@ -57,6 +57,8 @@ const (
 	Fire                  Code = "fire"
 	Watchdog              Code = "watchdog"
 	ClockUnset            Code = "clock_unset"
+	ClockJumped           Code = "clock_jumped"
+	ClockStale            Code = "clock_stale"
 	ObjectLeft            Code = "object_left"
 	PersonTrapped         Code = "person_trapped"
 	DemoModels            Code = "demo_models"
@@ -257,8 +259,14 @@ var catalogue = []Entry{
 		"emergency release: both doors open, transactions are cancelled", "fire alarm, loop cut", "fire panel", "an officer ends the emergency when the loop is closed again"},
 	{Watchdog, Warning, false, Itself, 0, "the hardware watchdog cannot be opened or fed, or it has reset the machine",
 		"the gate works without it", "driver not loaded, device taken", "egatectl check", "load the driver; look for the cause of a reset in the journal"},
-	{ClockUnset, Error, true, Itself, 0, "the wall clock is before the date of the software",
-		"no new traveller: validity and revocation cannot be judged", "no time source, battery of the clock", "timedatectl", "restore the time source; replace the battery"},
+	{ClockUnset, Warning, false, Itself, 0, "the wall clock is before the date of the software, the journal or the last signed time",
+		"validity and revocation cannot be judged: every document is referred; time goes on from the latest that is known", "battery of the clock", "timedatectl",
+		"the centre's signed time, as soon as there is a link, or two persons (egatectl time confirm) end it; replace the battery"},
+	{ClockJumped, Warning, false, Itself, 0, "the wall clock jumped by more than 2 s against the monotonic one",
+		"every document is referred; time goes on from before the jump", "somebody set the clock; time source", "timedatectl",
+		"the centre's signed time, or two persons (egatectl time confirm) end it; find who set the clock"},
+	{ClockStale, Warning, false, Itself, 0, "neither the centre nor two persons have confirmed the time for 24 h",
+		"every document is referred", "no link to the centre; first start", "link of the health document", "restore the link; two persons (egatectl time confirm) where there is none"},
 	{ObjectLeft, Warning, true, Itself, 0, "something lies in the mantrap after the person left",
 		"the gate stays closed for the next traveller, the screen asks to take it along, then an officer is called", "luggage forgotten", "look into the mantrap", "take it away by the rules of the site"},
 	{PersonTrapped, Danger, true, Itself, 0, "a person has been in the mantrap past every limit",

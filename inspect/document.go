@@ -305,6 +305,9 @@ func (i *Inspector) wasRead(r *emrtd.Report) {
 	}
 	d.checks = append(d.checks, r.Checks...)
 	d.checks = append(d.checks, i.eligibility(r)...)
+	if !i.begin.DateSure {
+		undate(d.checks)
+	}
 	i.enter("portrait")
 	if len(r.Face.Image) > 0 {
 		d.waitPortrait = true
@@ -314,6 +317,19 @@ func (i *Inspector) wasRead(r *emrtd.Report) {
 	}
 	i.askCentre()
 	i.checked()
+}
+
+// dated are the checks that compare with today.
+var dated = []verdict.CheckID{verdict.CheckValidity, verdict.CheckDSToday, verdict.CheckDSChain, verdict.CheckDSRevocation, verdict.CheckAge}
+
+// undate takes back what passed by a date that is not trusted (E-07): nobody knows. What failed has failed; a
+// policy always requires the validity of the document.
+func undate(checks []verdict.Check) {
+	for n, c := range checks {
+		if c.Result == verdict.Pass && slices.Contains(dated, c.ID) {
+			checks[n].Result, checks[n].Reason = verdict.NotPossible, verdict.ClockUntrusted
+		}
+	}
 }
 
 // eligibility judges the rules of requirement P-10 on the signed data, or on the zone where the chip

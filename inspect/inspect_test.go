@@ -152,6 +152,8 @@ type house struct {
 	centre  []byte // private key of the centre
 	officer []byte // private key of an officer's session
 	subject *camera.Subject
+
+	dateUnsure bool // the gate does not trust its clock
 }
 
 func newHouse(t *testing.T, holder, shown string, edit func(*issue.Profile), lookup time.Duration) *house {
@@ -261,7 +263,7 @@ func (h *house) begin() {
 	var centrePub, officerPub []byte
 	centrePub, h.centre, _ = seal.GenerateHPKE()
 	officerPub, h.officer, _ = seal.GenerateHPKE()
-	h.say(protocol.ToInspector{Begin: &protocol.Begin{Passage: "p1", Gate: "gate-1", Date: time.Now(), CentreKey: centrePub,
+	h.say(protocol.ToInspector{Begin: &protocol.Begin{Passage: "p1", Gate: "gate-1", Date: time.Now(), DateSure: !h.dateUnsure, CentreKey: centrePub,
 		Officers: []protocol.Officer{{KeyID: seal.KeyID(officerPub), Key: officerPub}}, DocumentMS: 20000, CaptureMS: 20000}})
 	for _, d := range []protocol.Device{protocol.Scanner, protocol.NFC} {
 		h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: d, Held: true}})
@@ -434,6 +436,25 @@ func TestAnotherFaceAndDossier(t *testing.T) {
 
 // P-10, P-11, C-03, C-05, C-13: what refers before a door opens, and that the centre is not asked about
 // somebody who is referred anyway.
+// E-07: a genuine document at a gate whose clock nobody vouches for goes to an officer, who is told why.
+func TestE07NobodyKnowsTheDate(t *testing.T) {
+	h := newHouse(t, "astronaut", "astronaut", nil, 300*time.Millisecond)
+	h.dateUnsure = true
+	h.begin()
+	h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+	h.until("checked", func(m protocol.FromInspector) bool {
+		if m.Lookup != nil {
+			h.answer(m, "clear")
+		}
+		if c := m.Checked; c != nil && (c.Outcome != verdict.Refer || c.Reason != verdict.ClockUntrusted) {
+			t.Errorf("%s %s", c.Outcome, c.Reason)
+		}
+		return m.Checked != nil
+	})
+	h.dossier()
+	h.end()
+}
+
 func TestReferredAtTheReader(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit   func(*issue.Profile)

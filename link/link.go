@@ -74,6 +74,9 @@ type Config struct {
 	// Ahead is told, at most once per connection, that the centre has acknowledged events that the outbox
 	// never gave out: the journal has lost its end. It should begin a new epoch. It may be nil.
 	Ahead func(ctx context.Context, why string) error
+	Now   func() time.Time // the gate's wall time; nil for the system's
+	// Time gets each verified answer to AskTime. It must not block; it may be nil.
+	Time func(api.Time)
 	// Cosigned gets each verified cosignature of a witness. It must not block; it may be nil.
 	Cosigned func(api.Cosign)
 	Log      *slog.Logger
@@ -150,6 +153,9 @@ func New(cfg Config) (*Link, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if len(cfg.Brokers) == 0 {
 		return nil, errors.New("link: a broker is needed")
@@ -229,6 +235,23 @@ func (l *Link) Request(kind string, e api.Envelope) {
 	l.queue(api.TopicRequest+"/"+kind+"/"+e.Passage, 0, l.sign(kind, body))
 }
 
+// AskTime asks the centre for the time and tells whether there is a connection. The answer, if one comes, names the nonce (E-07).
+func (l *Link) AskTime(nonce string) bool {
+	l.mu.Lock()
+	session, up := l.session, l.up
+	l.mu.Unlock()
+	if !up {
+		return false
+	}
+	b, err := json.Marshal(api.AskTime{Gate: l.cfg.Gate, Session: session, Nonce: nonce})
+	if err != nil {
+		l.log.Error("link: encode", "err", err)
+		return false
+	}
+	l.queue(api.TopicRequest+"/time/"+nonce, 0, l.sign("ask_time", b))
+	return true
+}
+
 // Respond answers an order.
 func (l *Link) Respond(principal string, r api.Response) {
 	b, err := json.Marshal(r)
@@ -279,7 +302,7 @@ func (l *Link) Fallback() bool { return l.brokers.At() > 0 }
 func (l *Link) topic(rest string) string { return api.Topic(l.cfg.Site, l.cfg.Gate, rest) }
 
 func (l *Link) statusDoc(state, session string) []byte {
-	b, _ := json.Marshal(api.Status{State: state, Boot: l.cfg.Boot, Session: session, Epoch: l.cfg.Epoch(), At: time.Now().UTC()})
+	b, _ := json.Marshal(api.Status{State: state, Boot: l.cfg.Boot, Session: session, Epoch: l.cfg.Epoch(), At: l.cfg.Now().UTC()})
 	return b
 }
 
@@ -315,7 +338,7 @@ func (l *Link) connection(ctx context.Context, broker string) error {
 	// QoS 0: what comes in is cumulative, repeated, or of no use in ten seconds, and a connection keeps its order. A
 	// cluster keeps a queue of its own for each subscription of QoS 1, which can die while the connection lives.
 	subs := map[string]byte{}
-	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign, api.TopicRoster} {
+	for _, t := range []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicTime, api.TopicCosign, api.TopicRoster} {
 		subs[l.topic(t)] = 0
 	}
 	sub := c.SubscribeMultiple(subs, handler)

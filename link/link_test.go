@@ -1108,6 +1108,34 @@ func TestX02NewNeedsKeys(t *testing.T) {
 	}
 }
 
+// TestE07TimeIsVerified: a time counts when the centre has signed it for this gate and session.
+func TestE07TimeIsVerified(t *testing.T) {
+	centre, thief := newSigner(t), newSigner(t)
+	var got []api.Time
+	l, err := New(Config{Site: site, Gate: gate, Brokers: []string{"tcp://127.0.0.1:1"}, Signer: newSigner(t), Epoch: func() uint64 { return 3 }, Outbox: refusing{t},
+		Centre: map[string]seal.Keys{"console": seal.Trust(centre.Public())}, Time: func(a api.Time) { got = append(got, a) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := api.Time{Gate: gate, Session: boot, Nonce: strings.Repeat("a", 32), At: time.Now()}
+	elsewhere, earlier := good, good
+	elsewhere.Gate, earlier.Session = "gate-9", "0000000000000000"
+	topic := api.Topic(site, gate, api.TopicTime)
+	for name, x := range map[string]struct {
+		payload  []byte
+		retained bool
+		want     bool
+	}{"good": {sign(t, centre, "time", good), false, true}, "retained": {sign(t, centre, "time", good), true, false}, "a thief's": {sign(t, thief, "time", good), false, false},
+		"another kind": {sign(t, centre, "ack", good), false, false}, "another gate": {sign(t, centre, "time", elsewhere), false, false},
+		"another session": {sign(t, centre, "time", earlier), false, false}, "nonsense": {[]byte("{}"), false, false}} {
+		got = nil
+		_, err := l.verify(t.Context(), boot, topic, x.payload, x.retained)
+		if (err == nil) != x.want || (len(got) == 1) != x.want {
+			t.Errorf("%s: %v, %+v", name, err, got)
+		}
+	}
+}
+
 // FuzzVerify: whatever the broker brings, nothing that is not signed by the centre reaches the loop, and
 // nothing makes it crash.
 func FuzzVerify(f *testing.F) {

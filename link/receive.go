@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"strings"
-	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -81,7 +80,7 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 	if err := strict(payload, &s); err != nil {
 		return Item{}, refuse("not signed")
 	}
-	kinds := map[string]string{api.TopicCommand: "cmd", api.TopicAnswer: "ans", api.TopicLease: "lease", api.TopicAck: "ack"}
+	kinds := map[string]string{api.TopicCommand: "cmd", api.TopicAnswer: "ans", api.TopicLease: "lease", api.TopicAck: "ack", api.TopicTime: "time"}
 	if rest == api.TopicCosign {
 		parts = []string{"cosign"} // it names no principal, like an acknowledgement
 		kinds = map[string]string{"cosign": "cosign"}
@@ -97,7 +96,7 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 	if err := l.signed(kind, principal, s); err != nil {
 		return Item{}, err
 	}
-	now := time.Now()
+	now := l.cfg.Now()
 	switch kind {
 	case "cmd":
 		var c api.Command
@@ -170,6 +169,18 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 		}
 		l.leaseSeq[key] = le.Seq
 		return Item{Lease: &le}, nil
+	case "time":
+		var a api.Time
+		if err := strict(s.Payload, &a); err != nil || len(parts) != 1 {
+			return Item{}, refuse("not a time")
+		}
+		if a.Gate != l.cfg.Gate || a.Session != session {
+			return Item{}, refuse("other gate or session")
+		}
+		if l.cfg.Time != nil {
+			l.cfg.Time(a)
+		}
+		return Item{}, nil
 	case "cosign":
 		var c api.Cosign
 		if err := strict(s.Payload, &c); err != nil || c.Size < 0 || len(c.Hash) != sha256.Size || len(c.Line) > maxLine {
@@ -197,7 +208,7 @@ func (l *Link) order(session string, s api.Signed, c *api.Command) (Item, error)
 	switch fresh := l.fresh("cmd/" + c.Principal + "/" + c.ID); {
 	case !fresh || c.Session != session:
 		return Item{Command: c, Again: true}, nil
-	case !c.ExpiresAt.After(time.Now()):
+	case !c.ExpiresAt.After(l.cfg.Now()):
 		return Item{Command: c, Refused: "expired"}, nil
 	}
 	if err := l.cfg.Officers.Verify(s.Payload, *c, s.Proof); err != nil {

@@ -145,6 +145,7 @@ const (
 	AlreadyDecided
 	NotAtADistance
 	SecondOfficerNeeded
+	ClockUntrusted // E-07: dates cannot be judged
 	reasonEnd
 )
 
@@ -179,6 +180,7 @@ var reasonNames = [...]string{
 	OfficerAccepted: "officer_accepted", OfficerSentBack: "officer_sent_back",
 	OfficerNoDecision: "officer_no_decision", OfficerHeld: "officer_held",
 	AlreadyDecided: "already_decided", NotAtADistance: "not_at_a_distance", SecondOfficerNeeded: "second_officer_needed",
+	ClockUntrusted: "clock_untrusted",
 }
 
 var (

@@ -189,6 +189,8 @@ var channels = []channel{
 	{topic: api.TopicLease + "/+", schema: "lease", signed: "lease", max: MaxLease},
 	{topic: api.TopicAck, schema: "ack", signed: "ack", max: MaxMessage},
 	{topic: api.TopicCosign, schema: "cosign", signed: "cosign", max: MaxMessage},
+	{topic: api.TopicRequest + "/time/+", schema: "ask-time", signed: "ask_time", max: MaxMessage},
+	{topic: api.TopicTime, schema: "time", signed: "time", max: MaxMessage},
 	{topic: api.TopicRoster, schema: "roster", signed: "roster", max: MaxRoster},
 }
 
@@ -261,8 +263,8 @@ func Validate(topic string, payload []byte) error {
 // agrees compares what topic and content say of the same.
 func agrees(c channel, site, gate string, rest []string, body []byte) error {
 	var m struct {
-		ID, Site, Gate, Passage, Principal, Name, Type, Source, DataSchema string
-		Epoch, Seq                                                         uint64
+		ID, Site, Gate, Passage, Principal, Name, Type, Source, DataSchema, Nonce string
+		Epoch, Seq                                                                uint64
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
 		return fmt.Errorf("contract: %s: numbers out of range", c.topic)
@@ -279,7 +281,9 @@ func agrees(c channel, site, gate string, rest []string, body []byte) error {
 		ok = m.Gate == gate && m.Type == c.signed && m.Passage == rest[2]
 	case "lease":
 		ok = m.Gate == gate && m.Principal == rest[1]
-	case "ack", "cosign":
+	case "ask-time":
+		ok = m.Gate == gate && m.Nonce == rest[2]
+	case "ack", "cosign", "time":
 		ok = m.Gate == gate
 	case "roster":
 		ok = m.Site == site

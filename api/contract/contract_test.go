@@ -33,7 +33,7 @@ var types = map[string]struct {
 	"Event": {api.Event{}, "event"}, "Passage": {api.Passage{}, "evt-passage"}, "Alarm": {api.Alarm{}, "evt-alarm"},
 	"ReferralEvent": {api.ReferralEvent{}, "evt-referral"}, "ModeEvent": {api.ModeEvent{}, "evt-mode"}, "OrderEvent": {api.OrderEvent{}, "evt-order"},
 	"DoorEvent": {api.DoorEvent{}, "evt-door"}, "FaultEvent": {api.FaultEvent{}, "evt-fault"}, "Choice": {api.Choice{}, "evt-choice"},
-	"Boot": {api.Boot{}, "evt-boot"}, "Gap": {api.Gap{}, "evt-gap"}, "Change": {api.Change{}, "evt-change"}, "Cosign": {api.Cosign{}, "cosign"},
+	"Boot": {api.Boot{}, "evt-boot"}, "Gap": {api.Gap{}, "evt-gap"}, "Change": {api.Change{}, "evt-change"}, "Cosign": {api.Cosign{}, "cosign"}, "AskTime": {api.AskTime{}, "ask-time"}, "Time": {api.Time{}, "time"},
 	"Command": {api.Command{}, "cmd"}, "Response": {api.Response{}, "rsp"}, "Envelope": {api.Envelope{}, "envelope"}, "Lease": {api.Lease{}, "lease"},
 	"RecipientKey": {api.RecipientKey{}, "lease#/properties/keys/items"}, "Ack": {api.Ack{}, "ack"},
 	"Health": {api.Health{}, "health"}, "Part": {api.Part{}, "health#/properties/parts/items"}, "Fault": {api.Fault{}, "health#/properties/faults/items"},
@@ -570,8 +570,10 @@ func samples(t testing.TB) map[string][]byte {
 			Keys: []api.RecipientKey{{Kid: boot, Key: h32}}}),
 		"cfg/roster": signed(t, "roster", api.Roster{Site: "site", Version: 3, IssuedAt: now, ExpiresAt: now, RPID: "desk.example", Origins: []string{"https://desk.example"}, TwoPersons: []string{api.CmdManual},
 			Officers: []api.RosterOfficer{{Officer: "o-1", Passkeys: []api.Passkey{{Credential: h32, Alg: "es256", Key: h32}}, Roles: []string{"officer"}, Gates: []string{"gate-1"}, NotBefore: now, NotAfter: now}}}),
-		"audit/cosign": signed(t, "cosign", api.Cosign{Gate: "gate-1", Epoch: 3, Size: 4, Hash: h32, Line: "— egate/site/console " + strings.Repeat("A", 100) + "\n", Session: boot}),
-		"ack":          signed(t, "ack", api.Ack{Gate: "gate-1", Epoch: 3, Upto: 9, Session: boot}),
+		"req/time/" + strings.Repeat("a", 32): signed(t, "ask_time", api.AskTime{Gate: "gate-1", Session: boot, Nonce: strings.Repeat("a", 32)}),
+		"time":                                signed(t, "time", api.Time{Gate: "gate-1", Session: boot, Nonce: strings.Repeat("a", 32), At: now}),
+		"audit/cosign":                        signed(t, "cosign", api.Cosign{Gate: "gate-1", Epoch: 3, Size: 4, Hash: h32, Line: "— egate/site/console " + strings.Repeat("A", 100) + "\n", Session: boot}),
+		"ack":                                 signed(t, "ack", api.Ack{Gate: "gate-1", Epoch: 3, Upto: 9, Session: boot}),
 	}
 	return out
 }

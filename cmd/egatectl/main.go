@@ -55,6 +55,7 @@ func commands() []command {
 		{"policy example", "", "the built-in policy, to start a site's own from (docs/policy.md)", policyExample},
 		{"policy sign", "--key FILE.key [--site S] [--days N] POLICY.yaml|SIGNED OUT", "first person: a policy becomes a signed document; second person: adds a signature", policySign},
 		{"policy verify", "--site S --key FILE.pub --key FILE.pub [--after SIGNED] SIGNED", "would a gate take this policy? persons, site, version, end, what it demands", policyVerify},
+		{"time confirm", "--key FILE.key time.request|HALF OUT", "two persons tell a gate without its centre what time it is (state folder: time.request, time.confirmed)", timeConfirm},
 		{"version", "", "print version and toolchain", version},
 	}, pkiCommands(), trustCommands(), hardwareCommands())
 }

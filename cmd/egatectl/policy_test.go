@@ -54,3 +54,26 @@ func TestF06PolicyOfTwoPersons(t *testing.T) {
 	write("weak.yaml", "match_threshold: 0.1\n")
 	refused("match_threshold", "policy", "sign", "--site", "s", "--key", at("a.key"), at("weak.yaml"), at("x"))
 }
+
+// E-07: two persons confirm the time for a gate that asks by a file.
+func TestE07TimeOfTwoPersons(t *testing.T) {
+	dir := t.TempDir()
+	at := func(n string) string { return filepath.Join(dir, n) }
+	if err := os.WriteFile(at("time.request"), []byte(`{"site":"s","gate":"gate-1","nonce":"n"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"a", "b"} {
+		if _, err := ctl(t, "key", "make", at(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := ctl(t, "time", "confirm", "--key", at("a.key"), at("time.request"), at("half")); err != nil || !strings.Contains(out, "second person") {
+		t.Fatal(out, err)
+	}
+	if out, err := ctl(t, "time", "confirm", "--key", at("b.key"), at("half"), at("time.confirmed")); err != nil || !strings.Contains(out, "two have confirmed") {
+		t.Fatal(out, err)
+	}
+	if _, err := ctl(t, "time", "confirm", "--key", at("b.key"), at("a.pub"), at("x")); err == nil {
+		t.Error("something else was confirmed")
+	}
+}

@@ -77,9 +77,10 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	}
 	defer func() { err = errors.Join(err, evidence.Close()) }()
 
+	wall := openClock(found.Meta[control.ClockRow], log)
 	board := health.New(nil)
 	board.Declare(health.PartScanner, health.PartNFC, health.PartCamera, health.PartLines, health.PartEntry, health.PartExit, health.PartMantrap,
-		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop, health.PartKeys)
+		health.PartDisplay, health.PartInspector, health.PartJournal, health.PartLink, health.PartController, health.PartEnclosure, health.PartFireLoop, health.PartKeys, health.PartClock)
 
 	for _, m := range differs { // a gate that is not as the site prescribes takes nobody (M-08)
 		board.Raise(health.ConfigurationMismatch, m.Key)
@@ -97,7 +98,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	var cred *pki.Credential
 	var tlsConfig func() *tls.Config
 	if cfg.Link.CAFile != "" {
-		cred, err = pki.Load(pki.Files{CA: cfg.Link.CAFile, Cert: cfg.Link.CertFile, Key: cfg.Link.CertKeyFile}, pki.Options{Name: cfg.Gate, Log: log})
+		cred, err = pki.Load(pki.Files{CA: cfg.Link.CAFile, Cert: cfg.Link.CertFile, Key: cfg.Link.CertKeyFile}, pki.Options{Name: cfg.Gate, Now: wall.Now, Log: log})
 		if err != nil {
 			return fmt.Errorf("egated: link: %w", err)
 		}
@@ -111,16 +112,21 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if err != nil {
 		return err
 	}
+	times, err := newTimekeeper(wall, cfg, board, log)
+	if err != nil {
+		return err
+	}
 	cosigned := newWitnessed()
 	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Brokers: cfg.Link.Broker, TLS: tlsConfig, User: cfg.Link.User, Password: password,
 		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Officers: who, Outbox: j.Outbox(), Log: log,
 		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
-		Ahead:    func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
-		Cosigned: cosigned.put})
+		Ahead: func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
+		Now:   wall.Now, Time: times.answer, Cosigned: cosigned.put})
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
 	}
 
+	times.link = lk
 	lk.PublishInfo(api.Info{At: time.Now().UTC(), Contract: api.Contract, Boot: boot, Version: buildinfo.Version, Kid: signer.KeyID(),
 		Topology: cfg.Topology, Languages: cfg.Languages, Simulated: cfg.Simulated})
 
@@ -140,7 +146,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		return err
 	}
 
-	rules, err := rule(cfg, found.Meta, time.Now())
+	rules, err := rule(cfg, found.Meta, wall.Now())
 	if err != nil {
 		log.Error("egated: inspect.policy", "err", err, "security", true)
 		board.Raise(health.PolicyRefused, health.PartInspector)
@@ -184,7 +190,8 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		how = "torn_tail"
 	}
 	loop, err := control.New(control.Config{
-		Site: cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
+		Clock: journalled{wall},
+		Site:  cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
 		Shift: cfg.Limits.Shift, ShiftWarning: cfg.Limits.ShiftWarning,
 		Rows: found.Meta, TwoPersons: who.TwoPersons, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: mend.counters(worn.Counters),
@@ -236,6 +243,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	g.Go(func() error { follow(ctx, evidence, lk, board, log); return nil })
 	g.Go(func() error { cosigned.run(ctx, evidence, j, cfg.Site, centre, log); return nil })
 	g.Go(func() error { status(ctx, board, lk); return nil })
+	g.Go(func() error { times.run(ctx); return nil })
 	if cred != nil {
 		g.Go(func() error { certificate(ctx, cred, filepath.Join(cfg.StateDir, renewalFile), board, log); return nil })
 	}

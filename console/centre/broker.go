@@ -144,8 +144,8 @@ func (a *access) name(cl *broker.Client) string {
 // names: a gate cannot be called so.
 var (
 	gateWrites = []string{api.TopicStatus, api.TopicInfo, api.TopicState, api.TopicHealth, api.TopicCheckpoint, api.TopicReported,
-		api.TopicEvent + "/+", api.TopicTelemetry + "/+", api.TopicResponse + "/+/+", api.TopicRequest + "/" + lookupKind + "/+", api.TopicRequest + "/" + referralKind + "/+"}
-	gateReads = []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign, "cfg/desired", api.TopicRoster, api.TopicStatus}
+		api.TopicEvent + "/+", api.TopicTelemetry + "/+", api.TopicResponse + "/+/+", api.TopicRequest + "/" + lookupKind + "/+", api.TopicRequest + "/" + referralKind + "/+", api.TopicRequest + "/" + timeKind + "/+"}
+	gateReads = []string{api.TopicCommand + "/+/+", api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicTime, api.TopicCosign, "cfg/desired", api.TopicRoster, api.TopicStatus}
 	others    = map[string]struct{ reads, writes []string }{
 		"witness": {reads: []string{api.TopicCheckpoint}, writes: []string{api.TopicCosign}},
 		"maintenance": {reads: []string{api.TopicStatus, api.TopicInfo, api.TopicState, api.TopicHealth, api.TopicTelemetry + "/+",

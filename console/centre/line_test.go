@@ -346,6 +346,7 @@ type gateEnd struct {
 	j     *journal.Journal
 	l     *link.Link
 	items chan link.Item // commands and answers
+	times chan api.Time
 	mu    sync.Mutex
 	keys  []api.RecipientKey // of the newest lease
 	step  uint64
@@ -358,9 +359,9 @@ func (l *line) gate(name string) *gateEnd {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	e := &gateEnd{t: l.t, line: l, name: name, j: j, items: make(chan link.Item, 64), who: officers.NewKeeper(site, name, false, seal.Trust(l.offline.Public()), nil)}
+	e := &gateEnd{t: l.t, line: l, name: name, j: j, items: make(chan link.Item, 64), times: make(chan api.Time, 8), who: officers.NewKeeper(site, name, false, seal.Trust(l.offline.Public()), nil)}
 	e.l, err = link.New(link.Config{Site: site, Gate: name, Brokers: []string{l.url}, TLS: l.ca.asked(name), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[name],
-		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Officers: e.who, Outbox: j.Outbox()})
+		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Officers: e.who, Outbox: j.Outbox(), Time: func(a api.Time) { e.times <- a }})
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -68,6 +68,9 @@ func (c *Centre) dispatch(gate string, rest []string, payload []byte, retained b
 		if retained {
 			return errors.New("centre: retained request")
 		}
+		if rest[1] == timeKind {
+			return c.askTime(gate, payload)
+		}
 		return c.request(gate, rest[1], payload)
 	case api.TopicResponse:
 		var r api.Response

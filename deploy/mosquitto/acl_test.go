@@ -255,7 +255,7 @@ func TestE01ListNamesTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, topic := range []string{api.TopicStatus, api.TopicInfo, api.TopicState, api.TopicHealth, api.TopicCheckpoint, api.TopicReported, api.TopicEvent + "/+",
-		api.TopicTelemetry + "/+", api.TopicResponse + "/+/+", api.TopicRequest + "/lookup/+", api.TopicRequest + "/referral/+", api.TopicCommand + "/+/+",
+		api.TopicTelemetry + "/+", api.TopicResponse + "/+/+", api.TopicRequest + "/lookup/+", api.TopicRequest + "/referral/+", api.TopicRequest + "/time/+", api.TopicTime, api.TopicCommand + "/+/+",
 		api.TopicAnswer + "/+/+", api.TopicLease + "/+", api.TopicAck, api.TopicCosign} {
 		if !bytes.Contains(b, []byte("egate/v1/example/%u/"+topic+"\n")) {
 			t.Errorf("egate.acl lacks %s", topic)

@@ -27,11 +27,11 @@ echo "# Made by deploy/nats/users.sh $site $*"
 echo "authorization {"
 echo "  users: ["
 for g in "$@"; do
-	user "$g" "$(list "$g" status info state health audit.checkpoint cfg.reported 'evt.*' 'tel.*' 'rsp.*.*' 'req.lookup.*' 'req.referral.*')" \
-		"$(list "$g" 'cmd.*.*' 'ans.*.*' 'lease.*' ack audit.cosign cfg.desired cfg.roster status)"
+	user "$g" "$(list "$g" status info state health audit.checkpoint cfg.reported 'evt.*' 'tel.*' 'rsp.*.*' 'req.lookup.*' 'req.referral.*' 'req.time.*')" \
+		"$(list "$g" 'cmd.*.*' 'ans.*.*' 'lease.*' ack time audit.cosign cfg.desired cfg.roster status)"
 done
 # The officers' console with the centre of a small site; it is a witness of the audit logs itself.
-user console "$(list '*' 'cmd.console.*' 'ans.console.*' lease.console ack audit.cosign cfg.roster)" \
+user console "$(list '*' 'cmd.console.*' 'ans.console.*' lease.console ack time audit.cosign cfg.roster)" \
 	"$(list '*' status info state health audit.checkpoint cfg.reported 'evt.*' 'tel.*' 'req.*.*' 'rsp.console.*')"
 user witness "$(list '*' audit.cosign)" "$(list '*' audit.checkpoint)"
 # Maintenance reads what names no person and orders nothing.

@@ -46,7 +46,7 @@ func (l *Loop) begin(i int) {
 	l.trips[gate.LaneReception] = t
 	l.slots[i].begun = true
 	l.p.Inspectors.Send(i, protocol.ToInspector{Begin: &protocol.Begin{
-		Passage: t.ID, Gate: l.cfg.Gate, Epoch: l.cfg.Epoch(), Date: time.Now().UTC(), CentreKey: l.cfg.CentreKey,
+		Passage: t.ID, Gate: l.cfg.Gate, Epoch: l.cfg.Epoch(), Date: l.cfg.Clock.Now(), DateSure: l.cfg.Clock.Trusted(), CentreKey: l.cfg.CentreKey,
 		Officers: l.officers(), Chips: slices.Clone(l.chips),
 		DocumentMS: int(l.cfg.Document.Milliseconds()), CaptureMS: int(l.cfg.Capture.Milliseconds()),
 	}})

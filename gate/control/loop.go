@@ -129,6 +129,9 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = system{}
+	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
 		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, time.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
@@ -326,7 +329,7 @@ func (l *Loop) record() {
 	if l.waits {
 		l.grants[l.step] = l.commit
 	}
-	l.p.Journal.Submit(journal.Record{Step: l.step, Model: body, Events: l.drafts, Leaves: l.leaves, Meta: l.answers.changed()})
+	l.p.Journal.Submit(journal.Record{Step: l.step, Model: body, Events: l.drafts, Leaves: l.leaves, Meta: l.stamped(l.answers.changed())})
 	l.drafts, l.leaves, l.waits = nil, nil, false
 }
 
@@ -364,7 +367,7 @@ func (l *Loop) emit(kind string, data any) {
 		l.log.Error("control: encode event", "type", kind, "err", err)
 		return
 	}
-	d, err := json.Marshal(api.Draft{Type: kind, Time: time.Now().UTC(), Data: body})
+	d, err := json.Marshal(api.Draft{Type: kind, Time: l.cfg.Clock.Now(), Data: body})
 	if err != nil {
 		l.log.Error("control: encode event", "type", kind, "err", err)
 		return

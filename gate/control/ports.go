@@ -127,6 +127,7 @@ type Limits map[gate.Limit]time.Duration
 
 // Config is what does not change while the gate runs.
 type Config struct {
+	Clock      Clock // wall time (E-07); nil for the system's, which is trusted
 	Site, Gate string
 	Simulated  bool
 	Version    string

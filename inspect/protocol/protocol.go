@@ -44,7 +44,8 @@ type Begin struct {
 	Passage    string     `json:"passage"` // 128 random bits, hex (E-08)
 	Gate       string     `json:"gate"`
 	Epoch      uint64     `json:"epoch"`
-	Date       time.Time  `json:"date"` // trusted wall clock for certificate and document decisions
+	Date       time.Time  `json:"date"`      // trusted wall clock for certificate and document decisions
+	DateSure   bool       `json:"date_sure"` // Date is trusted: without it nothing that rests on a date passes (E-07)
 	CentreKey  []byte     `json:"centre_key"`
 	Officers   []Officer  `json:"officers"`
 	Chips      []ChipSize `json:"chips"`

@@ -84,6 +84,7 @@ var may = map[string][]string{
 	"service":             {"seal"},
 	"pairing":             {"hal", "hal/drivers", "seal"}, // of the drivers hal/identity, which opens no device
 	"policy":              {"verdict", "seal", "api"},
+	"clock":               {"seal", "api"},
 	"pki":                 {},
 	"health":              {},
 	"api":                 {"verdict"},

@@ -23,6 +23,7 @@ var Rows = []struct{ Topic, Write, Read string }{
 	{"evt/passage", "gate", "console"}, {"evt/fault", "gate", "console maintenance"}, {"evt/boot", "gate", "console maintenance"}, {"evt/a/b", "", ""},
 	{"tel/x", "gate", "console maintenance"}, {"rsp/console/a1", "gate", "console"}, {"rsp/other/a1", "gate", ""},
 	{"req/lookup/" + passage, "gate", "console"}, {"req/referral/" + passage, "gate", "console"}, {"req/other/" + passage, "", "console"},
+	{"req/time/" + passage, "gate", "console"}, {"time", "console", "gate"},
 	{"cmd/console/gate_open", "console", "gate"}, {"cmd/other/gate_open", "", "gate"}, {"cmd/gate-1/gate_open", "", "gate"},
 	{"ans/console/" + passage, "console", "gate"}, {"ans/other/" + passage, "", "gate"}, {"lease/console", "console", "gate"}, {"lease/other", "", "gate"},
 	{"ack", "console", "gate"}, {"audit/cosign", "console witness", "gate"}, {"cfg/desired", "", "gate"}, {"cfg/roster", "console", "gate"}, {"unknown", "", ""},
