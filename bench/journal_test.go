@@ -28,7 +28,7 @@ func step(n uint64) journal.Record {
 
 // deviceSectors reads how many sectors of 512 bytes the block device below a path has written, by the
 // kernel's own count; ok is false where the device cannot be told.
-func deviceSectors(t *testing.T, path string) (uint64, bool) {
+func deviceSectors(t testing.TB, path string) (uint64, bool) {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
