@@ -211,6 +211,11 @@ func TestKernelConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		return haltest.CameraBench{Camera: c, Freeze: func() { control(t, dev, vividDropped, 100) }, Unplug: func() { control(t, dev, vividDisconnect, 1) }}
+		return haltest.CameraBench{Camera: c, Freeze: func() {
+			control(t, dev, vividDropped, 100)
+			for err := error(nil); err == nil; { // what waits in the buffers
+				err = c.Next(within(t), new(hal.Frame))
+			}
+		}, Unplug: func() { control(t, dev, vividDisconnect, 1) }}
 	})
 }
