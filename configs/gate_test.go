@@ -176,6 +176,14 @@ func TestBenchGate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	same, err := Example(GateYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same.Lines, same.Devices.NFC.Device = g.Lines, g.Devices.NFC.Device
+	if !reflect.DeepEqual(g, same) {
+		t.Error("bench.yaml differs from gate.yaml in more than its lines and the port of the chip reader: repeat there what was changed here")
+	}
 	page, err := os.ReadFile("../docs/hardware.md")
 	if err != nil {
 		t.Fatal(err)

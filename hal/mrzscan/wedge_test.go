@@ -153,7 +153,9 @@ func TestC13Wedge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			y, s := newTypist(t, "us")
 			all := y.strokes(strings.Join(zone, "\r") + "\r")
+			typed := make(chan struct{})
 			go func() { // in pieces that cut events in two
+				defer close(typed)
 				for len(all) > 0 {
 					n := min(len(all), 7*eventSize/2)
 					y.write(all[:n])
@@ -161,6 +163,7 @@ func TestC13Wedge(t *testing.T) {
 				}
 			}()
 			whole(t, next(t, s), zone)
+			<-typed
 		})
 	}
 	t.Run("strokes lost", func(t *testing.T) {
