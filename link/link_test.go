@@ -1113,7 +1113,8 @@ func TestE07TimeIsVerified(t *testing.T) {
 	centre, thief := newSigner(t), newSigner(t)
 	var got []api.Time
 	l, err := New(Config{Site: site, Gate: gate, Brokers: []string{"tcp://127.0.0.1:1"}, Signer: newSigner(t), Epoch: func() uint64 { return 3 }, Outbox: refusing{t},
-		Centre: map[string]seal.Keys{"console": seal.Trust(centre.Public())}, Time: func(a api.Time) { got = append(got, a) }})
+		Centre: map[string]seal.Keys{"console": seal.Trust(centre.Public())}, Officers: officers.NewKeeper(site, gate, false, seal.Trust(newSigner(t).Public()), nil),
+		Time: func(a api.Time) { got = append(got, a) }})
 	if err != nil {
 		t.Fatal(err)
 	}
