@@ -8,11 +8,9 @@ import (
 // CameraFault is what is wrong with the pictures of a camera, as a code of the fault catalogue; empty: nothing.
 type CameraFault string
 
-// Faults of a camera that its pictures show (F-14).
+// Faults of a camera that its pictures show (F-14); black and burnt out are those of hal/exposure.
 const (
 	CameraFrozen    CameraFault = "camera_frozen"
-	CameraBlack     CameraFault = "camera_black"
-	CameraOver      CameraFault = "camera_overexposed"
 	CameraUnfocused CameraFault = "camera_unfocused"
 )
 
@@ -69,12 +67,8 @@ func pictureFault(img *Image) CameraFault {
 		}
 	}
 	switch all := float64(n); {
-	case n == 0:
-		return ""
-	case sum/all < blackMean:
-		return CameraBlack
-	case float64(over) > overPart*all:
-		return CameraOver
+	case n == 0, sum/all < blackMean, float64(over) > overPart*all:
+		return "" // without light nothing is known of the lens
 	case float64(edges) < focusPart*all:
 		return CameraUnfocused
 	}
