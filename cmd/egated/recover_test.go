@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,12 +19,13 @@ func TestC11FaultUntilTheDeviceIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		board := health.New(nil)
-		back, runs := false, 0
+		var back atomic.Bool // a technician has changed the cable
+		runs := 0
 		r := &recoverer{ctx: ctx, board: board, log: slog.New(slog.DiscardHandler), busy: map[string]bool{}, counts: map[string]int64{}}
 		r.ladder = func(string) recovery.Ladder {
 			runs++
 			return recovery.Ladder{Probe: func(context.Context) error {
-				if !back {
+				if !back.Load() {
 					return errors.New("silent")
 				}
 				return nil
@@ -37,7 +39,7 @@ func TestC11FaultUntilTheDeviceIsBack(t *testing.T) {
 		if f, blocked := board.Blocked(); !blocked || f.Part != health.PartNFC || runs != 1 {
 			t.Fatalf("%v %v, %d ladders", f, blocked, runs)
 		}
-		back = true // a technician has changed the cable
+		back.Store(true)
 		time.Sleep(2 * again)
 		synctest.Wait()
 		if board.Has(health.NFCLost, health.PartNFC) {

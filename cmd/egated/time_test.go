@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,7 @@ import (
 // centreOfTime answers questions for the time while it is there.
 type centreOfTime struct {
 	t     *timekeeper
+	mu    sync.Mutex
 	there bool
 	asked int
 	last  api.Time
@@ -28,6 +31,8 @@ type centreOfTime struct {
 }
 
 func (c *centreOfTime) AskTime(nonce string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.there {
 		return false
 	}
@@ -40,13 +45,26 @@ func (c *centreOfTime) AskTime(nonce string) bool {
 	return true
 }
 
+// set changes what the centre does from now on.
+func (c *centreOfTime) set(there bool, wrong string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.there, c.wrong = there, wrong
+}
+
+func (c *centreOfTime) seen() (asked int, last api.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked, c.last
+}
+
 // E-07: a first start, a jump and a day without the centre are faults and stop trust; the centre's answer to this very
 // question, or two persons, end it.
 func TestE07Timekeeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, start := t.TempDir(), time.Now()
-		var off time.Duration // of the system's clock, which somebody sets
-		clk := clock.New(clock.Sources{Wall: func() time.Time { return time.Now().Add(off) }, Mono: func() time.Duration { return time.Since(start) }}, clock.Known{Built: start})
+		var off atomic.Int64 // nanoseconds of the system's clock, which somebody sets
+		clk := clock.New(clock.Sources{Wall: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }, Mono: func() time.Duration { return time.Since(start) }}, clock.Known{Built: start})
 		cfg := configs.Gate{Site: "site", Gate: "gate-1", StateDir: dir}
 		var persons []*seal.Signer
 		for n := range byte(2) {
@@ -84,26 +102,27 @@ func TestE07Timekeeper(t *testing.T) {
 			}
 		}
 		after(time.Minute, health.ClockStale) // nobody has said what time it is
-		c.there, c.wrong = true, "another question"
+		c.set(true, "another question")
 		after(time.Minute, health.ClockStale)
-		if c.asked < 10 {
-			t.Errorf("asked %d times in a minute of silence", c.asked)
+		if n, _ := c.seen(); n < 10 {
+			t.Errorf("asked %d times in a minute of silence", n)
 		}
-		c.wrong = ""
+		c.set(true, "")
 		after(10*time.Second, "")
-		asked := c.asked
+		asked, _ := c.seen()
 		after(time.Hour, "")
-		if n := c.asked - asked; n < 11 || n > 13 {
-			t.Errorf("asked %d times in a good hour", n)
+		if n, _ := c.seen(); n-asked < 11 || n-asked > 13 {
+			t.Errorf("asked %d times in a good hour", n-asked)
 		}
-		off += time.Hour
+		off.Add(int64(time.Hour))
 		time.Sleep(clock.Every)
 		synctest.Wait()
 		after(2*time.Second, "") // a jump, and the centre's answer to it
-		c.there = false
-		off -= time.Hour
+		c.set(false, "")
+		off.Add(-int64(time.Hour))
 		after(2*time.Second, health.ClockJumped)
-		keeper.answer(c.last) // an old answer, replayed
+		_, last := c.seen()
+		keeper.answer(last) // an old answer, replayed
 		after(time.Hour, health.ClockJumped)
 		question, err := os.ReadFile(filepath.Join(dir, questionFile))
 		if err != nil {
@@ -135,7 +154,7 @@ func TestE07Timekeeper(t *testing.T) {
 		if err := json.Unmarshal(question, &q); err != nil || q.Gate != "gate-1" {
 			t.Errorf("%+v, %v", q, err)
 		}
-		c.there = true
+		c.set(true, "")
 		after(2*time.Second, "")
 		if _, err := os.Stat(filepath.Join(dir, questionFile)); err == nil {
 			t.Error("the question is still there")
