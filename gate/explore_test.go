@@ -281,7 +281,7 @@ func events() []Event {
 }
 
 // possible leaves out what cannot happen: timers that do not run, words of inspectors that do not live.
-func possible(n node, e Event) bool {
+func possible(n *node, e Event) bool {
 	switch e.Kind {
 	case EvCounted:
 		// Who leaves does so while that door is open; a mantrap is left by the one that is.
@@ -317,7 +317,7 @@ func possible(n node, e Event) bool {
 // fair tells whether a world that means well may do this: doors that obey, people who walk out of an
 // open door, beams that clear, faults that are mended, records that are written. Nobody touches the
 // screen, no inspector says anything, no officer decides: what remains must still end in rest.
-func fair(n node, e Event) bool {
+func fair(n *node, e Event) bool {
 	m := &n.M
 	switch e.Kind {
 	case EvDoorMoved:
@@ -350,11 +350,11 @@ func rest(n node) bool {
 // move is one event, or several that a world takes for one: what it does not look into.
 type move struct {
 	events []Event
-	when   func(n node) bool
+	when   func(n *node) bool // nil: where its one event is possible
 }
 
 func single(e Event) move {
-	return move{[]Event{e}, func(n node) bool { return possible(n, e) }}
+	return move{events: []Event{e}}
 }
 
 func (mv move) text() string {
@@ -370,7 +370,7 @@ type world struct {
 	name     string
 	topology Topology
 	more     []move // besides the alphabet
-	keep     func(n node, e Event) bool
+	keep     filter
 	shut     bool // begin with a gate that is to be closed, too
 	desk     bool // officers may accept: who may overturn a referral matters
 	tries    bool // keep how often things were tried
@@ -445,34 +445,44 @@ func (w world) explore(bound int) *walk {
 		}
 		return strings.Join(out, "\n")
 	}
+	var every, steps []int // a law of states is asked when a state is new
+	for j := range invariants {
+		if every = append(every, j); !invariants[j].state {
+			steps = append(steps, j)
+		}
+	}
 	buf := make([]Action, 0, 64)
+	var start, n, after node // here, and not in the loops: each would be an allocation of its own
 	for i := 0; i < len(states); i++ {
 		firstGood = append(firstGood, int32(len(good)))
-		start := unpack(states[i])
+		start = unpack(states[i])
 		for k := range moves {
 			mv := &moves[k]
 			if e := mv.events[0]; !w.desk && e.Kind == EvVerdict && e.Reason == verdict.PADFailed {
 				continue // the same as any other refusal where nobody may accept
 			}
-			if !mv.when(start) || len(mv.events) == 1 && w.keep != nil && !w.keep(start, mv.events[0]) {
+			if mv.when == nil && !possible(&start, mv.events[0]) || mv.when != nil && !mv.when(&start) ||
+				len(mv.events) == 1 && w.keep != nil && !w.keep(&start, mv.events[0]) {
 				continue
 			}
-			n := start
+			n = start
 			isFair, seen := true, false
 			var packed key
 			var at int32
 			for _, e := range mv.events {
-				after, acts := apply(n, e, buf[:0])
+				var acts []Action
+				after, acts = apply(n, e, buf[:0])
 				out.transitions++
-				isFair = isFair && fair(n, e)
+				isFair = isFair && fair(&n, e)
 				if at, seen = int32(i), after == start; !seen {
 					packed = pack(w.canonical(after))
 					at, seen = index[packed]
 				}
-				for j := range invariants {
-					if invariants[j].state && seen {
-						continue
-					}
+				asked := every
+				if seen {
+					asked = steps
+				}
+				for _, j := range asked {
 					yes, wrong := invariants[j].check(&n, e, &after, acts)
 					if yes {
 						out.said[j]++

@@ -40,7 +40,7 @@ func TestRandomWalks(t *testing.T) {
 				continue
 			}
 			e := alphabet[rapid.IntRange(0, len(alphabet)-1).Draw(r, "event")]
-			if !possible(n, e) {
+			if !possible(&n, e) {
 				continue
 			}
 			if (e.Kind == EvVerdict || e.Kind == EvChecked) && e.Outcome != verdict.Allow {

@@ -25,22 +25,22 @@ var worlds = []world{
 }
 
 // known leaves out that nobody knows how many stand in the mantrap, once it has been known.
-func known(n node, e Event) bool { return e.Kind != EvCounted || e.Count != CountUnknown }
+func known(n *node, e Event) bool { return e.Kind != EvCounted || e.Count != CountUnknown }
 
 // atMostOne leaves a second body to the world of people.
-func atMostOne(_ node, e Event) bool { return e.Kind != EvCounted || e.Count != CountMany }
+func atMostOne(_ *node, e Event) bool { return e.Kind != EvCounted || e.Count != CountMany }
 
 // nobody leaves the mantrap empty: the entry opens for people who do not come.
-func nobody(_ node, e Event) bool { return e.Kind != EvCounted || e.Count == CountZero }
+func nobody(_ *node, e Event) bool { return e.Kind != EvCounted || e.Count == CountZero }
 
 // behind leaves who goes across while somebody stays behind to the worlds of people and of the exit door.
-func behind(_ node, e Event) bool { return e.Kind != EvCounted || e.Door == Entry }
+func behind(_ *node, e Event) bool { return e.Kind != EvCounted || e.Door == Entry }
 
 // faceOnly leaves refusals that nobody may overturn to the world of the desk.
-func faceOnly(_ node, e Event) bool { return e.Kind != EvVerdict || e.Reason != verdict.PADFailed }
+func faceOnly(_ *node, e Event) bool { return e.Kind != EvVerdict || e.Reason != verdict.PADFailed }
 
 // modes are the orders of officers and technicians, with little else that goes wrong.
-func modes(n node, e Event) bool {
+func modes(n *node, e Event) bool {
 	switch e.Kind {
 	case EvOrder:
 		switch e.Order {
@@ -59,20 +59,20 @@ func modes(n node, e Event) bool {
 }
 
 // staffed leaves lease, faults and closing to the world of documents, and the other modes to that of modes.
-func staffed(_ node, e Event) bool {
+func staffed(_ *node, e Event) bool {
 	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order >= OrderSelfTest))
 }
 
 // shifts is a world in which shifts end and begin.
 func shifts(f filter) filter {
-	return func(n node, e Event) bool { return e.Kind == EvShift || f(n, e) }
+	return func(n *node, e Event) bool { return e.Kind == EvShift || f(n, e) }
 }
 
-type filter = func(n node, e Event) bool
+type filter = func(n *node, e Event) bool
 
 func all(fs ...filter) filter {
-	fs = append(fs, onlyOnce, without(EvShift), func(_ node, e Event) bool { return e.Outcome != verdict.RefuseAndHold })
-	return func(n node, e Event) bool {
+	fs = append(fs, onlyOnce, without(EvShift), func(_ *node, e Event) bool { return e.Outcome != verdict.RefuseAndHold })
+	return func(n *node, e Event) bool {
 		for _, f := range fs {
 			if !f(n, e) {
 				return false
@@ -83,11 +83,11 @@ func all(fs ...filter) filter {
 }
 
 func only(k Kind, f filter) filter {
-	return func(n node, e Event) bool { return e.Kind != k || f(n, e) }
+	return func(n *node, e Event) bool { return e.Kind != k || f(n, e) }
 }
 
 func without(ks ...Kind) filter {
-	return func(_ node, e Event) bool {
+	return func(_ *node, e Event) bool {
 		for _, k := range ks {
 			if e.Kind == k {
 				return false
@@ -98,7 +98,7 @@ func without(ks ...Kind) filter {
 }
 
 func orders(os ...Order) filter {
-	return func(_ node, e Event) bool {
+	return func(_ *node, e Event) bool {
 		for _, o := range os {
 			if e.Order == o && (e.Mine || e.Second) {
 				return true
@@ -108,12 +108,12 @@ func orders(os ...Order) filter {
 	}
 }
 
-func noFire(_ node, e Event) bool   { return e.Kind != EvFire || e.Tri == High }
-func noObject(_ node, e Event) bool { return e.Kind != EvObject }
+func noFire(_ *node, e Event) bool   { return e.Kind != EvFire || e.Tri == High }
+func noObject(_ *node, e Event) bool { return e.Kind != EvObject }
 
 // orderly leaves the document to the moves of documents, and inspectors that do not come up to the world
 // of documents.
-func orderly(n node, e Event) bool {
+func orderly(n *node, e Event) bool {
 	if e.Kind == EvTimer && (e.Timer == TimerSlot1 || e.Timer == TimerSlot2) {
 		return n.M.Slots[e.Timer-TimerSlot1] == SlotEnding
 	}
@@ -125,7 +125,7 @@ func orderly(n node, e Event) bool {
 
 // obeys is a door that does what it is told and whose beam nobody breaks.
 func obeys(d Door) filter {
-	return func(n node, e Event) bool {
+	return func(n *node, e Event) bool {
 		if e.Door != d {
 			return true
 		}
@@ -142,7 +142,7 @@ func obeys(d Door) filter {
 // obeysOrForced is such a door that may also be forced open.
 func obeysOrForced(d Door) filter {
 	f := obeys(d)
-	return func(n node, e Event) bool {
+	return func(n *node, e Event) bool {
 		if e.Kind == EvDoorMoved && e.Door == d && e.Pos == PosBetween && n.M.Pos[d] == PosClosed && n.M.Cmd[d] == CmdNone {
 			return true
 		}
@@ -155,7 +155,7 @@ func oneByOne() []move {
 	out := documents()
 	for i := range out {
 		at := out[i].when
-		out[i].when = func(n node) bool { return n.M.Passage == PasEmpty && at(n) }
+		out[i].when = func(n *node) bool { return n.M.Passage == PasEmpty && at(n) }
 	}
 	return out
 }
@@ -164,7 +164,7 @@ func oneByOne() []move {
 func documents() []move {
 	var out []move
 	for _, sl := range []Slot{Slot1, Slot2} {
-		at := func(n node) bool { return n.M.Reception == RecNotice && n.M.RSlot == sl }
+		at := func(n *node) bool { return n.M.Reception == RecNotice && n.M.RSlot == sl }
 		out = append(out, move{[]Event{
 			{Kind: EvAccepted}, {Kind: EvLaid, Slot: sl}, {Kind: EvChecked, Slot: sl, Outcome: verdict.Allow, Reason: verdict.OK},
 			{Kind: EvLifted, Slot: sl}, {Kind: EvReaderFree, Slot: sl}}, at})
@@ -193,7 +193,7 @@ func onlyDocument(e Event) bool {
 }
 
 // onlyOnce leaves out readings that canonical takes for others.
-func onlyOnce(_ node, e Event) bool {
+func onlyOnce(_ *node, e Event) bool {
 	switch e.Kind {
 	case EvDoorMoved:
 		return e.Pos != PosUnknown
