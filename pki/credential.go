@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -35,9 +36,9 @@ type Credential struct {
 	files Files
 	opt   Options
 
-	mu     sync.Mutex
-	stamps [4]stamp
-	held   held
+	mu   sync.Mutex
+	seen [4][sha256.Size]byte // of the files when they were last read
+	held held
 }
 
 type held struct {
@@ -45,11 +46,6 @@ type held struct {
 	ca    *x509.Certificate // the first of roots
 	own   *tls.Certificate
 	list  *x509.RevocationList
-}
-
-type stamp struct {
-	mod  time.Time
-	size int64
 }
 
 // Load reads a credential.
@@ -61,7 +57,7 @@ func Load(f Files, o Options) (*Credential, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Credential{files: f, opt: o}
-	c.stamps = c.look()
+	c.seen = c.look()
 	h, err := c.read()
 	if err != nil {
 		return nil, err
@@ -70,10 +66,16 @@ func Load(f Files, o Options) (*Credential, error) {
 	return c, nil
 }
 
-func (c *Credential) look() (s [4]stamp) {
+// look tells the files by their content: two writes within a tick of the file system's clock have one time, and
+// certificates have one size.
+func (c *Credential) look() (s [4][sha256.Size]byte) {
 	for i, p := range []string{c.files.CA, c.files.Cert, c.files.Key, c.files.List} {
-		if st, err := os.Stat(p); p != "" && err == nil {
-			s[i] = stamp{st.ModTime(), st.Size()}
+		if p == "" {
+			continue
+		}
+		if b, err := os.ReadFile(p); err == nil {
+			s[i] = sha256.Sum256(b)
+			clear(b)
 		}
 	}
 	return s
@@ -136,10 +138,10 @@ func (c *Credential) refresh() held {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.look()
-	if s == c.stamps {
+	if s == c.seen {
 		return c.held
 	}
-	c.stamps = s // a broken file is complained of once
+	c.seen = s // a broken file is complained of once
 	h, err := c.read()
 	if err != nil {
 		c.opt.Log.Error("certificate: the files have changed and cannot be used; the last ones stay in use", "err", err, "security", true)
