@@ -410,6 +410,30 @@ func TestDP08VerifyAfterRetention(t *testing.T) {
 }
 
 // Law 8: a journal that has lost what was signed begins a new epoch; the old log stays and tells.
+// E-02: a gate that ends before its first checkpoint has a log that says so; without the checkpoint that left it, the
+// log is not what was signed.
+func TestE02BeforeTheFirstCheckpoint(t *testing.T) {
+	g := start(t, t.TempDir(), journal.Options{})
+	g.add("one", "two")
+	g.close()
+	if r, err := g.verify(); err != nil || len(r.Epochs) != 1 || r.Epochs[0].Above != 2 || r.Epochs[0].Signed != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	g.open()
+	c, err := g.l.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch := g.j.Epoch()
+	g.close()
+	if err := os.Remove(filepath.Join(epochDir(g.auditDir(), epoch), checkpointFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.verify(c); !errors.Is(err, ErrTampered) {
+		t.Errorf("a checkpoint that has left the gate: %v", err)
+	}
+}
+
 func TestLostTail(t *testing.T) {
 	told := 0
 	opt := journal.Options{Gap: func(old, epoch uint64, why string) ([][]byte, [][]byte) {
