@@ -77,7 +77,7 @@ const (
 	embedFrames   = 3                       // best frames that are compared; the median counts (F-04)
 	lostAfter     = 700 * time.Millisecond  // without the tracked face: the track is lost
 	headPart      = 0.35                    // a face smaller than this part of the largest is no head in the booth
-	twoFor        = 2                       // pictures in a row that show two faces
+	twoFor        = 5                       // pictures with two faces, less those without: coloured light makes faces of shadows for a picture or two
 )
 
 // Continuity: the capture is of one person from its first picture to the end of the watch.
@@ -153,7 +153,7 @@ type Session struct {
 	heads     [2][]float64 // residuals of pictures turned to the right, to the left
 	held      [2]held      // what was held at the dot without a nose that turned
 	faces     int          // pictures with a face
-	two       int          // in a row
+	two       int          // pictures with two faces, less those without
 	sawTwo    bool
 	track     Detection
 	tracking  bool
@@ -258,7 +258,7 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 			s.sawTwo = true
 		}
 	} else {
-		s.two = 0
+		s.two = max(s.two-1, 0)
 	}
 	if o.Heads == 1 {
 		s.order.found(img, d, at, s.phase != phaseWatch)

@@ -145,13 +145,18 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 			c := challengeOf(obs.Challenge)
 			i.post(ctx, func() { i.send(protocol.FromInspector{Challenge: &c}) })
 		}
-		// A count holds for two pictures before it is told: one false detection is no person.
+		// A count holds for two pictures before it is told, and more than one head for five: a false detection is no
+		// person, and whoever has stepped in stays for longer.
 		if obs.Heads == headsSeen {
 			steady++
 		} else {
 			headsSeen, steady = obs.Heads, 1
 		}
-		if steady >= 2 && heads != headsSeen {
+		enough := 2
+		if headsSeen > 1 {
+			enough = 5
+		}
+		if steady >= enough && heads != headsSeen {
 			heads = headsSeen
 			h := protocol.Heads{Count: obs.Heads, Confidence: obs.Confidence}
 			i.post(ctx, func() { i.send(protocol.FromInspector{Heads: &h}) })
