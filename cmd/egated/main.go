@@ -25,7 +25,10 @@ import (
 var errUsage = errors.New("usage: egated --config FILE [--check | --version]")
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	// First of all: who asks it to end while it is still starting gets an orderly end too.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		if errors.Is(err, errUsage) {
 			os.Exit(2)
@@ -34,7 +37,7 @@ func main() {
 	}
 }
 
-func run(args []string) error {
+func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("egated", flag.ContinueOnError)
 	path := f.String("config", "", "configuration `file` (YAML): egatectl config example gate prints one to start from")
 	check := f.Bool("check", false, "check the configuration and end")
@@ -70,8 +73,6 @@ func run(args []string) error {
 	if err := priority.Raise(); err != nil {
 		log.Info("egated: doors do not come before other programs: set Nice in the unit file", "err", err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	for _, m := range differs {
 		log.Error("egated: site profile", "key", m.Key, "has", m.Has, "want", m.Want, "at", m.At)
 	}

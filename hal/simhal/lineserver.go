@@ -90,15 +90,16 @@ func listen(path string) (net.Listener, error) {
 	return ln, nil
 }
 
-// OnOutput sets who is told of every change of an output. f is called in order, before the client's
-// Set returns, and may call SetInput.
+// OnOutput sets who is told of every change of an output that a client makes. f is called in order, before
+// the client's Set returns, and may call SetInput.
 func (s *LineServer) OnOutput(f func(name string, level gpio.Level, at time.Time)) {
 	s.mu.Lock()
 	s.onOutput = f
 	s.mu.Unlock()
 }
 
-// OnDisconnect sets who is told that a client is gone, after every output has fallen Low.
+// OnDisconnect sets who is told that a client is gone. Every output has fallen Low by then, all in one
+// instant, as without power: OnOutput's function is not called for that.
 func (s *LineServer) OnDisconnect(f func()) {
 	s.mu.Lock()
 	s.onGone = f
@@ -239,17 +240,19 @@ func (s *LineServer) serve(conn net.Conn) {
 	conn.Close()
 	close(done)
 	w.Wait()
-	for _, n := range slices.Sorted(maps.Keys(s.outputs)) {
-		s.setOutput(n, false)
-	}
+	s.order.Lock()
 	s.mu.Lock()
+	for n := range s.outputs {
+		s.outputs[n] = false
+	}
 	s.client = nil
 	f := s.onGone
 	s.mu.Unlock()
-	close(c.gone)
 	if f != nil {
 		f()
 	}
+	s.order.Unlock()
+	close(c.gone)
 }
 
 func (s *LineServer) setOutput(name string, level bool) bool {

@@ -245,6 +245,10 @@ func (p *Plant) OnInput(f func(name string, high bool, at time.Duration)) { p.on
 func (p *Plant) Set(name string, high bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.set(name, high)
+}
+
+func (p *Plant) set(name string, high bool) {
 	o := p.outputs[name]
 	if o.high == high {
 		return
@@ -272,16 +276,12 @@ func (p *Plant) Set(name string, high bool) {
 	}
 }
 
-// AllLow is what happens when the controller dies: every output falls.
+// AllLow is what happens when the controller dies: every output falls, at the same instant.
 func (p *Plant) AllLow() {
 	p.mu.Lock()
-	names := make([]string, 0, len(p.outputs))
+	defer p.mu.Unlock()
 	for n := range p.outputs {
-		names = append(names, n)
-	}
-	p.mu.Unlock()
-	for _, n := range names {
-		p.Set(n, false)
+		p.set(n, false)
 	}
 }
 

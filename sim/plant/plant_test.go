@@ -3,6 +3,7 @@ package plant
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,6 +212,44 @@ func TestPlantProperties(t *testing.T) {
 			t.Fatalf("released and not open: %+v", v)
 		}
 	})
+}
+
+// A controller that dies lets all outputs fall in one instant: a plant that moves meanwhile never sees both
+// locks free before the release falls too (P-03).
+func TestP03PowerLossIsOneInstant(t *testing.T) {
+	p := New(Default())
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+				p.Advance(Step)
+			}
+		}
+	})
+	for range 300 {
+		p.Set(OutRelease, true)
+		for _, n := range []string{"entry", "exit"} {
+			p.Set(n+"_close_pulse", true)
+			p.Set(n+"_lock", true)
+			p.Set(n+"_close_pulse", false)
+		}
+		if err := p.Wait(t.Context(), func(v View) bool { return v.Closed("entry") && v.Closed("exit") }); err != nil {
+			t.Fatal(err)
+		}
+		p.AllLow()
+		if err := p.Wait(t.Context(), func(v View) bool { return v.Released && v.Entry > openMM && v.Exit > openMM }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(end)
+	wg.Wait()
+	if v := p.Violations(); len(v) > 0 {
+		t.Errorf("%d times, first: %v", len(v), v[0])
+	}
 }
 
 // Ten hours of an empty plant in virtual time are cheap.

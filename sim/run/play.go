@@ -217,7 +217,7 @@ func (s *stage) play(ctx context.Context) error {
 		}
 	}
 	for _, x := range l.Plant.Violations() {
-		s.seen.Violations = append(s.seen.Violations, x.What)
+		s.seen.Violations = append(s.seen.Violations, fmt.Sprintf("at %v: %s", x.At, x.What))
 	}
 	s.seen.Screens = l.Screen.Shown()
 	s.seen.Frames, _ = l.Ends.Camera.Frames()

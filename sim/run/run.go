@@ -234,6 +234,9 @@ func table(say func(string, ...any), results []*Result) {
 			over = fmt.Sprintf("%d µs/step", r.Overhead/int64(r.Steps))
 		}
 		say("%-4s %-26s %-8s %-24s %8.1f %5d/%-2d %10s %6d MB", mark, r.Name, r.Outcome, r.Reason, r.Seconds, r.Acked, r.Events, over, r.Scanned>>20)
+		for _, f := range r.Faults {
+			say("     ✗ %s", f)
+		}
 	}
 }
 
