@@ -34,7 +34,7 @@ func (s *screen) Write(p []byte) (int, error) {
 
 func (s *screen) until(t *testing.T, want string) string {
 	t.Helper()
-	for end := time.After(time.Minute); ; {
+	for end := time.After(5 * time.Minute); ; {
 		s.mu.Lock()
 		text := s.b.String()
 		s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *screen) until(t *testing.T, want string) string {
 func TestM01DiagFollow(t *testing.T) {
 	b := brokers.Mochi(t)
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(b.URL()).SetClientID("gate").SetAutoReconnect(false).SetProtocolVersion(4))
-	if tok := c.Connect(); !tok.WaitTimeout(20*time.Second) || tok.Error() != nil {
+	if tok := c.Connect(); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	defer c.Disconnect(0)
@@ -64,7 +64,7 @@ func TestM01DiagFollow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tok := c.Publish(api.Topic("site", "gate-1", topic), 1, true, raw); !tok.WaitTimeout(20*time.Second) || tok.Error() != nil {
+		if tok := c.Publish(api.Topic("site", "gate-1", topic), 1, true, raw); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 	}

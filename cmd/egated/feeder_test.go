@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestX03ServiceManagerIsFed: the loop's beat reaches the service manager, which restarts a program that is
@@ -28,18 +30,24 @@ func TestX03ServiceManagerIsFed(t *testing.T) {
 			time.Sleep(aliveEvery / 2)
 		}
 	})
-	if err := manager.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+	// All that was said lies in the socket by now: it is emptied without a wait.
+	raw, err := manager.SyscallConn()
+	if err != nil {
 		t.Fatal(err)
 	}
 	said := 0
-	for b := make([]byte, 64); ; said++ {
-		n, err := manager.Read(b)
-		if err != nil {
-			break
+	if err := raw.Read(func(fd uintptr) bool {
+		for b := make([]byte, 64); ; said++ {
+			n, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+			if err != nil {
+				return true
+			}
+			if string(b[:n]) != "WATCHDOG=1" {
+				t.Errorf("said %q", b[:n])
+			}
 		}
-		if string(b[:n]) != "WATCHDOG=1" {
-			t.Fatalf("said %q", b[:n])
-		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 	if said != 5 {
 		t.Errorf("the service manager heard %d times in five seconds, must be 5", said)

@@ -20,13 +20,13 @@ func (r *reel) Next(_ context.Context, f *hal.Frame) error {
 	if r.n == len(r.levels) {
 		return hal.ErrClosed
 	}
-	f.Format, f.Width, f.Height = r.f, 160, 120
+	f.Format, f.Width, f.Height = r.f, 64, 48
 	size := map[hal.PixelFormat]int{hal.PixelYUYV: 2, hal.PixelRGB: 3}[r.f]
-	f.Stride = 160 * max(size, 1)
+	f.Stride = 64 * max(size, 1)
 	if r.f == hal.PixelMJPEG {
 		f.Stride = 0
 	}
-	f.Pix = make([]byte, f.Stride*120*3/2)
+	f.Pix = make([]byte, f.Stride*48*3/2)
 	for i := range f.Pix {
 		f.Pix[i] = r.levels[r.n]
 		if r.f == hal.PixelYUYV && i%2 == 1 {

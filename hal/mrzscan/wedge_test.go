@@ -126,7 +126,7 @@ func TestWedgeConformance(t *testing.T) {
 func TestC13Wedge(t *testing.T) {
 	next := func(t *testing.T, s *Scanner) hal.Scan {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		for {
 			got, err := s.Next(ctx)

@@ -119,7 +119,7 @@ func TestC11HostileDaemon(t *testing.T) {
 		"reader gone":           {transmit(reply(0, rvReaderGone, nil)), hal.ErrLost},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			r, err := Open(ctx, Options{Socket: daemon(t, c.serve)})
 			if err != nil {

@@ -53,7 +53,7 @@ func openTest(t *testing.T) (*Port, *os.File, string) {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -196,7 +196,7 @@ func TestCancelCloseAndLeaks(t *testing.T) {
 		t.Error(err)
 	}
 	m.Close()
-	for i := 0; runtime.NumGoroutine() > before && i < 200; i++ {
+	for i := 0; runtime.NumGoroutine() > before && i < 6000; i++ {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if n := runtime.NumGoroutine(); n > before {

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 // A planted leak in another process and in a file is found (DP-01), at any alignment; without one
 // nothing is.
 func TestDP01PlantedLeak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("searches the memory of a process three times: under the race detector that is a lot of it")
+	}
 	if err := SelfTest(t.Context(), os.Args[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,9 @@ type door struct {
 	forced    time.Duration
 	beamSince time.Duration
 	hits      int // times that the leaf met something
+
+	beam         *input
+	closed, open *contact // nil where there is no leaf
 }
 
 func newDoor(name string, x float64, cfg DoorConfig) *door {

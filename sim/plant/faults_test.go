@@ -18,7 +18,7 @@ func TestFaultsByName(t *testing.T) {
 		p.Advance(100 * time.Millisecond)
 		p.Set(o, false)
 	}
-	p.Advance(5 * time.Second)
+	p.Advance(2500 * time.Millisecond)
 	before := p.Inputs()
 	if !before["entry_closed"] || !before["exit_closed"] {
 		t.Fatal("the doors did not close")
@@ -46,7 +46,7 @@ func TestFaultsByName(t *testing.T) {
 			p.Advance(100 * time.Millisecond)
 			p.Set(d+"_close_pulse", false)
 		}
-		p.Advance(5 * time.Second)
+		p.Advance(2500 * time.Millisecond)
 		for l, high := range p.Inputs() {
 			if high != before[l] {
 				t.Errorf("%s: %s is %v after its end", n, l, high)

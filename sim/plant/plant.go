@@ -125,15 +125,18 @@ type Plant struct {
 	cfg     Config
 	now     time.Duration
 	doors   [2]*door
-	outputs map[string]output
-	inputs  map[string]bool
-	stuck   map[string]bool
-	welds   map[string]bool // stuck once made
+	outputs map[string]*output
+	inputs  map[string]*input
 	hands   map[string]bool // inputs that nothing but Input moves
 	contact map[string]*contact
-	fire    bool
-	bodies  []*placed
-	rnd     *rand.Rand
+	// What a step looks at a thousand times a second is found once.
+	beams                  []*input // of cfg.Beams
+	occupied, many, weight *input
+	release                *output
+	pulses                 [4]*output
+	fire                   bool
+	bodies                 []*placed
+	rnd                    *rand.Rand
 
 	onInput    func(name string, high bool, at time.Duration)
 	pending    []change
@@ -149,9 +152,18 @@ type Plant struct {
 }
 
 type output struct {
+	name string
 	high bool
 	at   time.Duration
 	over bool // the overlong pulse has been recorded
+}
+
+type input struct {
+	name  string
+	high  bool
+	stuck bool
+	weld  bool  // stuck once made
+	beam  *door // whose safety beam it is
 }
 
 type placed struct {
@@ -185,35 +197,50 @@ const (
 // New makes a plant at rest: no output is driven, so that the doors are released and standing open,
 // as in a gate whose controller is off.
 func New(cfg Config) *Plant {
-	p := &Plant{cfg: cfg, outputs: map[string]output{}, inputs: map[string]bool{}, stuck: map[string]bool{}, welds: map[string]bool{}, hands: map[string]bool{LineTamper: true, LineExit: false, Overhead + "_ok": true, Mat + "_ok": true},
+	p := &Plant{cfg: cfg, outputs: map[string]*output{}, inputs: map[string]*input{}, hands: map[string]bool{LineTamper: true, LineExit: false, Overhead + "_ok": true, Mat + "_ok": true},
 		contact: map[string]*contact{}, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), aftermath: true}
 	p.doors[entry] = newDoor("entry", 0, cfg.Door)
 	p.doors[exit_] = newDoor("exit", cfg.LengthMM, cfg.Door)
 	for _, d := range p.doors {
 		d.pos = d.cfg.TravelMM
-		p.inputs[d.name+"_beam"] = false
+		d.beam = p.line(d.name + "_beam")
+		d.beam.beam = d
 		if cfg.OneStep && d.x == 0 {
 			continue
 		}
-		for _, c := range []string{"_closed", "_open"} {
-			p.contact[d.name+c] = &contact{}
-		}
+		d.closed, d.open = &contact{input: p.line(d.name + "_closed")}, &contact{input: p.line(d.name + "_open")}
+		d.open.high, d.open.level = true, true
+		p.contact[d.closed.name], p.contact[d.open.name] = d.closed, d.open
 	}
 	for _, b := range cfg.Beams {
-		p.inputs[b.Name] = false
+		p.beams = append(p.beams, p.line(b.Name))
 	}
-	p.inputs[Overhead+"_ok"], p.inputs[Overhead+"_occupied"], p.inputs[Overhead+"_many"] = true, false, false
-	p.inputs[Mat+"_ok"], p.inputs[Mat+"_occupied"] = true, false
-	p.inputs[LineFire], p.inputs[LineTamper], p.inputs[LineExit] = true, true, false
-	for name := range p.contact {
-		p.inputs[name] = false
+	p.occupied, p.many, p.weight = p.line(Overhead+"_occupied"), p.line(Overhead+"_many"), p.line(Mat+"_occupied")
+	p.line(LineExit)
+	for _, name := range []string{Overhead + "_ok", Mat + "_ok", LineFire, LineTamper} {
+		p.line(name).high = true
 	}
-	for _, d := range p.doors {
-		if c := p.contact[d.name+"_open"]; c != nil {
-			p.inputs[d.name+"_open"], c.level = true, true
-		}
+	p.release = p.out(OutRelease)
+	for i, name := range pulses {
+		p.pulses[i] = p.out(name)
 	}
 	return p
+}
+
+// line finds an input line, or makes it, low.
+func (p *Plant) line(name string) *input {
+	if p.inputs[name] == nil {
+		p.inputs[name] = &input{name: name}
+	}
+	return p.inputs[name]
+}
+
+// out finds an output line, or makes it, low.
+func (p *Plant) out(name string) *output {
+	if p.outputs[name] == nil {
+		p.outputs[name] = &output{name: name}
+	}
+	return p.outputs[name]
 }
 
 // Inputs lists the input lines with their present levels.
@@ -222,7 +249,7 @@ func (p *Plant) Inputs() map[string]bool {
 	defer p.mu.Unlock()
 	m := make(map[string]bool, len(p.inputs))
 	for k, v := range p.inputs {
-		m[k] = v
+		m[k] = v.high
 	}
 	return m
 }
@@ -245,17 +272,16 @@ func (p *Plant) OnInput(f func(name string, high bool, at time.Duration)) { p.on
 func (p *Plant) Set(name string, high bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.set(name, high)
+	p.set(p.out(name), high)
 }
 
-func (p *Plant) set(name string, high bool) {
-	o := p.outputs[name]
+func (p *Plant) set(o *output, high bool) {
 	if o.high == high {
 		return
 	}
-	p.outputs[name] = output{high: high, at: p.now}
+	o.high, o.at, o.over = high, p.now, false
 	for _, d := range p.doors {
-		switch name {
+		switch o.name {
 		case d.name + "_open_pulse":
 			if high {
 				if n := p.view().People; p.cfg.OneStep && n != 1 && d.pos <= contactMM && !p.released() {
@@ -265,7 +291,7 @@ func (p *Plant) set(name string, high bool) {
 			}
 		case d.name + "_close_pulse":
 			if high {
-				if since, broken := p.broken(d.name + "_beam"); broken && p.now-since > beamGrace && !p.released() {
+				if d.beam.high && p.now-d.beamSince > beamGrace && !p.released() {
 					p.violate("the %s door was ordered to close into its broken safety beam", d.name)
 				}
 				d.order(-1, p.now)
@@ -280,8 +306,8 @@ func (p *Plant) set(name string, high bool) {
 func (p *Plant) AllLow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for n := range p.outputs {
-		p.set(n, false)
+	for _, o := range p.outputs {
+		p.set(o, false)
 	}
 }
 
@@ -289,7 +315,8 @@ func (p *Plant) AllLow() {
 func (p *Plant) Output(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.outputs[name].high
+	o := p.outputs[name]
+	return o != nil && o.high
 }
 
 // Fire opens or heals the fire loop. The loop acts on locks and drives by wire (D-01); the
@@ -297,7 +324,7 @@ func (p *Plant) Output(name string) bool {
 func (p *Plant) Fire(on bool) {
 	p.mu.Lock()
 	p.fire = on
-	p.input(LineFire, !on)
+	p.input(p.line(LineFire), !on)
 	p.mu.Unlock()
 	p.flush()
 }
@@ -306,7 +333,7 @@ func (p *Plant) Fire(on bool) {
 func (p *Plant) Input(name string, high bool) {
 	p.mu.Lock()
 	p.hands[name] = high
-	p.input(name, high)
+	p.input(p.line(name), high)
 	p.mu.Unlock()
 	p.flush()
 }
@@ -330,15 +357,17 @@ func (p *Plant) Slow(name string, part float64) error {
 // Heal ends every injected fault: stuck lines, slow motors, fire.
 func (p *Plant) Heal() {
 	p.mu.Lock()
-	p.stuck, p.welds = map[string]bool{}, map[string]bool{}
+	for _, l := range p.inputs {
+		l.stuck, l.weld = false, false
+	}
 	for _, d := range p.doors {
 		d.cfg.Slow, d.forced = 0, 0
 	}
 	p.fire = false
 	p.hands[LineTamper], p.hands[LineExit] = true, false
-	p.input(LineFire, true)
-	p.input(LineTamper, true)
-	p.input(LineExit, false)
+	p.input(p.line(LineFire), true)
+	p.input(p.line(LineTamper), true)
+	p.input(p.line(LineExit), false)
 	p.mu.Unlock()
 	p.flush()
 }
@@ -346,12 +375,13 @@ func (p *Plant) Heal() {
 // Stick holds an input line at a level whatever the plant does (S-06); Unstick lets it go.
 func (p *Plant) Stick(name string, high bool) error {
 	p.mu.Lock()
-	if _, ok := p.inputs[name]; !ok {
+	l := p.inputs[name]
+	if l == nil {
 		p.mu.Unlock()
 		return fmt.Errorf("plant: no input line %q", name)
 	}
-	p.input(name, high)
-	p.stuck[name] = true
+	p.input(l, high)
+	l.stuck = true
 	p.mu.Unlock()
 	p.flush()
 	return nil
@@ -361,23 +391,24 @@ func (p *Plant) Stick(name string, high bool) error {
 func (p *Plant) Weld(name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.contact[name] == nil {
+	c := p.contact[name]
+	if c == nil {
 		return fmt.Errorf("plant: no end contact %q", name)
 	}
-	p.welds[name] = true
-	p.stuck[name] = p.inputs[name]
+	c.weld, c.stuck = true, c.high
 	return nil
 }
 
 // Unstick lets a stuck line follow the plant again.
 func (p *Plant) Unstick(name string) {
 	p.mu.Lock()
-	delete(p.stuck, name)
-	delete(p.welds, name)
-	if name == LineFire {
-		p.input(name, !p.fire)
-	} else if high, ok := p.hands[name]; ok {
-		p.input(name, high)
+	if l := p.inputs[name]; l != nil {
+		l.stuck, l.weld = false, false
+		if name == LineFire {
+			p.input(l, !p.fire)
+		} else if high, ok := p.hands[name]; ok {
+			p.input(l, high)
+		}
 	}
 	p.mu.Unlock()
 	p.flush()
@@ -445,17 +476,17 @@ type View struct {
 }
 
 // Output tells the level of an output line; it is valid inside a Wait condition only.
-func (v View) Output(name string) bool { return v.p.outputs[name].high }
+func (v View) Output(name string) bool { o := v.p.outputs[name]; return o != nil && o.high }
 
 // Input tells the level of an input line; it is valid inside a Wait condition only.
-func (v View) Input(name string) bool { return v.p.inputs[name] }
+func (v View) Input(name string) bool { l := v.p.inputs[name]; return l != nil && l.high }
 
 // Length is the x of the exit door.
 func (v View) Length() float64 { return v.p.cfg.LengthMM }
 
 // Closed tells whether a door's end contact says closed. A door that is not there keeps nobody waiting.
 func (v View) Closed(door string) bool {
-	return v.p.inputs[door+"_closed"] || v.p.cfg.OneStep && door == "entry"
+	return v.Input(door+"_closed") || v.p.cfg.OneStep && door == "entry"
 }
 
 // View returns the present state without access to lines.
@@ -570,16 +601,17 @@ func (p *Plant) step() {
 	}
 	released := p.released()
 	for _, d := range p.doors {
-		p.input(d.name+"_beam", p.covered(d.x, p.cfg.Heights...))
-		if p.contact[d.name+"_closed"] == nil {
+		p.input(d.beam, p.covered(d.x, p.cfg.Heights...))
+		if d.closed == nil {
 			continue // the zone's outer edge
 		}
 		d.step(Step, p.now, released, p.obstacle(d))
-		p.bounce(d.name+"_closed", d.pos <= contactMM)
-		p.bounce(d.name+"_open", d.pos >= d.cfg.TravelMM-contactMM)
+		p.bounce(d.closed, d.pos <= contactMM)
+		p.bounce(d.open, d.pos >= d.cfg.TravelMM-contactMM)
 	}
-	for _, b := range p.cfg.Beams {
-		p.input(b.Name, p.covered(b.X, b.Z))
+	for i := range p.cfg.Beams {
+		b := &p.cfg.Beams[i]
+		p.input(p.beams[i], p.covered(b.X, b.Z))
 	}
 	p.witness()
 	p.judge(released)
@@ -614,9 +646,9 @@ func (p *Plant) witness() {
 			heads++
 		}
 	}
-	p.input(Overhead+"_occupied", heads > 0)
-	p.input(Overhead+"_many", heads > 1)
-	p.input(Mat+"_occupied", weights > 0)
+	p.input(p.occupied, heads > 0)
+	p.input(p.many, heads > 1)
+	p.input(p.weight, weights > 0)
 }
 
 // judge measures what must never happen.
@@ -637,16 +669,15 @@ func (p *Plant) judge(released bool) {
 		p.violate("both doors were unlocked (P-03)")
 	}
 	p.bothFree = free
-	for _, name := range pulses {
-		if o := p.outputs[name]; o.high && !o.over && p.now-o.at > MaxPulse {
+	for _, o := range p.pulses {
+		if o.high && !o.over && p.now-o.at > MaxPulse {
 			o.over = true
-			p.outputs[name] = o
-			p.violate("%s was left high for more than %v (D-09)", name, MaxPulse)
+			p.violate("%s was left high for more than %v (D-09)", o.name, MaxPulse)
 		}
 	}
 }
 
-var pulses = []string{"entry_open_pulse", "entry_close_pulse", "exit_open_pulse", "exit_close_pulse"}
+var pulses = [...]string{"entry_open_pulse", "entry_close_pulse", "exit_open_pulse", "exit_close_pulse"}
 
 func (p *Plant) violate(format string, a ...any) {
 	if len(p.violations) < maxViolations {
@@ -654,20 +685,7 @@ func (p *Plant) violate(format string, a ...any) {
 	}
 }
 
-func (p *Plant) released() bool { return p.fire || !p.outputs[OutRelease].high }
-
-// broken tells whether a beam is broken and since when.
-func (p *Plant) broken(name string) (time.Duration, bool) {
-	if !p.inputs[name] {
-		return 0, false
-	}
-	for _, d := range p.doors {
-		if d.name+"_beam" == name {
-			return d.beamSince, true
-		}
-	}
-	return 0, true
-}
+func (p *Plant) released() bool { return p.fire || !p.release.high }
 
 func (p *Plant) covered(x float64, heights ...float64) bool {
 	for _, b := range p.bodies {
@@ -751,20 +769,18 @@ func extent(b Body, heights []float64, buf *[]Span) (lo, hi float64) {
 	return lo, hi
 }
 
-func (p *Plant) input(name string, high bool) {
-	if old, ok := p.inputs[name]; (ok && old == high) || p.stuck[name] {
+func (p *Plant) input(l *input, high bool) {
+	if l.high == high || l.stuck {
 		return
 	}
-	p.inputs[name] = high
-	if high && p.welds[name] {
-		p.stuck[name] = true
+	l.high = high
+	if high && l.weld {
+		l.stuck = true
 	}
-	for _, d := range p.doors {
-		if d.name+"_beam" == name {
-			d.beamSince = p.now
-		}
+	if l.beam != nil {
+		l.beam.beamSince = p.now
 	}
-	p.pending = append(p.pending, change{name, high, p.now})
+	p.pending = append(p.pending, change{l.name, high, p.now})
 }
 
 // flush hands collected changes to the receiver, in order and outside the lock.
@@ -789,12 +805,12 @@ func (p *Plant) flush() {
 
 // contact is an end contact that bounces.
 type contact struct {
+	*input
 	level bool // where it settles
 	until time.Duration
 }
 
-func (p *Plant) bounce(name string, level bool) {
-	c := p.contact[name]
+func (p *Plant) bounce(c *contact, level bool) {
 	if c.level != level {
 		c.level = level
 		c.until = p.now
@@ -803,10 +819,10 @@ func (p *Plant) bounce(name string, level bool) {
 		}
 	}
 	if p.now < c.until {
-		p.input(name, p.rnd.IntN(2) == 0)
+		p.input(c.input, p.rnd.IntN(2) == 0)
 		return
 	}
-	p.input(name, level)
+	p.input(c.input, level)
 }
 
 type world struct{ p *Plant }

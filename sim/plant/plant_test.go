@@ -186,6 +186,10 @@ func TestWait(t *testing.T) {
 // Whatever is driven, leaves stay within their travel, a released plant opens both doors (D-01), and
 // a door that met a body never squeezes it.
 func TestPlantProperties(t *testing.T) {
+	orders := 40
+	if testing.Short() {
+		orders = 10
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		p := New(Default())
 		body := &box{x: 0, half: 140, human: true}
@@ -195,7 +199,7 @@ func TestPlantProperties(t *testing.T) {
 			body = nil
 		}
 		names := p.Outputs()
-		for range rapid.IntRange(1, 40).Draw(t, "orders") {
+		for range rapid.IntRange(1, orders).Draw(t, "orders") {
 			p.Set(rapid.SampledFrom(names).Draw(t, "line"), rapid.Bool().Draw(t, "level"))
 			p.Advance(time.Duration(rapid.IntRange(0, 700).Draw(t, "ms")) * time.Millisecond)
 			v := p.View()
@@ -215,28 +219,40 @@ func TestPlantProperties(t *testing.T) {
 }
 
 // A controller that dies lets all outputs fall in one instant: a plant that moves meanwhile never sees both
-// locks free before the release falls too (P-03).
+// locks free before the release falls too (P-03). It stands still while orders are given: how long a pulse is, is
+// nothing that a goroutine may decide.
 func TestP03PowerLossIsOneInstant(t *testing.T) {
 	p := New(Default())
 	end := make(chan struct{})
+	var ordering sync.RWMutex
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-end:
-				return
-			default:
-				p.Advance(Step)
+	for range 8 { // so that one always waits for its turn
+		wg.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+					ordering.RLock()
+					p.Advance(Step)
+					ordering.RUnlock()
+				}
 			}
-		}
-	})
-	for range 300 {
+		})
+	}
+	rounds := 300
+	if testing.Short() {
+		rounds = 40
+	}
+	for range rounds {
+		ordering.Lock()
 		p.Set(OutRelease, true)
 		for _, n := range []string{"entry", "exit"} {
 			p.Set(n+"_close_pulse", true)
 			p.Set(n+"_lock", true)
 			p.Set(n+"_close_pulse", false)
 		}
+		ordering.Unlock()
 		if err := p.Wait(t.Context(), func(v View) bool { return v.Closed("entry") && v.Closed("exit") }); err != nil {
 			t.Fatal(err)
 		}

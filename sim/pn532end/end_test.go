@@ -77,7 +77,7 @@ func open(t *testing.T, link string, baud int) *pn532.Reader {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -109,16 +109,19 @@ func TestReadPassport(t *testing.T) {
 		misbehave []string
 		typ       pn532end.CardType
 		edit      func(*issue.Profile)
-		short     bool
+		short     bool // of the short run
 	}{
 		"pace-ca typical 921600": {baud: 921600, profile: "typical"},
-		"pace-ca fast 921600":    {baud: 921600, profile: "fast"},
+		"pace-ca fast 921600":    {baud: 921600, profile: "fast", short: true},
 		"pace-ca fast 115200":    {profile: "fast"},
 		"bac typical 921600 type B": {baud: 921600, profile: "typical", typ: pn532end.TypeB,
 			edit: func(p *issue.Profile) { p.Access, p.ChipAuth = issue.AccessBAC, "none" }},
-		"tag lost in DG2": {baud: 921600, misbehave: []string{"tag-loss@7000"}},
+		"tag lost in DG2": {baud: 921600, short: true, misbehave: []string{"tag-loss@7000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && !c.short {
+				t.Skip("reads in the time of a real chip: left out of the short run")
+			}
 			e, r, _ := antenna(t, c.baud)
 			p := passport(t, c.edit)
 			ch, err := chip.NewChecked(p, chip.Options{Profile: c.profile, Misbehave: c.misbehave})
@@ -241,11 +244,12 @@ func TestEndlessWaitingTime(t *testing.T) {
 	}
 	e.Lay(ch)
 	c := connect(t, r)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := c.Transmit(ctx, selectMF); !errors.Is(err, context.DeadlineExceeded) {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.OnExchange(func(int) { cancel() })
+	if _, err := c.Transmit(ctx, selectMF); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
+	e.OnExchange(nil)
 	e.Lay(chip.New(passport(t, nil), chip.Options{}))
 	works(t, connect(t, r))
 	if e.Stats().Aborts == 0 {
@@ -368,7 +372,7 @@ func TestCloseUnblocks(t *testing.T) {
 		t.Error(err)
 	}
 	e.Close()
-	for i := 0; runtime.NumGoroutine() > before && i < 200; i++ {
+	for i := 0; runtime.NumGoroutine() > before && i < 6000; i++ {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if n := runtime.NumGoroutine(); n > before {

@@ -55,7 +55,7 @@ func TestProxy(t *testing.T) {
 	read := func() []byte {
 		t.Helper()
 		b := make([]byte, len(pkt)+400)
-		_ = gate.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = gate.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := gate.Read(b)
 		if err != nil {
 			t.Fatal(err)
@@ -119,7 +119,7 @@ func TestScreenReadsAndTouches(t *testing.T) {
 	ts := httptest.NewServer(srv.Handler())
 	defer ts.Close()
 	srv.Show(display.Screen{Name: display.ScreenNotice})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s := NewScreen(ts.URL)
 	go s.Run(ctx)
@@ -149,7 +149,7 @@ func TestProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Kill()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if pid, err := Holder(append(Descendants(os.Getpid()), p.PID()), file); err == nil {
 			if pid != p.PID() {

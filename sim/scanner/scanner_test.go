@@ -44,7 +44,7 @@ func connect(t *testing.T, link string) *mrzscan.Scanner {
 
 func expect(t *testing.T, s *mrzscan.Scanner, kinds ...hal.ScanKind) (last hal.Scan) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for _, k := range kinds {
 		got, err := s.Next(ctx)

@@ -87,7 +87,7 @@ func TestScreenPassage(t *testing.T) {
 		select {
 		case touch := <-srv.Touches():
 			_ = json.NewEncoder(w).Encode(touch)
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			http.Error(w, "nothing was touched", http.StatusGatewayTimeout)
 		}
 	})

@@ -76,7 +76,7 @@ func TestDP01TemplateDiesWithItsInspector(t *testing.T) {
 	if n := marks.AddBlocks("face template", template(t, portrait.DG2JPEG())); n < 16 {
 		t.Fatalf("only %d blocks of a template", n)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	site, err := run.NewSite(ctx, bin, filepath.Join(t.TempDir(), "site"), "", scenario.Mantrap)
 	if err != nil {

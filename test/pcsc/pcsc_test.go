@@ -96,7 +96,7 @@ func daemon(t *testing.T) {
 		if startErr = cmd.Start(); startErr != nil {
 			return
 		}
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // polling a daemon that tells nobody
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // polling a daemon that tells nobody
 			list, err := pcsc.Readers(context.Background(), "")
 			if err == nil && len(list) > 0 {
 				startErr = nil
@@ -160,7 +160,7 @@ func signedBundle(t *testing.T, dir string, a *issue.Authority) (store *trust.St
 // seen waits until pcscd has seen a card come (or go). It looks two or three times a second, and a card that is
 // exchanged faster than that, which no hand does, is the old one to it, and mute.
 func seen(come bool) {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // a daemon that tells nobody
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // a daemon that tells nobody
 		list, err := pcsc.Readers(context.Background(), "")
 		if err == nil && slices.ContainsFunc(list, func(i pcsc.Info) bool { return i.Name == reader && i.Changes%2 == 1 == come }) {
 			return
@@ -261,7 +261,7 @@ func TestC01PassportsOverPCSC(t *testing.T) {
 			p := passport(t, a, c.profile)
 			take := lay(chip.New(p, chip.Options{Misbehave: c.misbehave}))
 			defer take()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			r, err := pcsc.Open(ctx, pcsc.Options{Reader: reader})
 			if err != nil {
@@ -337,7 +337,7 @@ func TestC04DocumentRead(t *testing.T) {
 			if err := os.WriteFile(zone, []byte(p.Lines[0]+"\n"+p.Lines[1]+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, ctl, append([]string{"document", "read", "--reader", "pcsc:" + reader, "--mrz", zone}, c.args...)...)
 			out, err := cmd.CombinedOutput()
@@ -366,7 +366,7 @@ func TestC01TwoPrograms(t *testing.T) {
 	daemon(t)
 	sim, ctl := program(t, "egate-sim"), program(t, "egatectl")
 	issuer := filepath.Join(t.TempDir(), "issuer")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, sim, "chip", "--issuer", issuer)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
