@@ -36,7 +36,7 @@ for (const end = Date.now() + 20000; !(await desk.locator("egate-tile").count())
 await desk.locator("egate-tile").first().waitFor();
 
 await screen.goto(param.screen);
-await screen.waitForFunction(() => document.body.dataset.screen === "notice", null, { timeout: 30000 });
+await screen.waitForFunction(() => document.body.dataset.screen === "notice", null, { timeout: 120000 });
 // What stands on the page, in order: every change of the screen, and how far the bar of the chip read came.
 await screen.evaluate(() => {
   window.seen = [document.body.dataset.screen];
@@ -48,7 +48,7 @@ await screen.evaluate(() => {
     if (now === "reading" && v > window.progress) window.progress = v;
   }).observe(document.body, { attributes: true, subtree: true, childList: true, characterData: true });
 });
-const until = (name, ms = 40000) => screen.waitForFunction((n) => window.seen.includes(n), name, { timeout: ms }).catch(() => fail(`${name} was not shown`));
+const until = (name, ms = 120000) => screen.waitForFunction((n) => window.seen.includes(n), name, { timeout: ms }).catch(() => fail(`${name} was not shown`));
 
 // 1. A genuine traveller, from the notice to the open exit.
 const first = post("play/01-genuine-bac");
@@ -69,7 +69,7 @@ for (const name of parts) {
   at = next;
 }
 check(await screen.evaluate(() => window.progress) > 0, "the chip read showed no progress");
-await desk.getByText("allowed").first().waitFor({ timeout: 10000 }).catch(() => fail("the console does not show the passage"));
+await desk.getByText("allowed").first().waitFor({ timeout: 60000 }).catch(() => fail("the console does not show the passage"));
 console.log("on the screen: " + seen.join(" → "));
 
 // 2. Another person's face: referred, looked at, sent back by hand.
@@ -81,7 +81,7 @@ await desk.waitForFunction(() => {
   const r = document.querySelector("egate-app").shadowRoot.querySelector("egate-referral")?.shadowRoot;
   const img = r ? [...r.querySelectorAll("img")] : [];
   return img.length === 2 && img.every((i) => i.complete && i.naturalWidth > 60);
-}, null, { timeout: 20000 });
+}, null, { timeout: 60000 });
 await desk.getByText("Face does not match").first().waitFor();
 await desk.screenshot({ path: `${param.artefacts}/real-console-referral.png` });
 await screen.screenshot({ path: `${param.artefacts}/real-screen-see_officer.png` });
@@ -103,7 +103,7 @@ await desk.locator("egate-details select").selectOption("technical_cause");
 await desk.locator("egate-details").getByRole("button", { name: "Open exit door" }).click();
 await desk.locator("egate-details").getByRole("button", { name: "Press again to confirm" }).click();
 const toast = desk.locator(".toast", { hasText: "refused by the gate" });
-await toast.waitFor({ timeout: 15000 }).catch(() => fail("the gate does not answer a door order"));
+await toast.waitFor({ timeout: 60000 }).catch(() => fail("the gate does not answer a door order"));
 const words = await toast.innerText().catch(() => "");
 check(!/passkey|signature|roster|certified|role/.test(words), `the gate refused the officer, not the order: ${words}`);
 await desk.locator("#sign-out").click();

@@ -52,7 +52,7 @@ for (const lang of setup.languages) {
       await control("show", { ...sc, lang: lang.tag });
       const prompt = sc.prompt && cat.text["prompt." + sc.prompt], sole = sc.screen === "capture" && prompt; // one instruction before the camera
       await page.waitForFunction(([s, text, lit, n]) => document.body.dataset.screen === s && document.getElementById("title").textContent === text && document.body.classList.contains("lit") === lit && document.getElementById("prompt").hidden === !n,
-        [sc.screen, sole || cat.text[sc.screen + ".title"], Boolean(sc.light), Boolean(prompt && !sole && prompt !== cat.text[sc.screen + ".title"])], { timeout: 5000 })
+        [sc.screen, sole || cat.text[sc.screen + ".title"], Boolean(sc.light), Boolean(prompt && !sole && prompt !== cat.text[sc.screen + ".title"])], { timeout: 60000 })
         .catch(() => fail(`${lang.tag} ${name}: was not shown`));
       if (sc.light) await page.waitForTimeout(250); // let the light glide to its colour
       check(await page.evaluate(() => document.documentElement.dir) === lang.dir, `${lang.tag} ${name}: direction`);
@@ -105,10 +105,10 @@ await page.waitForFunction(() => document.body.dataset.screen === "notice");
 check(await page.evaluate(() => document.documentElement.lang) === setup.languages[0].tag, "the choice of language reached the next traveller");
 
 // The page tells that it lives, and what it says when the gate is silent for 3 s.
-await page.waitForResponse((r) => r.url().endsWith("/beat") && r.status() === 204, { timeout: 5000 });
+await page.waitForResponse((r) => r.url().endsWith("/beat") && r.status() === 204, { timeout: 60000 });
 check(await control("alive") === true, "the renderer is alive and nobody knows");
 await control("silence");
-await page.waitForFunction(() => document.body.dataset.screen === "fallback", null, { timeout: 8000 }).catch(() => fail("silent stream: no fallback"));
+await page.waitForFunction(() => document.body.dataset.screen === "fallback", null, { timeout: 60000 }).catch(() => fail("silent stream: no fallback"));
 const en = await page.evaluate(() => document.getElementById("title").textContent);
 check(en === "Please see an officer", `silent stream: the page says ${en}`);
 check(await page.locator("#buttons button").count() === 0, "silent stream: there is still something to touch");
