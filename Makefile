@@ -23,6 +23,10 @@ help: ## List the targets
 setup: ## Install what a clean Debian 12 lacks: packages, npm and Go modules, models
 	@deploy/setup/setup.sh
 
+.PHONY: setup-tests
+setup-tests:
+	@deploy/setup/setup.sh tests
+
 $(WEB): $(shell find console/web/src console/web/public console/web/index.html console/web/package-lock.json console/web/vite.config.ts console/web/tsconfig.json -type f 2>/dev/null)
 	@echo "build: officers' pages"
 	@cd console/web && npm run --silent build
@@ -43,7 +47,7 @@ run: build ## Run a simulated gate with travellers; ONCE=1 plays all scenarios o
 	@exec bin/egate-sim run $(if $(ONCE),--once) $(ARGS)
 
 .PHONY: test
-test: build ## All tests: race detector, explorer, real binaries, Mosquitto, chromium
+test: setup-tests build ## All tests: race detector, explorer, real binaries, Mosquitto, chromium
 	@deploy/setup/test.sh
 
 .PHONY: check

@@ -1,6 +1,9 @@
 #!/bin/sh
 # Brings a clean Debian 12 with Go and Node to the point where egate builds and its tests run.
 # Says what it does, does only what is missing, and needs no network when nothing is.
+#
+#	setup.sh          what building and running need
+#	setup.sh tests    also what only the tests need
 set -eu
 cd "$(dirname "$0")/../.."
 cache=.cache
@@ -55,8 +58,10 @@ npm_ci() { (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=e
 
 once go.sum go.mod go mod download
 once console/web/package-lock.json console/web/node_modules npm_ci console/web
-once test/browser/package-lock.json test/browser/node_modules npm_ci test/browser
-# The official AsyncAPI parser serves one test, which says SKIP: without it.
-(once test/asyncapi/package-lock.json test/asyncapi/node_modules npm_ci test/asyncapi) || say "going on without the AsyncAPI parser"
+if [ "${1:-}" = tests ]; then
+	once test/browser/package-lock.json test/browser/node_modules npm_ci test/browser
+	# The official AsyncAPI parser serves one test, which says SKIP: without it.
+	(once test/asyncapi/package-lock.json test/asyncapi/node_modules npm_ci test/asyncapi) || say "going on without the AsyncAPI parser"
+fi
 once facematch/models.lock "$cache/models/manifest.json" go run ./internal/modelfetch/fetch -lock facematch/models.lock -dir "$cache/models"
 say "everything is here"
