@@ -130,7 +130,10 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		for _, k := range chip.Kinds() {
 			misbehaviours = append(misbehaviours, string(k)+value[k])
 		}
-		for _, m := range misbehaviours {
+		for i, m := range misbehaviours {
+			if testing.Short() && (i+len(name))%4 != 0 {
+				continue
+			}
 			var list []string
 			if m != "" {
 				list = []string{m}
@@ -151,7 +154,11 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		card, _ := b.reader.Connect(context.Background())
 		_, err = Read(context.Background(), card, other, b.opt)
 		b.quiet(name+" other zone", err, nil)
-		for at := 1; at < 30; at += 2 {
+		step := 2
+		if testing.Short() {
+			step = 10
+		}
+		for at := 1; at < 30; at += step {
 			b := setup(t, p)
 			_, err := b.withAnswers(func(n int, a []byte) []byte {
 				if n == at && len(a) > 2 {
