@@ -35,14 +35,15 @@ type local struct {
 	lamps  *lamps
 	hw     *hardware
 	board  *health.Board
-	ctx    context.Context // of the program
+	ctx    context.Context  // of the program
+	now    func() time.Time // the gate's wall time: a code does not live longer for a clock that is behind (E-07)
 
 	mu   sync.Mutex
 	held map[string]chan struct{}
 }
 
-func newLocal(ctx context.Context, c *centre, w *lines, l *lamps, hw *hardware, board *health.Board) *local {
-	x := &local{centre: c, wires: w, lamps: l, hw: hw, board: board, ctx: ctx, held: map[string]chan struct{}{}}
+func newLocal(ctx context.Context, c *centre, w *lines, l *lamps, hw *hardware, board *health.Board, now func() time.Time) *local {
+	x := &local{centre: c, wires: w, lamps: l, hw: hw, board: board, ctx: ctx, now: now, held: map[string]chan struct{}{}}
 	go x.revoke()
 	return x
 }
@@ -85,13 +86,13 @@ func (x *local) Order(ctx context.Context, technician, name, code string) (servi
 	permitted := false
 	if code != "" {
 		rule := x.hw.rule
-		if err := officers.CheckPermit(rule.Officer, code, rule.Site, rule.Gate, strings.TrimPrefix(technician, service.Principal), time.Now()); err != nil {
+		if err := officers.CheckPermit(rule.Officer, code, rule.Site, rule.Gate, strings.TrimPrefix(technician, service.Principal), x.now()); err != nil {
 			return service.Order{}, fmt.Errorf("%w: %w", service.ErrRefused, err)
 		}
 		permitted = true
 	}
 	got := make(chan api.Response, 1)
-	now := time.Now().UTC()
+	now := x.now()
 	c := &api.Command{ID: newID(), Name: name, Principal: technician, Officer: technician, IssuedAt: now, ExpiresAt: now.Add(localLife)}
 	if err := x.centre.send(ctx, control.Inbound{Local: &control.Local{Order: c, Permitted: permitted, Answer: func(r api.Response) { got <- r }}}); err != nil {
 		return service.Order{}, err

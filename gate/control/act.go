@@ -209,7 +209,7 @@ func (l *Loop) tell(a gate.Action) {
 		}
 		l.emit(api.EventDoor, api.DoorEvent{Door: a.Door.String(), What: what})
 	case gate.WhatTest:
-		l.tested = &api.SelfTest{At: time.Now().UTC(), Passed: a.On, Reason: a.Reason}
+		l.tested = &api.SelfTest{At: l.now(), Passed: a.On, Reason: a.Reason}
 		l.fault(health.DoorTestFailed, health.PartMantrap, !a.On)
 		l.publishHealth()
 	case gate.WhatPassage:

@@ -31,3 +31,6 @@ func (l *Loop) stamped(rows map[string]string) map[string]string {
 	rows[ClockRow] = row
 	return rows
 }
+
+// now is the gate's wall time: leases, orders and evidence go by it, whatever the machine's clock says.
+func (l *Loop) now() time.Time { return l.cfg.Clock.Now() }

@@ -75,12 +75,12 @@ func (l *Loop) local(x Local) {
 	case c == nil:
 		l.record()
 	case !slices.Contains(serviceOrders, c.Name):
-		x.Answer(api.Response{ID: c.ID, Result: "rejected", Reason: "not_supported", At: time.Now().UTC()})
+		x.Answer(api.Response{ID: c.ID, Result: "rejected", Reason: "not_supported", At: l.now()})
 	default:
 		l.locals[c.ID] = x.Answer
 		switch released := l.m.Mode == gate.ModeService; {
 		case c.Name == api.CmdService && released: // by an officer
-			l.respond(c, api.Response{ID: c.ID, Result: "accepted", At: time.Now().UTC()})
+			l.respond(c, api.Response{ID: c.ID, Result: "accepted", At: l.now()})
 			l.record()
 		case c.Name == api.CmdService && (l.linked || !x.Permitted):
 			// An officer who can be asked releases the gate by an order; else a code that he made before (P-14).
@@ -94,7 +94,7 @@ func (l *Loop) local(x Local) {
 
 // reject answers an order that is not followed; the answer is evidence.
 func (l *Loop) reject(c *api.Command, why string) {
-	r := api.Response{ID: c.ID, Result: "rejected", Reason: why, At: time.Now().UTC()}
+	r := api.Response{ID: c.ID, Result: "rejected", Reason: why, At: l.now()}
 	if why == "expired" {
 		r.Result = "expired"
 	}
@@ -133,7 +133,7 @@ const leaseTimer = gate.Timer(210)
 
 // prune drops leases that ended and tells the model whether one is left.
 func (l *Loop) prune() {
-	now := time.Now()
+	now := l.now()
 	var last, next time.Time // to expire
 	for k, le := range l.leases {
 		if !le.ExpiresAt.After(now) {
@@ -180,7 +180,7 @@ func (l *Loop) command(c *api.Command) {
 	case !known:
 		reject("not_supported")
 		return
-	case !c.ExpiresAt.After(time.Now()):
+	case !c.ExpiresAt.After(l.now()):
 		reject("expired")
 		return
 	case needsReason[order] && c.Reason == "":
@@ -218,7 +218,7 @@ func (l *Loop) command(c *api.Command) {
 			e.Lane, e.Mine = gate.LanePassage, t.owner == c.Officer && t.owner != ""
 		}
 	}
-	if !l.second(c, time.Now()) {
+	if !l.second(c, l.now()) {
 		reject("second_officer") // the same order of another officer within a minute is followed
 		return
 	}
@@ -238,7 +238,7 @@ func (l *Loop) answer(a gate.Action) {
 	if c == nil {
 		return
 	}
-	r := api.Response{ID: c.ID, Result: "accepted", At: time.Now().UTC()}
+	r := api.Response{ID: c.ID, Result: "accepted", At: l.now()}
 	if !a.On {
 		r.Result, r.Reason = "rejected", a.Reason.String()
 	}
@@ -353,7 +353,7 @@ func (l *Loop) publish(always bool) {
 	if cur != nil {
 		s.StageMS = time.Since(cur.since).Milliseconds()
 	}
-	s.Seq, s.At = l.seq, time.Now().UTC()
+	s.Seq, s.At = l.seq, l.now()
 	l.state = s
 	l.p.Link.PublishState(s)
 }

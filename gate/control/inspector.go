@@ -300,7 +300,7 @@ func (l *Loop) request(kind string, t *trip, recipient string, sealed, plainHash
 		life = dossierLife
 	}
 	l.p.Link.Request(kind, api.Envelope{Gate: l.cfg.Gate, Passage: t.ID, Epoch: l.cfg.Epoch(), Type: kind, Recipient: recipient,
-		ExpiresAt: time.Now().UTC().Add(life), Sealed: sealed, Hash: h[:], PlainHash: plainHash, Reason: t.reason})
+		ExpiresAt: l.now().Add(life), Sealed: sealed, Hash: h[:], PlainHash: plainHash, Reason: t.reason})
 }
 
 // officers are the sessions that dossiers are sealed to.

@@ -134,7 +134,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
-		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, time.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
+		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
 		drives: [2]*drive{newDrive(), newDrive()}}, nil
 }
 
@@ -367,7 +367,7 @@ func (l *Loop) emit(kind string, data any) {
 		l.log.Error("control: encode event", "type", kind, "err", err)
 		return
 	}
-	d, err := json.Marshal(api.Draft{Type: kind, Time: l.cfg.Clock.Now(), Data: body})
+	d, err := json.Marshal(api.Draft{Type: kind, Time: l.now(), Data: body})
 	if err != nil {
 		l.log.Error("control: encode event", "type", kind, "err", err)
 		return
