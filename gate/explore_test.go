@@ -2,9 +2,13 @@ package gate
 
 import (
 	"fmt"
+	"hash/maphash"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"egate/verdict"
 )
@@ -15,25 +19,30 @@ type node struct {
 	Armed uint16
 }
 
-// normal forgets what the machine's behaviour does not depend on, so that two states that can never
-// be told apart are one: the number of a grant (nobody waits for it, or the one that does), reasons that
+// normal makes a node forget what the machine's behaviour does not depend on, so that two states that can
+// never be told apart are one: the number of a grant (nobody waits for it, or the one that does), reasons that
 // are only told, how often a thing was tried where that only decides when the officer is told (the world
 // "tries" keeps it), an unknown beam and a broken one, a door that is between and one whose place nobody
 // knows, an unhealthy and an unknown fire input once it has been read.
-func (w *world) normal(n node) node {
+func (w *world) normal(n *node) {
 	m := &n.M
-	kept := n.M
+	reason, outcome := m.PReason, m.POutcome
 	if m.Grant == GrantNone {
 		m.GrantID = 0
 	} else {
 		m.GrantID = 1
 	}
-	switch m.PReason {
+	switch reason {
 	case verdict.ReasonNone, verdict.TwoPersons, verdict.IntruderDuringRelease:
 	default: // one for all that the same officers may overturn, where that matters
 		m.PReason = verdict.StageTimeout
-		if who, _ := kept.PReason.Overturn(); w.desk && m.Passage == PasRefer && who != verdict.OneOfficer {
-			m.PReason = map[verdict.Authority]verdict.Reason{verdict.TwoOfficers: verdict.OccupancyChanged, verdict.StaffedLane: verdict.PADFailed}[who]
+		if w.desk && m.Passage == PasRefer {
+			switch who, _ := reason.Overturn(); who {
+			case verdict.TwoOfficers:
+				m.PReason = verdict.OccupancyChanged
+			case verdict.StaffedLane:
+				m.PReason = verdict.PADFailed
+			}
 		}
 	}
 	if m.RReason != verdict.ReasonNone {
@@ -41,12 +50,14 @@ func (w *world) normal(n node) node {
 	}
 	if m.POutcome = verdict.OutcomeNone; m.PReason != verdict.ReasonNone {
 		m.POutcome = verdict.Refer
-		if m.Passage == PasRefer && kept.POutcome == verdict.RefuseAndHold {
+		if m.Passage == PasRefer && outcome == verdict.RefuseAndHold {
 			m.POutcome = verdict.RefuseAndHold
 		}
 	}
-	if m.Tries = [2]uint8{}; m.Passage != PasAdmit && m.Passage != PasRefer {
-		m.PTries = 0
+	if !w.tries {
+		if m.Tries = [2]uint8{}; m.Passage != PasAdmit && m.Passage != PasRefer {
+			m.PTries = 0
+		}
 	}
 	for d := range m.Beam {
 		if m.Beam[d] == Unknown && m.has(Door(d)) {
@@ -59,20 +70,15 @@ func (w *world) normal(n node) node {
 	if m.Mode != ModeRecovering && m.Fire == Unknown {
 		m.Fire = Low
 	}
-	if w.tries {
-		m.Tries, m.PTries = kept.Tries, kept.PTries
-	}
-	return n
 }
 
 // canonical is normal, and one of two for nodes that differ in nothing but which place an inspector has.
-func (w *world) canonical(n node) node {
-	n = w.normal(n)
+func (w *world) canonical(n *node) {
+	w.normal(n)
 	if places(n.M.Slots[1], n.M.Slots[0], n.M.Reader.other(), n.M.Camera.other(), n.M.RSlot.other(), n.M.PSlot.other()) <
 		places(n.M.Slots[0], n.M.Slots[1], n.M.Reader, n.M.Camera, n.M.RSlot, n.M.PSlot) {
-		return swapped(n)
+		*n = swapped(*n)
 	}
-	return n
 }
 
 func places(a, b SlotState, r, c, rs, ps Slot) int {
@@ -110,100 +116,57 @@ func (e Event) swapped() Event {
 	return e
 }
 
-// key is a canonical node in few bits.
-type key [2]uint64
-
-// bits packs small numbers; it is used in both directions, so that unpack cannot forget what pack wrote.
-type bits struct {
-	k     key
-	at    uint
-	write bool
+// table numbers nodes: open addressing over their numbers, with a part of the hash that saves a look at most
+// nodes that are others.
+type table struct {
+	nodes []line
+	at    []uint64 // hash<<32 | number+1, 0: free; a power of two, at most half full
 }
 
-func put[T ~uint8 | ~uint16](b *bits, width uint, v *T) {
-	word, shift := b.at/64, b.at%64
-	if shift+width > 64 {
-		word, shift = word+1, 0
-		b.at = word * 64
+// line is a node in one line of the processor's cache.
+type line struct {
+	node
+	_ [64 - unsafe.Sizeof(node{})]byte
+}
+
+// find is the number of a node, which is a new one where it was not known.
+func (t *table) find(n *node, add bool) (number int32, known bool) {
+	if 2*len(t.nodes) >= len(t.at) {
+		t.grow()
 	}
-	if b.write {
-		b.k[word] |= uint64(*v) << shift
-	} else {
-		*v = T(b.k[word] >> shift & (1<<width - 1))
+	h := hash(n)
+	for i := h; ; i++ {
+		switch x := t.at[i&uint64(len(t.at)-1)]; {
+		case x == 0:
+			if !add {
+				return -1, false
+			}
+			t.nodes = append(t.nodes, line{node: *n})
+			t.at[i&uint64(len(t.at)-1)] = h&^(1<<32-1) | uint64(len(t.nodes))
+			return int32(len(t.nodes) - 1), false
+		case x>>32 == h>>32 && t.nodes[uint32(x)-1].node == *n:
+			return int32(uint32(x) - 1), true
+		}
 	}
-	b.at += width
 }
 
-func putBool(b *bits, v *bool) {
-	var n uint8
-	if *v {
-		n = 1
+func (t *table) grow() {
+	t.at = make([]uint64, max(1<<12, 4*len(t.at)))
+	for k := range t.nodes {
+		h := hash(&t.nodes[k].node)
+		i := h
+		for t.at[i&uint64(len(t.at)-1)] != 0 {
+			i++
+		}
+		t.at[i&uint64(len(t.at)-1)] = h&^(1<<32-1) | uint64(k+1)
 	}
-	put(b, 1, &n)
-	*v = n == 1
 }
 
-func (b *bits) node(n *node) {
-	m := &n.M
-	put(b, 1, &m.Topology)
-	put(b, 3, &m.Mode)
-	putBool(b, &m.Open)
-	put(b, 2, &m.Fire)
-	put(b, 2, &m.Occ)
-	putBool(b, &m.Object)
-	putBool(b, &m.Lease)
-	putBool(b, &m.Over)
-	putBool(b, &m.Blocked)
-	for d := range 2 {
-		put(b, 2, &m.Pos[d])
-		put(b, 2, &m.Beam[d])
-		put(b, 2, &m.Cmd[d])
-		put(b, 2, &m.Tries[d])
-		putBool(b, &m.Guard[d])
-		putBool(b, &m.Hold[d])
-		putBool(b, &m.Locked[d])
-		put(b, 3, &m.Slots[d])
-	}
-	putBool(b, &m.Restored)
-	put(b, 2, &m.Reader)
-	put(b, 2, &m.Camera)
-	put(b, 3, &m.Reception)
-	put(b, 2, &m.RSlot)
-	put(b, 7, &m.RReason)
-	put(b, 2, &m.RRef)
-	put(b, 2, &m.RTries)
-	put(b, 2, &m.RMore)
-	putBool(b, &m.Doc)
-	putBool(b, &m.RHeld)
-	put(b, 4, &m.Passage)
-	put(b, 2, &m.PSlot)
-	put(b, 2, &m.POutcome)
-	put(b, 7, &m.PReason)
-	put(b, 2, &m.PRef)
-	putBool(b, &m.PSecond)
-	put(b, 2, &m.PMore)
-	put(b, 2, &m.PTries)
-	putBool(b, &m.Allowed)
-	putBool(b, &m.Held)
-	putBool(b, &m.Crossed)
-	putBool(b, &m.Tested)
-	putBool(b, &m.Freeing)
-	putBool(b, &m.LetGo)
-	put(b, 2, &m.Grant)
-	put(b, 1, &m.GrantID)
-	put(b, uint(timerEnd), &n.Armed)
-}
+var seed = maphash.MakeSeed()
 
-func pack(n node) key {
-	b := bits{write: true}
-	b.node(&n)
-	return b.k
-}
-
-func unpack(k key) (n node) {
-	b := bits{k: k}
-	b.node(&n)
-	return n
+// hash is of all bytes of a node: it has no padding, as TestNodeIsBytes holds.
+func hash(n *node) uint64 {
+	return maphash.Bytes(seed, (*[unsafe.Sizeof(node{})]byte)(unsafe.Pointer(n))[:])
 }
 
 // apply makes one step and keeps the book of the timers.
@@ -343,14 +306,14 @@ func fair(n *node, e Event) bool {
 }
 
 // rest is the state that everything comes back to: the notice is shown to the next traveller.
-func rest(n node) bool {
+func rest(n *node) bool {
 	return n.M.Mode == ModeOpen && n.M.Reception == RecNotice && n.M.Passage == PasEmpty && n.M.closed()
 }
 
 // move is one event, or several that a world takes for one: what it does not look into.
 type move struct {
 	events []Event
-	when   func(n *node) bool // nil: where its one event is possible
+	when   func(n *node) bool // nil: where its one event is possible and the world keeps it
 }
 
 func single(e Event) move {
@@ -370,10 +333,10 @@ type world struct {
 	name     string
 	topology Topology
 	more     []move // besides the alphabet
-	keep     filter
-	shut     bool // begin with a gate that is to be closed, too
-	desk     bool // officers may accept: who may overturn a referral matters
-	tries    bool // keep how often things were tried
+	keep     filter // of the alphabet
+	shut     bool   // begin with a gate that is to be closed, too
+	desk     bool   // officers may accept: who may overturn a referral matters
+	tries    bool   // keep how often things were tried
 }
 
 // walk is what the exploration of one world found.
@@ -387,28 +350,28 @@ type walk struct {
 	seen                observed
 }
 
-func (w world) explore(bound int) *walk {
+func (w *world) explore(bound int) *walk {
 	moves := append([]move(nil), w.more...)
 	for _, e := range events() {
-		moves = append(moves, single(e))
+		if w.keep.of(e) && (w.desk || e.Kind != EvVerdict || e.Reason != verdict.PADFailed) { // the same as any other refusal where nobody may accept
+			moves = append(moves, single(e))
+		}
 	}
 	out := &walk{whole: true, said: make([]int, len(invariants))}
 	type from struct {
 		prev int32
 		mv   int16
 	}
+	var seen table
+	var came []from
 	starts := []node{{M: New(w.topology, true)}}
 	if w.shut {
 		starts = append(starts, node{M: New(w.topology, false)})
 	}
-	index := map[key]int32{}
-	var states []key
-	var came []from
 	for _, n := range starts {
-		k := pack(w.canonical(n))
-		if _, seen := index[k]; !seen {
-			index[k] = int32(len(states))
-			states, came = append(states, k), append(came, from{-1, 0})
+		w.canonical(&n)
+		if _, known := seen.find(&n, true); !known {
+			came = append(came, from{-1, 0})
 		}
 	}
 	var good []int32 // targets of fair moves
@@ -420,8 +383,8 @@ func (w world) explore(bound int) *walk {
 		for ; came[at].prev >= 0; at = came[at].prev {
 			way = append([]int32{at}, way...)
 		}
-		n, out := unpack(states[at]), []string(nil)
-		tell := func(mv *move, want *key) {
+		n, out := seen.nodes[at].node, []string(nil)
+		tell := func(mv *move, want *node) {
 			for _, mirror := range []bool{false, true} {
 				x, lines := n, []string(nil)
 				for _, e := range mv.events {
@@ -431,103 +394,94 @@ func (w world) explore(bound int) *walk {
 					lines = append(lines, e.text())
 					x, _ = apply(x, e, nil)
 				}
-				if want == nil && mirror == (w.normal(n) != unpack(states[end])) || want != nil && pack(w.canonical(x)) == *want {
+				here, there := n, x
+				w.normal(&here)
+				w.canonical(&there)
+				if want == nil && mirror == (here != seen.nodes[end].node) || want != nil && there == *want {
 					n, out = x, append(out, lines...)
 					return
 				}
 			}
 		}
 		for _, at := range way {
-			tell(&moves[came[at].mv], &states[at])
+			tell(&moves[came[at].mv], &seen.nodes[at].node)
 		}
 		if last != nil {
 			tell(last, nil)
 		}
 		return strings.Join(out, "\n")
 	}
-	var every, steps []int // a law of states is asked when a state is new
-	for j := range invariants {
-		if every = append(every, j); !invariants[j].state {
-			steps = append(steps, j)
-		}
-	}
+	var asked asked
 	buf := make([]Action, 0, 64)
-	var start, n, after node // here, and not in the loops: each would be an allocation of its own
-	for i := 0; i < len(states); i++ {
+	var start, n, after, canonical node // here, and not in the loops: each would be an allocation of its own
+	for i := int32(0); int(i) < len(seen.nodes); i++ {
 		firstGood = append(firstGood, int32(len(good)))
-		start = unpack(states[i])
+		start = seen.nodes[i].node
 		for k := range moves {
 			mv := &moves[k]
-			if e := mv.events[0]; !w.desk && e.Kind == EvVerdict && e.Reason == verdict.PADFailed {
-				continue // the same as any other refusal where nobody may accept
-			}
-			if mv.when == nil && !possible(&start, mv.events[0]) || mv.when != nil && !mv.when(&start) ||
-				len(mv.events) == 1 && w.keep != nil && !w.keep(&start, mv.events[0]) {
+			if mv.when != nil {
+				if !mv.when(&start) {
+					continue
+				}
+			} else if e := mv.events[0]; !possible(&start, e) || w.keep.in != nil && !w.keep.in(&start, e) {
 				continue
 			}
 			n = start
-			isFair, seen := true, false
-			var packed key
-			var at int32
-			for _, e := range mv.events {
+			isFair, at := true, i
+			for last, e := range mv.events {
 				var acts []Action
 				after, acts = apply(n, e, buf[:0])
 				out.transitions++
 				isFair = isFair && fair(&n, e)
-				if at, seen = int32(i), after == start; !seen {
-					packed = pack(w.canonical(after))
-					at, seen = index[packed]
+				when := happened(&n.M, e, &after.M, acts)
+				if at = i; after != start {
+					canonical = after
+					w.canonical(&canonical)
+					var known bool
+					if at, known = seen.find(&canonical, last == len(mv.events)-1 && len(seen.nodes) < bound); !known {
+						when |= state
+						if at >= 0 {
+							came = append(came, from{i, int16(k)})
+						}
+					}
 				}
-				asked := every
-				if seen {
-					asked = steps
-				}
-				for _, j := range asked {
+				for laws := asked.of(when); laws != nothing; {
+					j := laws.next()
 					yes, wrong := invariants[j].check(&n, e, &after, acts)
 					if yes {
 						out.said[j]++
 					}
 					if wrong != "" {
 						out.wrong = fmt.Sprintf("%s: %s\nmodel before %+v armed %b\nmodel after %+v", invariants[j].name, wrong, n.M, n.Armed, after.M)
-						out.trace = trace(int32(i), mv)
-						out.states = len(states)
+						out.trace = trace(i, mv)
+						out.states = len(seen.nodes)
 						return out
 					}
 				}
 				out.seen.note(&n, e, &after, acts)
 				n = after
 			}
-			if !seen {
-				if len(states) >= bound {
-					out.whole = false
-					continue
-				}
-				if unpack(packed) != w.canonical(n) {
-					panic("the explorer does not pack all of Model")
-				}
-				at = int32(len(states))
-				index[packed] = at
-				states = append(states, packed)
-				came = append(came, from{int32(i), int16(k)})
-			}
-			if isFair && at != int32(i) {
+			switch {
+			case at < 0:
+				out.whole = false
+			case isFair && at != i:
 				good = append(good, at)
 			}
 		}
 	}
 	firstGood = append(firstGood, int32(len(good)))
-	out.states = len(states)
+	out.states = len(seen.nodes)
 	if !out.whole {
 		return out
 	}
 	// From every state a fair world comes to rest (no traps): backward over the fair moves.
-	home := make([]bool, len(states))
-	for i := range states {
-		home[i] = rest(unpack(states[i]))
+	home := make([]bool, len(seen.nodes))
+	for i := range home {
+		home[i] = rest(&seen.nodes[i].node)
 	}
 	for again := true; again; {
 		again = false
-		for i := len(states) - 1; i >= 0; i-- {
+		for i := len(home) - 1; i >= 0; i-- {
 			if home[i] {
 				continue
 			}
@@ -539,12 +493,12 @@ func (w world) explore(bound int) *walk {
 			}
 		}
 	}
-	for i := range states {
+	for i := range home {
 		if home[i] {
 			continue
 		}
 		if out.traps == 0 {
-			n := unpack(states[i])
+			n := &seen.nodes[i]
 			out.wrong = fmt.Sprintf("no way back to rest\nmodel %+v armed %b", n.M, n.Armed)
 			out.trace = trace(int32(i), nil)
 		}
@@ -559,35 +513,43 @@ func (w world) explore(bound int) *walk {
 func TestExplorer(t *testing.T) {
 	bound := 3_500_000 // a world that is larger is told as not whole
 	brief := raceEnabled || testing.Short()
-	if brief {
-		bound = 20_000 // breadth first: the shortest traces
+	switch { // breadth first: the shortest traces
+	case raceEnabled:
+		bound = 1_000 // one goroutine for each world: what it does alone is not the race detector's
+	case brief:
+		bound = 20_000
 	}
-	var mu sync.Mutex
 	var seen [2]observed
 	var states, transitions int
 	said := make([]int, len(invariants))
-	t.Run("worlds", func(t *testing.T) {
-		for _, w := range worlds {
-			t.Run(w.name, func(t *testing.T) {
-				t.Parallel()
-				r := w.explore(bound)
-				if r.wrong != "" {
-					t.Fatalf("%s\n%d traps\ntrace (EGATE_TRACE=FILE go test -run TestReplay -v plays it):\n%s", r.wrong, r.traps, r.trace)
-				}
-				if !r.whole && !brief {
-					t.Errorf("more than %d states: the world was not walked whole", bound)
-				}
-				t.Logf("%s: %d states, %d transitions, whole: %v", w.name, r.states, r.transitions, r.whole)
-				mu.Lock()
-				defer mu.Unlock()
-				seen[w.topology].join(&r.seen)
-				states, transitions = states+r.states, transitions+r.transitions
-				for j := range said {
-					said[j] += r.said[j]
-				}
-			})
+	walks := make([]*walk, len(worlds))
+	var next atomic.Int32
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for k := next.Add(1) - 1; int(k) < len(worlds); k = next.Add(1) - 1 {
+				walks[k] = worlds[k].explore(bound)
+			}
+		})
+	}
+	all.Wait()
+	for k, r := range walks {
+		w := &worlds[k]
+		t.Run(w.name, func(t *testing.T) {
+			if r.wrong != "" {
+				t.Fatalf("%s\n%d traps\ntrace (EGATE_TRACE=FILE go test -run TestReplay -v plays it):\n%s", r.wrong, r.traps, r.trace)
+			}
+			if !r.whole && !brief {
+				t.Errorf("more than %d states: the world was not walked whole", bound)
+			}
+			t.Logf("%s: %d states, %d transitions, whole: %v", w.name, r.states, r.transitions, r.whole)
+		})
+		seen[w.topology].join(&r.seen)
+		states, transitions = states+r.states, transitions+r.transitions
+		for j := range said {
+			said[j] += r.said[j]
 		}
-	})
+	}
 	if t.Failed() {
 		return
 	}

@@ -1,13 +1,78 @@
 package gate
 
-import "egate/verdict"
+import (
+	"math/bits"
 
-// invariant is a law with a name. It returns whether it had something to say, and what is wrong.
-// A law of states is asked once for each state, with nothing before it.
+	"egate/verdict"
+)
+
+// invariant is a law with a name. It returns whether it had something to say, and what is wrong. It is asked
+// on its occasions only: on no other can it be broken, which TestOccasions holds.
 type invariant struct {
 	name  string
 	check func(before *node, e Event, after *node, acts []Action) (said bool, wrong string)
-	state bool
+	when  occasion
+}
+
+// occasion is a set of what can happen in a step: its event, its actions, what it changes.
+type occasion uint64
+
+const (
+	modeChanged occasion = 1 << (iota + uint(kindEnd) + uint(actEnd))
+	receptionChanged
+	passageChanged
+	grantChanged
+	referralChanged
+	heldChanged
+	crossedChanged
+	state // the model after it: such a law looks at nothing else, and is asked once for each state
+)
+
+func on(ks ...Kind) (o occasion) {
+	for _, k := range ks {
+		o |= 1 << k
+	}
+	return o
+}
+
+func did(ks ...ActionKind) (o occasion) {
+	for _, k := range ks {
+		o |= 1 << (uint(kindEnd) + uint(k))
+	}
+	return o
+}
+
+// inspectors is everything that inspectors say.
+var inspectors = on(EvReady, EvLaid, EvLifted, EvPrompt, EvChecked, EvHeads, EvTrackLost, EvVerdict, EvReaderFree, EvCameraFree, EvExited, EvSilent, EvBroken)
+
+// happened is what a step is an occasion for, besides its state.
+func happened(before *Model, e Event, after *Model, acts []Action) occasion {
+	o := occasion(1) << e.Kind
+	for i := range acts {
+		o |= 1 << (uint(kindEnd) + uint(acts[i].Kind))
+	}
+	if before.Mode != after.Mode {
+		o |= modeChanged
+	}
+	if before.Reception != after.Reception {
+		o |= receptionChanged
+	}
+	if before.Passage != after.Passage {
+		o |= passageChanged
+	}
+	if before.Grant != after.Grant {
+		o |= grantChanged
+	}
+	if before.RRef != after.RRef || before.PRef != after.PRef {
+		o |= referralChanged
+	}
+	if before.RHeld != after.RHeld {
+		o |= heldChanged
+	}
+	if before.Crossed != after.Crossed {
+		o |= crossedChanged
+	}
+	return o
 }
 
 func has(acts []Action, k ActionKind) bool {
@@ -38,7 +103,7 @@ var invariants = []invariant{
 			return true, "both doors are unlocked"
 		}
 		return said, ""
-	}, true},
+	}, state},
 	{"P-04 the exit opens only for a committed grant or for whom it was closing on", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if !opens(acts, Exit) {
 			return false, ""
@@ -50,7 +115,7 @@ var invariants = []invariant{
 			return true, "the exit was opened without a grant"
 		}
 		return true, ""
-	}, false},
+	}, did(ActOpen)},
 	{"P-04 the entry opens for a committed grant, the way back, or whom it was closing on", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if !opens(acts, Entry) {
 			return false, ""
@@ -60,7 +125,7 @@ var invariants = []invariant{
 			return true, "the entry was opened without a grant"
 		}
 		return true, ""
-	}, false},
+	}, did(ActOpen)},
 	{"P-03 a door is opened only while the other is proven closed and locked", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		said := false
 		if a.M.Topology == OneStep {
@@ -75,7 +140,7 @@ var invariants = []invariant{
 			}
 		}
 		return said, ""
-	}, false},
+	}, did(ActOpen)},
 	{"D-05 no close into a broken or unknown beam, nor in the guard time", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
 		said := false
 		for _, x := range acts {
@@ -87,7 +152,7 @@ var invariants = []invariant{
 			}
 		}
 		return said, ""
-	}, false},
+	}, did(ActClose)},
 	{"D-02 an alarm or unknown fire input releases in the same step", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvFire || e.Tri == High || b.M.Mode == ModeEmergency || b.M.Mode == ModeRecovering && e.Tri == Unknown {
 			return false, ""
@@ -96,7 +161,7 @@ var invariants = []invariant{
 			return true, "not released"
 		}
 		return true, ""
-	}, false},
+	}, on(EvFire)},
 	{"P-08 the exit button opens a way to the side of origin from every state with a person inside", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvExitButton || b.M.Passage == PasEmpty || b.M.Occ == CountZero || b.M.Mode == ModeRecovering || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -105,7 +170,7 @@ var invariants = []invariant{
 			return true, "still " + a.M.Passage.String()
 		}
 		return true, ""
-	}, false},
+	}, on(EvExitButton)},
 	{"S-01 frames only with exactly one person behind closed doors", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
 		if !has(acts, ActCapture) {
 			return false, ""
@@ -114,7 +179,7 @@ var invariants = []invariant{
 			return true, "captured without one person secured"
 		}
 		return true, ""
-	}, false},
+	}, did(ActCapture)},
 	{"S-01 an allow lives only in an unbroken occupancy", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Passage != PasRelease || n.M.Grant != GrantExit {
 			return false, ""
@@ -123,7 +188,7 @@ var invariants = []invariant{
 			return true, "the allow outlived its occupancy"
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"every stage has its limit", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Mode == ModeEmergency {
 			return false, ""
@@ -138,7 +203,7 @@ var invariants = []invariant{
 			return true, "a grant waits without a timer"
 		}
 		return n.M.Passage != PasEmpty, ""
-	}, true},
+	}, state},
 	{"P-05 two inspectors never share a role", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.RSlot == NoSlot || n.M.PSlot == NoSlot {
 			return false, ""
@@ -147,7 +212,7 @@ var invariants = []invariant{
 			return true, "one inspector has both travellers"
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"P-05 what the inspector at the reader says moves no door", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || e.Kind == EvExited || e.Kind == EvLifted {
 			return false, ""
@@ -156,7 +221,7 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " opened a door"
 		}
 		return true, ""
-	}, false},
+	}, inspectors},
 	{"DP-05 no inspection begins without an accepted notice", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if !has(acts, ActBegin) {
 			return false, ""
@@ -165,7 +230,7 @@ var invariants = []invariant{
 			return true, "begun without a choice"
 		}
 		return true, ""
-	}, false},
+	}, did(ActBegin)},
 	{"P-13 the document is lifted before the entry is granted", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if b.M.Grant == GrantEntry || a.M.Grant != GrantEntry {
 			return false, ""
@@ -174,7 +239,7 @@ var invariants = []invariant{
 			return true, "granted with a document on the reader"
 		}
 		return true, ""
-	}, false},
+	}, grantChanged},
 	{"O-01 no new traveller without a lease", func(_ *node, e Event, a *node, acts []Action) (bool, string) {
 		if !has(acts, ActBegin) && !has(acts, ActAdmit) {
 			return false, ""
@@ -183,7 +248,7 @@ var invariants = []invariant{
 			return true, "served without a lease"
 		}
 		return true, ""
-	}, false},
+	}, did(ActBegin, ActAdmit)},
 	{"P-15 recovery grants nothing and ends with an empty, locked mantrap", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if b.M.Mode != ModeRecovering || a.M.Mode == ModeRecovering || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -198,7 +263,7 @@ var invariants = []invariant{
 			return true, "recovered into an unproven state"
 		}
 		return true, ""
-	}, false},
+	}, modeChanged},
 	{"D-10 a closed contact that was made where it cannot be proves no door that was unlocked since", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvDoorMoved || !e.On || b.M.Locked[e.Door] {
 			return false, ""
@@ -207,13 +272,13 @@ var invariants = []invariant{
 			return true, "believed"
 		}
 		return true, ""
-	}, false},
-	{"O-02 no document is taken after the end of a shift", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
+	}, on(EvDoorMoved)},
+	{"O-02 no document is taken after the end of a shift", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if has(acts, ActBegin) && b.M.Over {
 			return true, "a document was taken"
 		}
-		return b.M.Over && b.M.serving(), ""
-	}, false},
+		return e.Kind == EvAccepted && b.M.Over && b.M.serving(), ""
+	}, on(EvAccepted) | did(ActBegin)},
 	{"O-02 the end of a shift takes nothing from whose document was taken", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvShift || !b.M.served() && b.M.Passage == PasEmpty {
 			return false, ""
@@ -222,7 +287,7 @@ var invariants = []invariant{
 			return true, "sent away"
 		}
 		return true, ""
-	}, false},
+	}, on(EvShift)},
 	{"D-12 a held entry closes by an officer's order alone, with nobody inside and the exit secured", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasHold || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -235,20 +300,38 @@ var invariants = []invariant{
 		if a.M.Passage != PasHold && !b.M.LetGo && !(e.Kind == EvOrder && e.Order == OrderLetGo) {
 			return true, "let go without an order"
 		}
-		if opens(acts, Exit) || a.M.Passage == PasHold && a.M.Reception == RecNotice {
-			return true, "the exit moved, or somebody was served"
+		if opens(acts, Exit) {
+			return true, "the exit moved"
 		}
 		return true, ""
-	}, false},
-	{"P-09 who was admitted to be held gets no grant for the exit, and no frame is taken", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
-		if !a.M.Held {
+	}, did(ActOpen, ActClose) | passageChanged},
+	{"D-12 nobody is invited while the entry is held", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		if n.M.Passage != PasHold {
 			return false, ""
 		}
-		if a.M.Grant == GrantExit || a.M.Grant == GrantOrder || opens(acts, Exit) || has(acts, ActCapture) || a.M.Allowed {
+		if n.M.Reception == RecNotice {
+			return true, "the notice is shown"
+		}
+		return true, ""
+	}, state},
+	{"P-09 who was admitted to be held gets no grant for the exit", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		if !n.M.Held {
+			return false, ""
+		}
+		if n.M.Grant == GrantExit || n.M.Grant == GrantOrder || n.M.Allowed {
 			return true, "a grant"
 		}
 		return true, ""
-	}, false},
+	}, state},
+	{"P-09 for who was admitted to be held no exit opens and no frame is taken", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
+		if !a.M.Held {
+			return false, ""
+		}
+		if opens(acts, Exit) || has(acts, ActCapture) {
+			return true, "moved"
+		}
+		return true, ""
+	}, did(ActOpen, ActCapture)},
 	{"P-09 an order to open the exit for who is held is refused", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if !b.M.Held || b.M.Mode == ModeEmergency || e.Kind != EvOrder || e.Order != OrderAccept && e.Order != OrderOpenExit {
 			return false, ""
@@ -259,7 +342,7 @@ var invariants = []invariant{
 			}
 		}
 		return true, ""
-	}, false},
+	}, on(EvOrder)},
 	{"P-11 only the centre's own word admits somebody to be held", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if b.M.RHeld || !a.M.RHeld {
 			return false, ""
@@ -268,7 +351,7 @@ var invariants = []invariant{
 			return true, e.Kind.String()
 		}
 		return true, ""
-	}, false},
+	}, heldChanged},
 	{"D-13 who moves on the way back has the whole limit again", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasLeave || a.M.Passage != PasLeave || a.M.Mode == ModeEmergency || a.M.Occ == CountZero || e.Kind != EvCounted || a.M.Occ == b.M.Occ {
 			return false, ""
@@ -279,7 +362,7 @@ var invariants = []invariant{
 			}
 		}
 		return true, "the limit runs on"
-	}, false},
+	}, on(EvCounted)},
 	{"D-13 who stays on the way back is told of after one limit without progress", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasLeave || b.M.Mode == ModeEmergency || e.Kind != EvTimer || e.Timer != TimerPassage {
 			return false, ""
@@ -290,13 +373,13 @@ var invariants = []invariant{
 			}
 		}
 		return true, "nobody was told"
-	}, false},
+	}, on(EvTimer)},
 	{"P-03 never are both doors told to open", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Cmd[Entry] == CmdOpen && n.M.Cmd[Exit] == CmdOpen {
 			return true, "both doors are told to open"
 		}
 		return n.M.Cmd[Entry] == CmdOpen || n.M.Cmd[Exit] == CmdOpen, ""
-	}, true},
+	}, state},
 	{"P-04 a grant is used once and never without its own number", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCommitted {
 			return false, ""
@@ -308,7 +391,7 @@ var invariants = []invariant{
 			return true, "the grant outlived its use"
 		}
 		return true, ""
-	}, false},
+	}, on(EvCommitted)},
 	{"P-04 a stale number opens nothing", func(_ *node, _ Event, b *node, _ []Action) (bool, string) {
 		if b.M.Grant == GrantNone {
 			return false, ""
@@ -317,7 +400,7 @@ var invariants = []invariant{
 			return true, "an old record's number was taken for the grant's"
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"P-11 an exit grant rests on an allow of the inspector inside, or on the officer who owns the referral", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		switch {
 		case a.M.Grant == GrantExit && b.M.Grant != GrantExit:
@@ -337,7 +420,7 @@ var invariants = []invariant{
 			return false, ""
 		}
 		return true, ""
-	}, false},
+	}, grantChanged},
 	{"P-11 an entry grant rests on a checked document", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Grant != GrantEntry || b.M.Grant == GrantEntry {
 			return false, ""
@@ -349,7 +432,7 @@ var invariants = []invariant{
 			return true, "granted into a mantrap that is not proven empty and closed"
 		}
 		return true, ""
-	}, false},
+	}, grantChanged},
 	{"P-10 reception is passed only by an allow of its own inspector, or to be held", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		passed := a.M.Reception == RecLift || a.M.Reception == RecWait || a.M.Passage == PasAdmit && b.M.Passage != PasAdmit ||
 			a.M.Topology == OneStep && b.M.Passage == PasEmpty && (a.M.Passage == PasSecure || a.M.Passage == PasCapture)
@@ -364,7 +447,7 @@ var invariants = []invariant{
 			return true, "passed by " + e.Kind.String()
 		}
 		return true, ""
-	}, false},
+	}, receptionChanged | passageChanged},
 	{"S-01 what breaks the occupancy between capture and release voids the verdict", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasCapture && (b.M.Passage != PasRelease || b.M.exitOpened()) || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -382,7 +465,7 @@ var invariants = []invariant{
 			return true, "the verdict outlived " + e.Kind.String()
 		}
 		return true, ""
-	}, false},
+	}, on(EvDoorMoved, EvCounted, EvHeads, EvTrackLost, EvExited, EvSilent)},
 	{"S-02 a second body while the exit stands open alarms and closes it", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ == CountMany || b.M.Passage != PasRelease || !b.M.exitOpened() || a.M.Passage != PasRelease {
 			return false, ""
@@ -394,7 +477,7 @@ var invariants = []invariant{
 			return true, "the exit stays open"
 		}
 		return true, ""
-	}, false},
+	}, on(EvCounted)},
 	{"S-02 an entry while a refused traveller leaves is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ != CountOne || b.M.Passage != PasLeave || a.M.Passage != PasLeave {
 			return false, ""
@@ -403,7 +486,7 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}, false},
+	}, on(EvCounted)},
 	{"S-09 a person whom nobody let in is told and shown the way back", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Topology == OneStep || n.M.Mode == ModeRecovering || n.M.Mode == ModeEmergency || n.M.Passage == PasTest || n.M.Occ != CountOne && n.M.Occ != CountMany {
 			return false, ""
@@ -412,7 +495,7 @@ var invariants = []invariant{
 			return true, "somebody stands in a mantrap that is " + n.M.Passage.String()
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"P-08 in recovery the exit button opens the entry for whoever may be inside", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvExitButton || b.M.Topology == OneStep || b.M.Mode != ModeRecovering || b.M.Fire != High || b.M.Occ == CountZero || b.M.Pos[Exit] != PosClosed || b.M.Cmd[Exit] != CmdNone {
 			return false, ""
@@ -421,7 +504,7 @@ var invariants = []invariant{
 			return true, "shut in"
 		}
 		return true, ""
-	}, false},
+	}, on(EvExitButton)},
 	{"P-06 every part under way has its timer", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		armed := func(t Timer) bool { return n.Armed&(1<<t) != 0 }
 		for _, d := range []Door{Entry, Exit} {
@@ -453,13 +536,13 @@ var invariants = []invariant{
 			return true, "recovery without a timer"
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"nothing waits that the facts allow", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if m, acts := Step(n.M, Event{}); m != n.M || len(acts) > 0 {
 			return true, "a step was left undone: " + actions(acts)
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"P-05 what the inspector at the reader says leaves the person inside alone", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.RSlot || e.Slot == b.M.PSlot || b.M.Passage == PasEmpty {
 			return false, ""
@@ -471,7 +554,7 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " moved the passage"
 		}
 		return true, ""
-	}, false},
+	}, inspectors},
 	{"P-05 what the inspector inside says leaves the next traveller alone", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Slot == NoSlot || e.Slot != b.M.PSlot || e.Slot == b.M.RSlot || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -481,23 +564,29 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " moved reception"
 		}
 		return true, ""
-	}, false},
+	}, inspectors},
 	{"P-05 the camera has one holder, the one inside", func(b *node, e Event, n *node, acts []Action) (bool, string) {
 		gone := (e.Kind == EvExited || e.Kind == EvCameraFree) && e.Slot == b.M.Camera
 		if has(acts, ActCapture) && b.M.Camera != NoSlot && !gone {
 			return true, "leased twice"
 		}
 		return n.M.Camera != NoSlot, ""
-	}, false},
+	}, did(ActCapture)},
 	{"P-05 the reader has one holder", func(b *node, e Event, n *node, acts []Action) (bool, string) {
 		if has(acts, ActBegin) && b.M.Reader != NoSlot {
 			return true, "leased twice"
 		}
-		if n.M.Reader != NoSlot && n.M.Slots[n.M.Reader.Index()] == SlotFree {
+		return n.M.Reader != NoSlot, ""
+	}, did(ActBegin)},
+	{"P-05 who holds the reader lives", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		if n.M.Reader == NoSlot {
+			return false, ""
+		}
+		if n.M.Slots[n.M.Reader.Index()] == SlotFree {
 			return true, "held by nobody who lives"
 		}
-		return n.M.Reader != NoSlot, ""
-	}, false},
+		return true, ""
+	}, state},
 	{"DP-06 no frame for whom is not inside", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		if !has(acts, ActCapture) {
 			return false, ""
@@ -507,7 +596,7 @@ var invariants = []invariant{
 			return true, "captured from " + b.M.Passage.String()
 		}
 		return true, ""
-	}, false},
+	}, did(ActCapture)},
 	{"D-02 emergency ends only by an officer's order with the input clear", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if b.M.Mode != ModeEmergency || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -516,7 +605,7 @@ var invariants = []invariant{
 			return true, "ended by " + e.Kind.String()
 		}
 		return true, ""
-	}, false},
+	}, modeChanged},
 	{"D-02 in emergency no door is commanded", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Mode != ModeEmergency {
 			return false, ""
@@ -533,7 +622,7 @@ var invariants = []invariant{
 			}
 		}
 		return true, ""
-	}, false},
+	}, on(EvOrder, EvDoorMoved, EvBeamed) | did(ActOpen, ActClose, ActLock)},
 	{"O-03 every order is answered once, nothing else is", func(_ *node, e Event, _ *node, acts []Action) (bool, string) {
 		n := 0
 		for _, x := range acts {
@@ -552,7 +641,7 @@ var invariants = []invariant{
 			return true, "answered otherwise"
 		}
 		return e.Kind == EvOrder, ""
-	}, false},
+	}, on(EvOrder) | did(ActAnswer)},
 	{"P-09 a referral is opened once, owned once and ends once", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		said := false
 		for _, l := range []Lane{LaneReception, LanePassage} {
@@ -594,7 +683,7 @@ var invariants = []invariant{
 			}
 		}
 		return said, ""
-	}, false},
+	}, did(ActEmit) | referralChanged},
 	{"E-05 the end of every passage is told once", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
 		served := func(r Reception) bool { return r >= RecPlace && r <= RecRefer }
 		ends, want := [3]int{}, [3]int{}
@@ -616,7 +705,7 @@ var invariants = []invariant{
 			return true, "the end of nobody's passage"
 		}
 		return ends != [3]int{}, ""
-	}, false},
+	}, did(ActEmit, ActAdmit) | receptionChanged | passageChanged},
 	{"P-09 who went across during a release has crossed, whoever stays behind", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Door != Exit || e.Count >= b.M.Occ || b.M.Passage != PasRelease || !b.M.exitOpened() || b.M.Mode == ModeEmergency || a.M.Passage == PasEmpty {
 			return false, ""
@@ -625,7 +714,7 @@ var invariants = []invariant{
 			return true, "nobody noted it"
 		}
 		return true, ""
-	}, false},
+	}, on(EvCounted)},
 	{"P-09 only who crossed by an allow or an officer's order has crossed", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if !a.M.Crossed || b.M.Crossed {
 			return false, ""
@@ -634,7 +723,7 @@ var invariants = []invariant{
 			return true, "crossed from " + b.M.Passage.String()
 		}
 		return true, ""
-	}, false},
+	}, crossedChanged},
 	{"P-13 a document left on the reader is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerReception || b.M.Reception != RecLift || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -643,7 +732,7 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}, false},
+	}, on(EvTimer)},
 	{"D-11 a forced door is told at once", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvDoorMoved || b.M.Pos[e.Door] != PosClosed || e.Pos == PosClosed || b.M.Cmd[e.Door] != CmdNone || b.M.Mode != ModeOpen && b.M.Mode != ModeClosed {
 			return false, ""
@@ -655,7 +744,7 @@ var invariants = []invariant{
 			return true, "a grant outlived it"
 		}
 		return true, ""
-	}, false},
+	}, on(EvDoorMoved)},
 	{"P-02 one-step: the door opens only for exactly one person in the zone, and again only for whom it was closing on", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Topology != OneStep || !opens(acts, Exit) || b.M.Cmd[Exit] != CmdNone {
 			return false, ""
@@ -664,7 +753,7 @@ var invariants = []invariant{
 			return true, "opened for " + b.M.Occ.String()
 		}
 		return true, ""
-	}, false},
+	}, did(ActOpen)},
 	{"P-02 one-step: the door that it does not have is never commanded", func(_ *node, _ Event, a *node, acts []Action) (bool, string) {
 		if a.M.Topology != OneStep {
 			return false, ""
@@ -674,8 +763,8 @@ var invariants = []invariant{
 				return true, "commanded"
 			}
 		}
-		return len(acts) > 0, ""
-	}, false},
+		return true, ""
+	}, did(ActOpen, ActClose, ActLock)},
 	{"P-02 one-step: one traveller at a time, at the reader or in front of the door", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Topology != OneStep || n.M.Passage == PasEmpty {
 			return false, ""
@@ -684,7 +773,7 @@ var invariants = []invariant{
 			return true, "reception " + n.M.Reception.String() + " while " + n.M.Passage.String()
 		}
 		return true, ""
-	}, true},
+	}, state},
 	{"S-02 one-step: who steps in while the door is not shut again is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Topology != OneStep || e.Kind != EvCounted || e.Count != CountOne && e.Count != CountMany || b.M.Passage != PasClear || b.M.secured(Exit) || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -693,7 +782,7 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}, false},
+	}, on(EvCounted)},
 	{"P-02 one-step: only who left across has crossed", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if a.M.Topology != OneStep || e.Kind != EvCounted || e.Count != CountZero || e.Door != Entry || b.M.Passage != PasRelease || !b.M.exitOpened() {
 			return false, ""
@@ -702,7 +791,7 @@ var invariants = []invariant{
 			return true, "crossed by turning back"
 		}
 		return true, ""
-	}, false},
+	}, on(EvCounted)},
 	{"O-07 nobody overturns at a distance what only the staffed lane can settle, and no officer alone what needs two", func(b *node, e Event, a *node, _ []Action) (bool, string) {
 		if a.M.Grant != GrantOrder || b.M.Grant == GrantOrder || b.M.Passage != PasRefer {
 			return false, ""
@@ -714,7 +803,7 @@ var invariants = []invariant{
 			return true, "overturned alone: " + b.M.PReason.String()
 		}
 		return true, ""
-	}, false},
+	}, grantChanged},
 	{"O-01 a referral whose officer has gone is back in the queue", func(_ *node, e Event, a *node, _ []Action) (bool, string) {
 		if e.Kind != EvOwnerLost || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -723,7 +812,7 @@ var invariants = []invariant{
 			return true, "still taken"
 		}
 		return true, ""
-	}, false},
+	}, on(EvOwnerLost)},
 	{"P-14 in standby, service and manual nothing is granted to a document or a face", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
 		if a.M.Mode != ModeStandby && a.M.Mode != ModeService && a.M.Mode != ModeManual {
 			return false, ""
@@ -732,7 +821,7 @@ var invariants = []invariant{
 			return true, "granted in " + a.M.Mode.String()
 		}
 		return true, ""
-	}, false},
+	}, state},
 	{"P-14 the mode changes by an officer's order, an alarm or the end of recovery only, and is told", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if a.M.Mode == b.M.Mode {
 			return false, ""
@@ -748,7 +837,7 @@ var invariants = []invariant{
 			return true, e.Kind.String() + " changed it"
 		}
 		return true, ""
-	}, false},
+	}, modeChanged},
 	{"M-02 the self-test moves a door only in service, with the mantrap proven empty and the other door locked", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		test := a.M.Passage == PasTest || b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest
 		if !test || a.M.Passage == PasLeave || a.M.Mode == ModeRecovering {
@@ -761,7 +850,7 @@ var invariants = []invariant{
 			}
 		}
 		return opens(acts, Entry) || opens(acts, Exit), ""
-	}, false},
+	}, did(ActOpen)},
 	{"D-09 no step asks a door for the pulse of opening and that of closing", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
 		if b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest {
 			return false, "" // a test may begin with a door that stands open
@@ -781,7 +870,7 @@ var invariants = []invariant{
 			said = said || open || against
 		}
 		return said, ""
-	}, false},
+	}, did(ActOpen, ActClose)},
 	{"D-08 a blocked door pauses, tries again, and is told at the third try", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvTimer || e.Timer != TimerEntry && e.Timer != TimerExit || b.M.Mode == ModeEmergency {
 			return false, ""
@@ -803,7 +892,54 @@ var invariants = []invariant{
 			return true, "nobody was told"
 		}
 		return true, ""
-	}, false},
+	}, on(EvTimer)},
+}
+
+// set is a set of invariants.
+type set [2]uint64
+
+var nothing set
+
+// next takes one out of a set that is not empty.
+func (s *set) next() int {
+	for k := range s {
+		if s[k] != 0 {
+			j := bits.TrailingZeros64(s[k])
+			s[k] &= s[k] - 1
+			return 64*k + j
+		}
+	}
+	return -1
+}
+
+// concerned are the invariants of each single occasion.
+var concerned = func() (out [64]set) {
+	for j := range invariants {
+		for o := range out {
+			if invariants[j].when&(1<<o) != 0 {
+				out[o][j/64] |= 1 << (j % 64)
+			}
+		}
+	}
+	return out
+}()
+
+// asked are the invariants of a set of occasions, and of those asked for before: few sets come again and again.
+type asked [256]struct {
+	when occasion
+	laws set
+}
+
+func (k *asked) of(when occasion) set {
+	x := &k[uint64(when)*0x9e3779b97f4a7c15>>56]
+	if x.when != when {
+		x.when, x.laws = when, set{}
+		for o := when; o != 0; o &= o - 1 {
+			c := &concerned[bits.TrailingZeros64(uint64(o))]
+			x.laws[0], x.laws[1] = x.laws[0]|c[0], x.laws[1]|c[1]
+		}
+	}
+	return x.laws
 }
 
 func alarmed(acts []Action) bool {

@@ -56,8 +56,8 @@ func eventName(i int) string {
 	return Kind(i).String()
 }
 
-func (m *Model) machine(k int) uint8 {
-	return [machines]uint8{uint8(m.Mode), uint8(m.Reception), uint8(m.Passage)}[k]
+func (m *Model) machines() [machines]uint8 {
+	return [...]uint8{machineMode: uint8(m.Mode), machineReception: uint8(m.Reception), machinePassage: uint8(m.Passage)}
 }
 
 func stateName(k, state int) string {
@@ -73,20 +73,17 @@ func stateName(k, state int) string {
 func stateCount(k int) int { return [machines]int{int(modeEnd), int(recEnd), int(pasEnd)}[k] }
 
 func (o *observed) note(before *node, e Event, after *node, acts []Action) {
-	refused := false
-	for i := range acts {
-		refused = refused || acts[i].Kind == ActAnswer && !acts[i].On
-	}
 	what := uint8(didIgnore)
 	switch {
-	case refused && len(acts) == 1 && before.M == after.M:
+	case len(acts) == 1 && acts[0].Kind == ActAnswer && !acts[0].On && before.M == after.M:
 		what = didRefuse
 	case len(acts) > 0 || before.M != after.M:
 		what = didChange
 	}
 	i := eventIndex(e)
+	was, is := before.M.machines(), after.M.machines()
 	for k := range machines {
-		from, to := before.M.machine(k), after.M.machine(k)
+		from, to := was[k], is[k]
 		if from != to {
 			o.did[k][from][i] |= didMove
 			o.edges[k][from][to][i] = true

@@ -48,7 +48,7 @@ func TestRandomWalks(t *testing.T) {
 			}
 			step(e)
 		}
-		for i := 0; !rest(n); i++ {
+		for i := 0; !rest(&n); i++ {
 			e, ok := next(n, i)
 			if !ok || i > 400 {
 				r.Fatalf("a fair world does not come to rest\nmodel %+v armed %b\n%s", n.M, n.Armed, strings.Join(way, "\n"))

@@ -1,6 +1,10 @@
 package gate
 
-import "egate/verdict"
+import (
+	"slices"
+
+	"egate/verdict"
+)
 
 // The product of everything is too large to walk. Each world leaves something out, says what, and is
 // walked whole; the random walks of TestRandomWalks leave nothing out.
@@ -24,23 +28,29 @@ var worlds = []world{
 	{name: "next document", keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, only(EvOrder, orders(OrderTake, OrderSendBack)), without(EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 }
 
+// filter tells which events a world keeps: those that it keeps at all, and where.
+type filter struct {
+	of func(e Event) bool
+	in func(n *node, e Event) bool // nil: in every state
+}
+
 // known leaves out that nobody knows how many stand in the mantrap, once it has been known.
-func known(n *node, e Event) bool { return e.Kind != EvCounted || e.Count != CountUnknown }
+var known = filter{of: func(e Event) bool { return e.Kind != EvCounted || e.Count != CountUnknown }}
 
 // atMostOne leaves a second body to the world of people.
-func atMostOne(_ *node, e Event) bool { return e.Kind != EvCounted || e.Count != CountMany }
+var atMostOne = filter{of: func(e Event) bool { return e.Kind != EvCounted || e.Count != CountMany }}
 
 // nobody leaves the mantrap empty: the entry opens for people who do not come.
-func nobody(_ *node, e Event) bool { return e.Kind != EvCounted || e.Count == CountZero }
+var nobody = filter{of: func(e Event) bool { return e.Kind != EvCounted || e.Count == CountZero }}
 
 // behind leaves who goes across while somebody stays behind to the worlds of people and of the exit door.
-func behind(_ *node, e Event) bool { return e.Kind != EvCounted || e.Door == Entry }
+var behind = filter{of: func(e Event) bool { return e.Kind != EvCounted || e.Door == Entry }}
 
 // faceOnly leaves refusals that nobody may overturn to the world of the desk.
-func faceOnly(_ *node, e Event) bool { return e.Kind != EvVerdict || e.Reason != verdict.PADFailed }
+var faceOnly = filter{of: func(e Event) bool { return e.Kind != EvVerdict || e.Reason != verdict.PADFailed }}
 
 // modes are the orders of officers and technicians, with little else that goes wrong.
-func modes(n *node, e Event) bool {
+var modes = all(noFire, noObject, without(EvFault, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvMore, EvDeclined), filter{of: func(e Event) bool {
 	switch e.Kind {
 	case EvOrder:
 		switch e.Order {
@@ -48,106 +58,111 @@ func modes(n *node, e Event) bool {
 			return e.Mine
 		}
 		return false
-	case EvFault, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvMore, EvDeclined:
-		return false
 	case EvLease:
 		return e.On
 	case EvCounted:
 		return e.Count != CountUnknown && (e.Door == Entry || e.Count == CountZero)
 	}
-	return noFire(n, e) && noObject(n, e)
-}
+	return true
+}})
 
 // staffed leaves lease, faults and closing to the world of documents, and the other modes to that of modes.
-func staffed(_ *node, e Event) bool {
+var staffed = filter{of: func(e Event) bool {
 	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order >= OrderSelfTest))
-}
+}}
 
 // shifts is a world in which shifts end and begin.
 func shifts(f filter) filter {
-	return func(n *node, e Event) bool { return e.Kind == EvShift || f(n, e) }
+	return filter{func(e Event) bool { return e.Kind == EvShift || f.of(e) }, f.in}
 }
 
-type filter = func(n *node, e Event) bool
-
+// all is what every one of them keeps. No world but that of shifts has any, and what canonical takes for
+// another reading is left out.
 func all(fs ...filter) filter {
-	fs = append(fs, onlyOnce, without(EvShift), func(_ *node, e Event) bool { return e.Outcome != verdict.RefuseAndHold })
-	return func(n *node, e Event) bool {
+	fs = append(fs, without(EvShift), filter{of: func(e Event) bool {
+		return e.Outcome != verdict.RefuseAndHold && !(e.Kind == EvDoorMoved && e.Pos == PosUnknown) && !(e.Kind == EvBeamed && e.Tri == Unknown)
+	}})
+	of := func(e Event) bool {
 		for _, f := range fs {
-			if !f(n, e) {
+			if !f.of(e) {
 				return false
 			}
 		}
 		return true
 	}
+	var ins []func(n *node, e Event) bool
+	for _, f := range fs {
+		if f.in != nil {
+			ins = append(ins, f.in)
+		}
+	}
+	if ins == nil {
+		return filter{of: of}
+	}
+	return filter{of, func(n *node, e Event) bool {
+		for _, in := range ins {
+			if !in(n, e) {
+				return false
+			}
+		}
+		return true
+	}}
 }
 
 func only(k Kind, f filter) filter {
-	return func(n *node, e Event) bool { return e.Kind != k || f(n, e) }
+	return filter{of: func(e Event) bool { return e.Kind != k || f.of(e) }}
 }
 
 func without(ks ...Kind) filter {
-	return func(_ *node, e Event) bool {
-		for _, k := range ks {
-			if e.Kind == k {
-				return false
-			}
-		}
-		return true
-	}
+	return filter{of: func(e Event) bool { return !slices.Contains(ks, e.Kind) }}
 }
 
 func orders(os ...Order) filter {
-	return func(_ *node, e Event) bool {
-		for _, o := range os {
-			if e.Order == o && (e.Mine || e.Second) {
-				return true
-			}
-		}
-		return false
-	}
+	return filter{of: func(e Event) bool { return slices.Contains(os, e.Order) && (e.Mine || e.Second) }}
 }
 
-func noFire(_ *node, e Event) bool   { return e.Kind != EvFire || e.Tri == High }
-func noObject(_ *node, e Event) bool { return e.Kind != EvObject }
+var noFire = filter{of: func(e Event) bool { return e.Kind != EvFire || e.Tri == High }}
+var noObject = without(EvObject)
 
 // orderly leaves the document to the moves of documents, and inspectors that do not come up to the world
 // of documents.
-func orderly(n *node, e Event) bool {
-	if e.Kind == EvTimer && (e.Timer == TimerSlot1 || e.Timer == TimerSlot2) {
+var orderly = filter{func(e Event) bool { return !onlyDocument(e) && e.Kind != EvMore }, func(n *node, e Event) bool {
+	switch {
+	case e.Kind == EvTimer && (e.Timer == TimerSlot1 || e.Timer == TimerSlot2):
 		return n.M.Slots[e.Timer-TimerSlot1] == SlotEnding
+	case (e.Kind == EvExited || e.Kind == EvSilent) && e.Slot != NoSlot:
+		return n.M.Slots[e.Slot.Index()] >= SlotBegun
 	}
-	if (e.Kind == EvExited || e.Kind == EvSilent) && e.Slot != NoSlot && n.M.Slots[e.Slot.Index()] < SlotBegun {
-		return false
-	}
-	return !onlyDocument(e) && e.Kind != EvMore
-}
+	return true
+}}
 
 // obeys is a door that does what it is told and whose beam nobody breaks.
 func obeys(d Door) filter {
-	return func(n *node, e Event) bool {
-		if e.Door != d {
-			return true
-		}
-		switch e.Kind {
-		case EvDoorMoved:
-			return !e.On && n.M.Pos[d] != e.Pos && (e.Pos == PosClosed && n.M.Cmd[d] != CmdOpen || e.Pos == PosOpen && n.M.Cmd[d] == CmdOpen)
-		case EvBeamed:
+	return filter{func(e Event) bool {
+		switch {
+		case e.Door != d:
+		case e.Kind == EvDoorMoved:
+			return !e.On && (e.Pos == PosClosed || e.Pos == PosOpen)
+		case e.Kind == EvBeamed:
 			return e.Tri == Low
 		}
 		return true
-	}
+	}, func(n *node, e Event) bool {
+		return e.Door != d || e.Kind != EvDoorMoved || n.M.Pos[d] != e.Pos && (e.Pos == PosOpen) == (n.M.Cmd[d] == CmdOpen)
+	}}
 }
 
 // obeysOrForced is such a door that may also be forced open.
 func obeysOrForced(d Door) filter {
 	f := obeys(d)
-	return func(n *node, e Event) bool {
-		if e.Kind == EvDoorMoved && e.Door == d && e.Pos == PosBetween && n.M.Pos[d] == PosClosed && n.M.Cmd[d] == CmdNone {
-			return true
+	return filter{func(e Event) bool {
+		return e.Kind == EvDoorMoved && e.Door == d && !e.On && e.Pos == PosBetween || f.of(e)
+	}, func(n *node, e Event) bool {
+		if e.Kind == EvDoorMoved && e.Door == d && e.Pos == PosBetween {
+			return n.M.Pos[d] == PosClosed && n.M.Cmd[d] == CmdNone
 		}
-		return f(n, e)
-	}
+		return f.in(n, e)
+	}}
 }
 
 // oneByOne are documents that are laid down when nobody is in the mantrap.
@@ -190,15 +205,4 @@ func onlyDocument(e Event) bool {
 		return e.Lane == LaneReception
 	}
 	return false
-}
-
-// onlyOnce leaves out readings that canonical takes for others.
-func onlyOnce(_ *node, e Event) bool {
-	switch e.Kind {
-	case EvDoorMoved:
-		return e.Pos != PosUnknown
-	case EvBeamed:
-		return e.Tri != Unknown
-	}
-	return true
 }
