@@ -1,6 +1,7 @@
 package facematch_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func TestF08PlanarityTable(t *testing.T) {
 	t.Logf("%-34s %-10s %9s %-13s %8s", "shown", "texture", "planarity", "", "match")
 	row := func(name, who string, sheet *camera.Sheet, place camera.Place, angle float64, seed uint64, want ...verdict.Result) {
 		t.Helper()
-		sc := camera.New(seed)
+		sc := small(seed)
 		p, err := faces.Get(who)
 		if err != nil {
 			t.Fatal(err)
@@ -37,7 +38,7 @@ func TestF08PlanarityTable(t *testing.T) {
 		}
 		ref := enrol(t, e, who)
 		defer ref.Wipe()
-		r := play(t, e, ref, sc, func(_ time.Duration, o facematch.Observation) { x.Look(angle*o.DotX, 0) })
+		r := play(t, e, ref, sc, stageLimit, func(_ time.Duration, o facematch.Observation) { x.Look(angle*o.DotX, 0) })
 		defer r.Best.Wipe()
 		pl, tx := check(r, verdict.CheckPADPlanarity), check(r, verdict.CheckPADTexture)
 		t.Logf("%-34s %.2f %-5s %9.4f %-13s %8.3f", who+" "+name, tx.Score, tx.Result, pl.Score, pl.Result, r.Score)
@@ -50,32 +51,50 @@ func TestF08PlanarityTable(t *testing.T) {
 		}
 	}
 	pass, fail, none := verdict.Pass, verdict.Fail, verdict.NotPossible
-	for _, who := range []string{"astronaut", "admiral"} {
-		for seed := range uint64(2) {
-			row("live, turns 17", who, nil, camera.Place{}, 17, 20+seed, pass)
-		}
-		row("live, turns 12", who, nil, camera.Place{}, 12, 30, pass)
-		row("live, nearer, lower", who, nil, camera.Place{Distance: 640, Height: -60}, 17, 31, pass)
-		row("live, further, aside", who, nil, camera.Place{Distance: 860, X: 70}, 17, 32, pass)
-		row("live, turns 3 only", who, nil, camera.Place{}, 3, 33, none, fail)
-		row("flat 190x250", who, &camera.Sheet{Width: 190, Height: 250}, camera.Place{}, 17, 34, fail, none)
-		row("flat A4, tilted 8", who, &camera.Sheet{Width: 210, Height: 297, Tilt: 8}, camera.Place{}, 24, 35, fail, none)
-		row("bent A4, 0.15", who, &camera.Sheet{Width: 210, Height: 297, Bend: .15}, camera.Place{}, 20, 36, fail, none)
-		row("bent A4, 0.3", who, &camera.Sheet{Width: 210, Height: 297, Bend: .3}, camera.Place{}, 24, 37, fail, none)
-		row("bent A4, 0.5", who, &camera.Sheet{Width: 210, Height: 297, Bend: .5}, camera.Place{}, 24, 38, fail, none)
-		row("poster, bent 0.1", who, &camera.Sheet{Width: 594, Height: 841, Bend: .1}, camera.Place{}, 24, 39, fail, none)
+	// Every row with one of the two; EGATE_PAD asks for both. TestF08LiveAndPrinted has turns of 17 degrees.
+	everybody, both := faces.Names(), os.Getenv("EGATE_PAD") != ""
+	for i, c := range []struct {
+		name  string
+		sheet *camera.Sheet
+		place camera.Place
+		angle float64
+		want  []verdict.Result
+	}{
+		{"live, turns 12", nil, camera.Place{}, 12, []verdict.Result{pass}},
+		{"live, nearer, lower", nil, camera.Place{Distance: 640, Height: -60}, 17, []verdict.Result{pass}},
+		{"live, further, aside", nil, camera.Place{Distance: 860, X: 70}, 17, []verdict.Result{pass}},
+		{"live, turns 3 only", nil, camera.Place{}, 3, []verdict.Result{none, fail}},
+		{"flat 190x250", &camera.Sheet{Width: 190, Height: 250}, camera.Place{}, 17, []verdict.Result{fail, none}},
+		{"flat A4, tilted 8", &camera.Sheet{Width: 210, Height: 297, Tilt: 8}, camera.Place{}, 24, []verdict.Result{fail, none}},
+		{"flat A3, tilted 6", &camera.Sheet{Width: 297, Height: 420, Tilt: 6}, camera.Place{}, 17, []verdict.Result{fail}},
+		{"bent A4, 0.15", &camera.Sheet{Width: 210, Height: 297, Bend: .15}, camera.Place{}, 20, []verdict.Result{fail, none}},
+		{"bent A4, 0.3", &camera.Sheet{Width: 210, Height: 297, Bend: .3}, camera.Place{}, 24, []verdict.Result{fail, none}},
+		{"bent A4, 0.5", &camera.Sheet{Width: 210, Height: 297, Bend: .5}, camera.Place{}, 24, []verdict.Result{fail, none}},
+		{"poster, bent 0.1", &camera.Sheet{Width: 594, Height: 841, Bend: .1}, camera.Place{}, 24, []verdict.Result{fail, none}},
 		// Known limit: half a cylinder the size of a head has a head's relief but for the nose. Reported, not judged.
-		row("half a cylinder, turned 24", who, &camera.Sheet{Width: 210, Height: 297, Bend: 1}, camera.Place{}, 24, 40, pass, fail, none)
+		{"half a cylinder, turned 24", &camera.Sheet{Width: 210, Height: 297, Bend: 1}, camera.Place{}, 24, []verdict.Result{pass, fail, none}},
+	} {
+		for k, who := range everybody {
+			if both || k == i%len(everybody) {
+				row(c.name, who, c.sheet, c.place, c.angle, uint64(20+i), c.want...)
+			}
+		}
 	}
 }
 
-// play runs a session at eight pictures a second until it is done, at most 20 s.
-func play(t testing.TB, e *facematch.Engine, ref *facematch.Reference, sc *camera.Scene, react func(time.Duration, facematch.Observation)) facematch.Result {
+// small is a booth in a picture of three quarters of the gate's size, for what does not look at single pixels.
+func small(seed uint64) *camera.Scene { return camera.Sized(seed, 540, 720) }
+
+// stageLimit is of a capture.
+const stageLimit = 20 * time.Second
+
+// play runs a session at eight pictures a second until it is done, or the limit has passed.
+func play(t testing.TB, e *facematch.Engine, ref *facematch.Reference, sc *camera.Scene, limit time.Duration, react func(time.Duration, facematch.Observation)) facematch.Result {
 	t.Helper()
 	s := facematch.NewSession(e, ref, facematch.DefaultParams(verdict.DefaultMatch))
 	defer s.Close()
 	var f hal.Frame
-	for at := time.Duration(0); at < 20*time.Second; at += 125 * time.Millisecond {
+	for at := time.Duration(0); at < limit; at += 125 * time.Millisecond {
 		sc.Render(at, &f)
 		o, err := s.Frame(view(&f), at)
 		if err != nil {
@@ -104,13 +123,13 @@ func TestF08PhotoFirstThenOwnHead(t *testing.T) {
 	defer ref.Wipe()
 	holder, _ := faces.Get("astronaut")
 	other, _ := faces.Get("admiral")
-	sc := camera.New(41)
+	sc := small(41)
 	x, err := sc.Print(holder, camera.Sheet{Width: 594, Height: 841}, camera.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	swapped, lost := false, false
-	r := play(t, e, ref, sc, func(_ time.Duration, o facematch.Observation) {
+	r := play(t, e, ref, sc, stageLimit, func(_ time.Duration, o facematch.Observation) {
 		lost = lost || o.TrackLost
 		if o.Guidance == facematch.FollowDot && !swapped {
 			swapped = true
@@ -140,7 +159,7 @@ func TestS01ReplacedAfterDecision(t *testing.T) {
 	defer ref.Wipe()
 	holder, _ := faces.Get("astronaut")
 	other, _ := faces.Get("admiral")
-	sc := camera.New(42)
+	sc := small(42)
 	x, err := sc.Person(holder, camera.Place{})
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +205,7 @@ func TestX08RepeatedPictures(t *testing.T) {
 	ref := enrol(t, e, "astronaut")
 	defer ref.Wipe()
 	holder, _ := faces.Get("astronaut")
-	sc := camera.New(43)
+	sc := small(43)
 	if _, err := sc.Person(holder, camera.Place{}); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +230,7 @@ func TestX08RepeatedPictures(t *testing.T) {
 // F-14: a frozen camera is told within a second or so, with or without a face.
 func TestF14FrozenCamera(t *testing.T) {
 	e := engine(t)
-	sc := camera.New(44)
+	sc := small(44)
 	var f hal.Frame
 	s := facematch.NewSession(e, nil, facematch.DefaultParams(verdict.DefaultMatch))
 	defer s.Close()
@@ -241,17 +260,18 @@ func TestF14OutOfFocus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blur := func(f *hal.Frame) { // each line and row is a mean of 61 pixels
-		for range 2 {
-			for y := range f.Height {
-				for x := f.Width - 1; x >= 60; x-- {
-					for c := range 3 {
-						sum := 0
-						for k := range 61 {
-							sum += int(f.Pix[y*f.Stride+3*(x-k)+c])
-						}
-						f.Pix[y*f.Stride+3*x+c] = byte(sum / 61)
+	var mean [61]byte            // the last pixels of the line
+	blur := func(f *hal.Frame) { // each pixel of a line is a mean of 61
+		for y := range f.Height {
+			row := f.Pix[y*f.Stride : y*f.Stride+3*f.Width]
+			for c := range 3 {
+				sum := 0
+				for x := range f.Width {
+					if sum += int(row[3*x+c]); x >= 61 {
+						sum -= int(mean[x%61])
 					}
+					mean[x%61] = row[3*x+c]
+					row[3*x+c] = byte(sum / min(61, x+1))
 				}
 			}
 		}

@@ -3,6 +3,7 @@ package facematch
 import (
 	"fmt"
 	"image"
+	"image/color"
 )
 
 // MaxPixels caps a picture that is looked at: four million pixels, more than any DG2 or camera frame
@@ -47,6 +48,13 @@ func FromImage(src image.Image) (*Image, error) {
 	m := NewImage(b.Dx(), b.Dy())
 	for y := range m.H {
 		row := m.Pix[y*m.Stride:]
+		if p, ok := src.(*image.YCbCr); ok { // a JPEG: without a call per pixel
+			for x := range m.W {
+				i, j := p.YOffset(b.Min.X+x, b.Min.Y+y), p.COffset(b.Min.X+x, b.Min.Y+y)
+				row[3*x], row[3*x+1], row[3*x+2] = color.YCbCrToRGB(p.Y[i], p.Cb[j], p.Cr[j])
+			}
+			continue
+		}
 		for x := range m.W {
 			r, g, bl, _ := src.At(b.Min.X+x, b.Min.Y+y).RGBA()
 			row[3*x], row[3*x+1], row[3*x+2] = byte(r>>8), byte(g>>8), byte(bl>>8)

@@ -205,14 +205,14 @@ func TestF05IndependentImplementation(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIP: long")
 	}
-	e := openEngine(t)
+	e := SharedEngine(t)
 	p := plain{t, e}
 	for _, who := range faces.Names() {
 		x, err := faces.Get(who)
 		if err != nil {
 			t.Fatal(err)
 		}
-		portrait := portraitOf(t, who)
+		portrait := PortraitOf(t, who)
 		live, _, err := image.Decode(bytes.NewReader(x.LiveJPEG()))
 		if err != nil {
 			t.Fatal(err)

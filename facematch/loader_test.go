@@ -240,9 +240,9 @@ func TestF06AnyEmbedderByManifest(t *testing.T) {
 	}
 	portraits := map[string]*Image{}
 	for _, who := range faces.Names() {
-		portraits[who] = portraitOf(t, who)
+		portraits[who] = PortraitOf(t, who)
 	}
-	x, err := openEngine(t).Examine(portraits["astronaut"], false)
+	x, err := SharedEngine(t).Examine(portraits["astronaut"], false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestF03QualityModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	m := portraitOf(t, "admiral")
+	m := PortraitOf(t, "admiral")
 	x, err := e.Examine(m, false)
 	if err != nil {
 		t.Fatal(err)

@@ -62,8 +62,8 @@ func paint(m *Image, x0, y0, x1, y1 float64, colour [3]byte) {
 // grade is refused by that component's name with one instruction of its own, and the picture without the
 // defect is not refused by it.
 func TestF03GradedDefects(t *testing.T) {
-	e := openEngine(t)
-	whole := portraitOf(t, "astronaut")
+	e := SharedEngine(t)
+	whole := PortraitOf(t, "astronaut")
 	found, err := e.detect(whole)
 	if err != nil {
 		t.Fatal(err)

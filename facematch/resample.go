@@ -1,6 +1,9 @@
 package facematch
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Crops hold levels of 1/256: rounding them to whole grey levels would move a template by more than the
 // arithmetic of two implementations differs.
@@ -8,23 +11,30 @@ const level = 1 << 8
 
 // resampler holds the scratch rows of box: one per engine, so that frames allocate nothing.
 type resampler struct {
-	acc    []uint64
+	cols   []uint32 // of one output row: sums of source columns, per channel, whole = 1<<16
 	lo, hi []int32  // first and last source column of an output column
 	wl, wh []uint32 // their weights, whole = 1<<16
 }
 
 const whole = 1 << 16
 
-func (r *resampler) grow(n int) {
-	if cap(r.lo) < n {
-		r.lo, r.hi = make([]int32, n), make([]int32, n)
-		r.wl, r.wh = make([]uint32, n), make([]uint32, n)
-		r.acc = make([]uint64, 3*n)
+func (r *resampler) grow(out, cols int) {
+	if cap(r.lo) < out {
+		r.lo, r.hi = make([]int32, out), make([]int32, out)
+		r.wl, r.wh = make([]uint32, out), make([]uint32, out)
 	}
-	r.lo, r.hi, r.wl, r.wh, r.acc = r.lo[:n], r.hi[:n], r.wl[:n], r.wh[:n], r.acc[:3*n]
+	r.lo, r.hi, r.wl, r.wh = r.lo[:out], r.hi[:out], r.wl[:out], r.wh[:out]
+	if cap(r.cols) < 3*cols {
+		r.wipe()
+		r.cols = make([]uint32, 3*cols)
+	}
+	r.cols = r.cols[:3*cols]
 }
 
-func (r *resampler) wipe() { clear(r.acc[:cap(r.acc)]) }
+func (r *resampler) wipe() { clear(r.cols[:cap(r.cols)]) }
+
+// maxShrink is by how much box averages at most: sums of columns stay below 2^32.
+const maxShrink = 100
 
 // box resamples the rectangle (x0, y0) … (x1, y1) of src, in pixel edges, to dw x dh RGB in levels of 1/256.
 // What lies outside src is black. It averages over the covered area when shrinking and interpolates
@@ -35,61 +45,122 @@ func (r *resampler) box(dst []uint16, dw, dh int, src *Image, x0, y0, x1, y1 flo
 		clear(dst[:3*dw*dh])
 		return
 	}
-	if sx < 1 || sy < 1 || sx > 100 || sy > 100 {
+	if sx < 1 || sy < 1 || sx > maxShrink || sy > maxShrink {
 		bilinearBox(dst, dw, dh, src, x0, y0, sx, sy)
 		return
 	}
-	r.grow(dw)
+	r.grow(dw, src.W)
+	first, last := int32(src.W), int32(-1)
 	for i := range dw {
-		r.lo[i], r.hi[i], r.wl[i], r.wh[i] = span(x0+float64(i)*sx, x0+float64(i+1)*sx, src.W)
+		lo, hi, wl, wh := span(x0+float64(i)*sx, x0+float64(i+1)*sx, src.W)
+		r.lo[i], r.hi[i], r.wl[i], r.wh[i] = lo, hi, wl, wh
+		if lo <= hi {
+			first, last = min(first, lo), max(last, hi)
+		}
 	}
-	// A row sum of 65536·sx·255 at most, below 2^32, becomes an 8.16 mean by one multiplication.
-	norm := uint64(math.Round(float64(1<<32) / sx))
-	normY := uint64(math.Round(float64(1<<24) / sy))
+	if last < 0 {
+		clear(dst[:3*dw*dh])
+		return
+	}
+	// Sums have 32 bits below the point; a mean has eight.
+	norm := 1 / (sx * sy * (1 << 24))
+	cols := r.cols[3*first : 3*last+3]
 	for j := range dh {
-		clear(r.acc)
+		out := dst[3*dw*j : 3*dw*(j+1)]
 		top, bottom, wt, wb := span(y0+float64(j)*sy, y0+float64(j+1)*sy, src.H)
-		for y := top; y <= bottom; y++ {
-			w := uint64(whole)
-			if y == top {
-				w = uint64(wt)
-			} else if y == bottom {
-				w = uint64(wb)
-			}
-			if w == 0 {
+		if bottom < top {
+			clear(out)
+			continue
+		}
+		from, to := int(top), int(bottom) // rows that count whole
+		if wt != whole {
+			from++
+		}
+		if top == bottom || wb != whole {
+			to--
+		}
+		if top == bottom && wt == whole {
+			to = from
+		}
+		sumRows(cols, src, 3*int(first), from, to)
+		if wt != whole {
+			addRow(cols, src.Pix[int(top)*src.Stride+3*int(first):], wt)
+		}
+		if bottom > top && wb != whole {
+			addRow(cols, src.Pix[int(bottom)*src.Stride+3*int(first):], wb)
+		}
+		for i := range dw {
+			lo, hi := r.lo[i], r.hi[i]
+			if hi < lo {
+				out[3*i], out[3*i+1], out[3*i+2] = 0, 0, 0
 				continue
 			}
-			row := src.Pix[int(y)*src.Stride : int(y)*src.Stride+3*src.W]
-			for i := range dw {
-				lo, hi := r.lo[i], r.hi[i]
-				if hi < lo {
-					continue
+			var a, b, c uint64
+			p := r.cols[3*lo : 3*hi+3]
+			if len(p) >= 6 {
+				for k := 3; k < len(p)-5; k += 3 {
+					a += uint64(p[k])
+					b += uint64(p[k+1])
+					c += uint64(p[k+2])
 				}
-				var a, b, c uint32
-				if inner := row[3*lo : 3*hi+3]; len(inner) >= 6 {
-					for k := 3; k < len(inner)-5; k += 3 {
-						a += uint32(inner[k])
-						b += uint32(inner[k+1])
-						c += uint32(inner[k+2])
-					}
-					n := len(inner)
-					wl, wh := r.wl[i], r.wh[i]
-					a = a<<16 + wl*uint32(inner[0]) + wh*uint32(inner[n-3])
-					b = b<<16 + wl*uint32(inner[1]) + wh*uint32(inner[n-2])
-					c = c<<16 + wl*uint32(inner[2]) + wh*uint32(inner[n-1])
-				} else {
-					wl := r.wl[i]
-					a, b, c = wl*uint32(inner[0]), wl*uint32(inner[1]), wl*uint32(inner[2])
-				}
-				r.acc[3*i] += w * (uint64(a) * norm >> 32)
-				r.acc[3*i+1] += w * (uint64(b) * norm >> 32)
-				r.acc[3*i+2] += w * (uint64(c) * norm >> 32)
+				q := p[len(p)-3:]
+				wl, wh := uint64(r.wl[i]), uint64(r.wh[i])
+				a = a<<16 + wl*uint64(p[0]) + wh*uint64(q[0])
+				b = b<<16 + wl*uint64(p[1]) + wh*uint64(q[1])
+				c = c<<16 + wl*uint64(p[2]) + wh*uint64(q[2])
+			} else {
+				wl := uint64(r.wl[i])
+				a, b, c = wl*uint64(p[0]), wl*uint64(p[1]), wl*uint64(p[2])
 			}
+			out[3*i], out[3*i+1], out[3*i+2] = toLevel(a, norm), toLevel(b, norm), toLevel(c, norm)
 		}
-		out := dst[3*dw*j : 3*dw*(j+1)]
-		for i, v := range r.acc {
-			out[i] = uint16(min((v>>16*normY+1<<31)>>32, 255*level))
+	}
+}
+
+func toLevel(sum uint64, norm float64) uint16 {
+	return uint16(min(int64(float64(int64(sum))*norm+.5), 255*level))
+}
+
+// sumRows fills cols with the sums of the bytes of rows from … to, from an offset in the row on: eight bytes of
+// a row at once, in lanes of 16 bits. There are maxShrink+1 rows at most, so that no lane overflows.
+func sumRows(cols []uint32, src *Image, offset, from, to int) {
+	if from > to {
+		clear(cols)
+		return
+	}
+	const low = 0x00ff00ff00ff00ff
+	k := 0
+	for ; k+8 <= len(cols); k += 8 {
+		var even, odd uint64
+		o := from*src.Stride + offset + k
+		for range to - from + 1 {
+			v := binary.LittleEndian.Uint64(src.Pix[o:])
+			even += v & low
+			odd += v >> 8 & low
+			o += src.Stride
 		}
+		c := cols[k : k+8 : k+8]
+		c[0], c[1] = uint32(even)<<16, uint32(odd)<<16
+		c[2], c[3] = uint32(even)&0xffff0000, uint32(odd)&0xffff0000
+		c[4], c[5] = uint32(even>>32)<<16, uint32(odd>>32)<<16
+		c[6], c[7] = uint32(even>>32)&0xffff0000, uint32(odd>>32)&0xffff0000
+	}
+	for ; k < len(cols); k++ {
+		var sum uint32
+		o := from*src.Stride + offset + k
+		for range to - from + 1 {
+			sum += uint32(src.Pix[o])
+			o += src.Stride
+		}
+		cols[k] = sum << 16
+	}
+}
+
+// addRow adds a row that counts in part.
+func addRow(cols []uint32, row []byte, weight uint32) {
+	row = row[:len(cols)]
+	for k, v := range row {
+		cols[k] += weight * uint32(v)
 	}
 }
 

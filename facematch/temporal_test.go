@@ -37,15 +37,15 @@ func TestF08TemporalConsistency(t *testing.T) {
 		t.Fatal(err)
 	}
 	film := func(seed uint64, n int, x0 float64) (out []*facematch.Image) {
-		sc := camera.New(seed)
+		sc := small(seed)
 		x, err := sc.Person(holder, camera.Place{X: x0})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var f hal.Frame
 		for i := range n {
-			// From side to side in 24 pictures.
-			x.Look(20*triangle(float64(i)/24), 0)
+			// From side to side in 16 pictures.
+			x.Look(20*triangle(float64(i)/16), 0)
 			sc.Render(time.Duration(i)*125*time.Millisecond, &f)
 			out = append(out, picture(&f, nil))
 		}
@@ -56,12 +56,12 @@ func TestF08TemporalConsistency(t *testing.T) {
 		return picture(&f, rnd)
 	}
 	rnd := rand.New(rand.NewPCG(1, 9))
-	live := film(60, 60, 0)
+	live := film(60, 28, 0)
 	var loop, cut, frozen []*facematch.Image
-	for i := range 60 {
-		loop = append(loop, noisy(live[i%24], rnd))
+	for i := range live {
+		loop = append(loop, noisy(live[i%16], rnd))
 		switch {
-		case i < 30:
+		case i < 18:
 			cut, frozen = append(cut, live[i]), append(frozen, live[i])
 		default:
 			// The same person elsewhere, in another light: the face is where it was.
@@ -76,7 +76,7 @@ func TestF08TemporalConsistency(t *testing.T) {
 					}
 				}
 			}
-			cut, frozen = append(cut, bright), append(frozen, live[29])
+			cut, frozen = append(cut, bright), append(frozen, live[17])
 		}
 	}
 	for _, c := range []struct {
@@ -163,12 +163,11 @@ func TestF08Recordings(t *testing.T) {
 	}{
 		{"head", "astronaut", nil, 18, []verdict.Result{verdict.Pass}},
 		{"head", "admiral", nil, 18, []verdict.Result{verdict.Pass}},
-		{"head, hardly turning", "admiral", nil, 4, []verdict.Result{verdict.NotPossible, verdict.Fail}},
-		{"flat sheet", "astronaut", &camera.Sheet{Width: 210, Height: 297}, 22, []verdict.Result{verdict.NotPossible, verdict.Fail}},
+		{"head, hardly turning", "astronaut", nil, 4, []verdict.Result{verdict.NotPossible, verdict.Fail}},
 		{"flat sheet", "admiral", &camera.Sheet{Width: 297, Height: 420, Tilt: 6}, 22, []verdict.Result{verdict.NotPossible, verdict.Fail}},
 		{"bent sheet", "astronaut", &camera.Sheet{Width: 210, Height: 297, Bend: .2}, 22, []verdict.Result{verdict.NotPossible, verdict.Fail}},
 	} {
-		sc := camera.New(uint64(70 + i))
+		sc := small(uint64(70 + i))
 		p, err := faces.Get(c.who)
 		if err != nil {
 			t.Fatal(err)
@@ -184,8 +183,8 @@ func TestF08Recordings(t *testing.T) {
 		}
 		r := facematch.NewRecording(e, facematch.DefaultParams(verdict.DefaultMatch), false)
 		var f hal.Frame
-		for k := range 48 {
-			phase := float64(k) / 36
+		for k := range 24 { // from the middle to both sides and back
+			phase := float64(k) / 20
 			x.Look(c.angle*triangle(phase), 0)
 			x.Move(camera.Place{X: 25 * triangle(2*phase), Height: 15 * triangle(1.3*phase)})
 			sc.Render(time.Duration(k)*125*time.Millisecond, &f)

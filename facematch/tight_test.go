@@ -1,8 +1,6 @@
 package facematch
 
 import (
-	"bytes"
-	"image"
 	"testing"
 
 	"egate/sim/faces"
@@ -19,29 +17,12 @@ func shrunk(e *Engine, img *Image, x, y, side float64, pixels int) *Image {
 	return m
 }
 
-func portraitOf(t testing.TB, who string) *Image {
-	t.Helper()
-	p, err := faces.Get(who)
-	if err != nil {
-		t.Fatal(err)
-	}
-	src, _, err := image.Decode(bytes.NewReader(p.DG2JPEG()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := FromImage(src)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
-}
-
 // F-12: a photograph may be small and cut tight, and the face off its centre: it is found, once, and is who it
 // was. Eyes and mouths of a face that fills the picture are no faces.
 func TestTightAndSmallPictures(t *testing.T) {
-	e := openEngine(t)
+	e := SharedEngine(t)
 	for _, who := range faces.Names() {
-		img := portraitOf(t, who)
+		img := PortraitOf(t, who)
 		whole, err := e.Examine(img, false)
 		if err != nil || whole.Reference == nil {
 			t.Fatal(err)
@@ -77,7 +58,7 @@ func TestTightAndSmallPictures(t *testing.T) {
 			x, y   int
 			pixels int
 		}{{"astronaut", 20, 60, 150}, {"admiral", 260, 80, 260}} {
-			src := portraitOf(t, c.who)
+			src := PortraitOf(t, c.who)
 			m := shrunk(e, src, float64(src.W)/2, float64(src.H)/2, float64(src.W), c.pixels)
 			for y := range m.H {
 				copy(both.Pix[(c.y+y)*both.Stride+3*c.x:], m.Pix[y*m.Stride:(y+1)*m.Stride])

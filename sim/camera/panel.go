@@ -70,7 +70,7 @@ func (s *Scene) Replay(p *faces.Portrait, of Panel, at Place) (*Subject, error) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := &panel{Panel: of, film: sized(s.rnd.Uint64(), filmWidth, filmHeight)}
+	q := &panel{Panel: of, film: Sized(s.rnd.Uint64(), filmWidth, filmHeight)}
 	var err error
 	if q.actor, err = q.film.Person(p, Place{Lag: at.withDefaults().Lag}); err != nil {
 		return nil, err

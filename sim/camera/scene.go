@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ const (
 	Height      = 960
 	focal       = 1167.0 // pixels
 	noiseLevels = 3      // of the sensor, grey levels
+	noiseMost   = 4      // a pixel is moved by so many at most
 )
 
 // Place is where somebody is before the camera.
@@ -64,7 +66,6 @@ type Scene struct {
 	w, h     int
 	back     []byte // the empty booth, RGB, in normal light
 	subjects []*Subject
-	bodies   map[string]*body
 	lamp     Light
 	screen   Light   // as it shines now
 	page     Light   // as it was asked for
@@ -72,7 +73,7 @@ type Scene struct {
 	hall     float64 // brightness of the hall, 1 is usual
 	since    time.Duration
 	now      time.Duration // of the last picture
-	noise    []int8
+	noise    []byte        // noiseMost is none
 	rnd      *rand.Rand
 	canvas   canvas
 	lit      []byte // the booth in the present light
@@ -82,7 +83,7 @@ type Scene struct {
 }
 
 // New makes an empty booth. seed decides noise, sway and paper, so that a run can be repeated.
-func New(seed uint64) *Scene { return sized(seed, Width, Height) }
+func New(seed uint64) *Scene { return Sized(seed, Width, Height) }
 
 // TallHeight is the height of the picture of a camera on its side, pixels: at 1.1 m it sees eyes 400 mm above and
 // below its axis, with room for the head.
@@ -90,15 +91,15 @@ const TallHeight = 1920
 
 // Tall makes an empty booth before a camera whose picture is as wide and twice as high: children and tall people
 // stand in it without tilting it (F-02).
-func Tall(seed uint64) *Scene { return sized(seed, Width, TallHeight) }
+func Tall(seed uint64) *Scene { return Sized(seed, Width, TallHeight) }
 
-// sized is a booth in a picture of another size, seen by the same lens.
-func sized(seed uint64, w, h int) *Scene {
-	s := &Scene{w: w, h: h, bodies: map[string]*body{}, lamp: Light{1, 1, 1}, hall: 1, rnd: rand.New(rand.NewPCG(seed, 1))}
+// Sized makes an empty booth in a picture of another size, seen by the same lens: what takes fewer pixels is drawn faster.
+func Sized(seed uint64, w, h int) *Scene {
+	s := &Scene{w: w, h: h, lamp: Light{1, 1, 1}, hall: 1, rnd: rand.New(rand.NewPCG(seed, 1))}
 	s.back = booth(s.w, s.h)
-	s.noise = make([]int8, 1<<16)
+	s.noise = make([]byte, 1<<16)
 	for i := range s.noise {
-		s.noise[i] = int8(math.Round(math.Max(-3, math.Min(3, s.rnd.NormFloat64())) * noiseLevels / 3 * 1.4))
+		s.noise[i] = noiseMost + byte(int8(math.Round(math.Max(-3, math.Min(3, s.rnd.NormFloat64()))*noiseLevels/3*1.4)))
 	}
 	s.canvas = canvas{w: s.w, h: s.h, stride: 3 * s.w, depth: make([]float32, s.w*s.h), f: float32(focal * float64(w) / Width)}
 	return s
@@ -121,23 +122,26 @@ type Subject struct {
 	moved              bool
 }
 
-func (s *Scene) bodyOf(p *faces.Portrait) (*body, error) {
-	if b, ok := s.bodies[p.Name]; ok {
-		return b, nil
+// bodies are the shapes of persons by name: made once in a process, never changed, shared by all scenes.
+var bodies sync.Map
+
+func bodyOf(p *faces.Portrait) (*body, error) {
+	if b, ok := bodies.Load(p.Name); ok {
+		return b.(*body), nil
 	}
 	b, err := newBody(p)
 	if err != nil {
 		return nil, err
 	}
-	s.bodies[p.Name] = b
-	return b, nil
+	kept, _ := bodies.LoadOrStore(p.Name, b)
+	return kept.(*body), nil
 }
 
 // Person puts a living person before the camera.
 func (s *Scene) Person(p *faces.Portrait, at Place) (*Subject, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, err := s.bodyOf(p)
+	b, err := bodyOf(p)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +155,7 @@ func (s *Scene) Print(p *faces.Portrait, sheet Sheet, at Place) (*Subject, error
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, err := s.bodyOf(p)
+	b, err := bodyOf(p)
 	if err != nil {
 		return nil, err
 	}
@@ -319,18 +323,26 @@ func (s *Scene) light() {
 	s.litFor, s.litHall = now, s.hall
 }
 
-// sensorNoise adds the noise of the sensor, a different piece of the table for every row.
+// sensorNoise adds the noise of the sensor, a different piece of the table for every row. Four bytes go at once, in
+// lanes of 16 bits.
 func (s *Scene) sensorNoise(pix []byte) {
+	const ones, low = 0x0001000100010001, 0x00ff00ff00ff00ff
+	// max(p + n - noiseMost, 0), and at most 255.
+	lanes := func(p, n uint64) uint64 {
+		d := p + n + (0x8000-noiseMost)*ones // the top bit says that it is not below 0
+		d &= 0x7fff * ones & ((d >> 15 & ones) * 0x7fff)
+		return (d | (d>>8&ones)*255) & low
+	}
 	row := 3 * s.w
 	for y := range s.h {
 		o := int(s.rnd.Uint32() % uint32(len(s.noise)-row))
 		n, p := s.noise[o:o+row], pix[y*row:(y+1)*row]
+		for ; len(p) >= 8; p, n = p[8:], n[8:] {
+			a, b := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(n)
+			binary.LittleEndian.PutUint64(p, lanes(a&low, b&low)|lanes(a>>8&low, b>>8&low)<<8)
+		}
 		for i, d := range n {
-			v := int(p[i]) + int(d)
-			if uint(v) > 255 {
-				v = max(0, min(v, 255))
-			}
-			p[i] = byte(v)
+			p[i] = byte(max(0, min(int(p[i])+int(d)-noiseMost, 255)))
 		}
 	}
 }
@@ -457,8 +469,14 @@ var hand = handTexture()
 
 func rad(deg float64) float64 { return deg * math.Pi / 180 }
 
+// booths are the empty mantraps by size of the picture: made once, read only.
+var booths sync.Map
+
 // booth is the empty mantrap: a pale wall, the frame of the entry door, a darker floor.
 func booth(w, h int) []byte {
+	if pix, ok := booths.Load([2]int{w, h}); ok {
+		return pix.([]byte)
+	}
 	pix := make([]byte, 3*w*h)
 	for y := range h {
 		for x := range w {
@@ -476,5 +494,6 @@ func booth(w, h int) []byte {
 			pix[o], pix[o+1], pix[o+2] = byte(l*0.97), byte(l), byte(l*1.04)
 		}
 	}
+	booths.Store([2]int{w, h}, pix)
 	return pix
 }
