@@ -55,7 +55,7 @@ func put(t rapidOrT, j *Journal, r Record) {
 // drain reads n events.
 func drain(t rapidOrT, o *Outbox, n int) (out []Event) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for range n {
 		e, err := o.Next(ctx)

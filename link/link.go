@@ -133,9 +133,10 @@ func (p position) before(q position) bool {
 	return p.epoch < q.epoch || p.epoch == q.epoch && p.seq < q.seq
 }
 
-// limits are those that tests shorten.
+// limits are those that tests shorten, or lengthen where a busy machine must end no connection.
 type limits struct {
 	publish, ack time.Duration
+	alive        time.Duration // between pings, and until each is answered
 	connect      failover.Limits
 }
 
@@ -161,7 +162,7 @@ func New(cfg Config) (*Link, error) {
 		return nil, errors.New("link: a broker is needed")
 	}
 	l := &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue),
-		limits: limits{publishLimit, ackLimit, failover.Defaults}, latest: map[string][]byte{}, wake: make(chan struct{}, 1),
+		limits: limits{publishLimit, ackLimit, keepAlive, failover.Defaults}, latest: map[string][]byte{}, wake: make(chan struct{}, 1),
 		status: "starting", ids: map[string]bool{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}
 	l.brokers = &failover.List{Servers: cfg.Brokers, Probe: failover.Dial(cfg.TLS)}
 	return l, nil
@@ -317,7 +318,7 @@ func (l *Link) connection(ctx context.Context, broker string) error {
 	// Some brokers publish the old will only after that: see contradicted.
 	opt := mqtt.NewClientOptions().AddBroker(broker).SetClientID("gate-"+l.cfg.Gate).
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
-		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(l.limits.publish).SetProtocolVersion(4).
+		SetKeepAlive(l.limits.alive).SetPingTimeout(l.limits.alive).SetConnectTimeout(dialLimit).SetWriteTimeout(l.limits.publish).SetProtocolVersion(4).
 		SetBinaryWill(l.topic(api.TopicStatus), l.statusDoc("offline", session), 1, true).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { cancel(fmt.Errorf("link: lost: %w", err)) })
 	if l.cfg.TLS != nil {

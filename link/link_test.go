@@ -36,6 +36,12 @@ const (
 	patience = 60 * time.Second
 )
 
+var began = time.Now()
+
+// clock is the wall clock of gates and officers here. It stands: what has ten seconds to live does not end because the
+// machine is busy.
+func clock() time.Time { return began }
+
 type restartable interface {
 	URL() string
 	Kill()
@@ -112,14 +118,14 @@ func (c *centre) run(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		lost := make(chan struct{})
 		o := mqtt.NewClientOptions().AddBroker(urls[n%len(urls)]).SetClientID("centre").SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(true).SetOrderMatters(true).
-			SetProtocolVersion(4).SetConnectTimeout(5 * time.Second).SetConnectionLostHandler(func(mqtt.Client, error) { close(lost) })
+			SetProtocolVersion(4).SetConnectTimeout(patience).SetKeepAlive(patience).SetPingTimeout(patience).SetConnectionLostHandler(func(mqtt.Client, error) { close(lost) })
 		m := mqtt.NewClient(o)
 		t := m.Connect()
-		if t.WaitTimeout(10*time.Second) && t.Error() == nil {
+		if t.WaitTimeout(patience) && t.Error() == nil {
 			c.mu.Lock()
 			c.c = m
 			c.mu.Unlock()
-			if s := m.Subscribe("egate/#", 1, c.receive); s.WaitTimeout(10*time.Second) && s.Error() == nil {
+			if s := m.Subscribe("egate/#", 1, c.receive); s.WaitTimeout(patience) && s.Error() == nil {
 				select {
 				case <-lost:
 				case <-ctx.Done():
@@ -231,7 +237,7 @@ func (c *centre) publish(topic string, retained bool, b []byte) {
 	c.mu.Lock()
 	m := c.c
 	c.mu.Unlock()
-	if tok := m.Publish(topic, 1, retained, b); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if tok := m.Publish(topic, 1, retained, b); !tok.WaitTimeout(patience) || tok.Error() != nil {
 		c.t.Fatalf("publish: %v", tok.Error())
 	}
 }
@@ -286,9 +292,9 @@ func newBench(t testing.TB, c *centre, url string, lim limits) *bench {
 func newOfficer(t testing.TB) (*officers.Keeper, *passkey.OrderKey) {
 	t.Helper()
 	const origin = "https://desk.example"
-	offline, now := newSigner(t), time.Now().UTC()
+	offline, now := newSigner(t), clock().UTC()
 	a := must(passkey.New(officers.EdDSA, "desk.example", origin))
-	who := officers.NewKeeper(site, gate, false, seal.Trust(offline.Public()), nil)
+	who := officers.NewKeeper(site, gate, false, seal.Trust(offline.Public()), clock)
 	must(who.Offer(must(officers.Sign(api.Roster{Site: site, Version: 1, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour), RPID: "desk.example", Origins: []string{origin}, TwoPersons: []string{},
 		Officers: []api.RosterOfficer{{Officer: "o-1", Passkeys: []api.Passkey{must(a.Public())}, Roles: officers.Roles(), Gates: []string{gate}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)}}}, offline))))
 	return who, must(a.Certify(site, []string{gate}, nil, now, time.Hour))
@@ -315,7 +321,7 @@ func newBenchFor(t testing.TB, c *centre, url string, lim limits, who *officers.
 func (b *bench) start(url string, lim limits) {
 	b.t.Helper()
 	l, err := New(Config{Site: site, Gate: gate, Brokers: strings.Split(url, " "), Boot: boot, Epoch: b.j.Epoch, Signer: b.signer,
-		Centre: map[string]seal.Keys{"console": seal.Trust(b.centre.signer.Public())}, Officers: b.keeper, Outbox: b.j.Outbox(),
+		Centre: map[string]seal.Keys{"console": seal.Trust(b.centre.signer.Public())}, Officers: b.keeper, Outbox: b.j.Outbox(), Now: clock,
 		Ahead: func(_ context.Context, why string) error { b.ahead <- why; return nil }})
 	if err != nil {
 		b.t.Fatal(err)
@@ -393,7 +399,11 @@ func (b *bench) delivered() {
 
 var hasty = failover.Limits{MinPause: 5 * time.Millisecond, MaxPause: 50 * time.Millisecond, Settled: 50 * time.Millisecond, Return: 50 * time.Millisecond, Probe: time.Second}
 
-var quick = limits{publish: 2 * time.Second, ack: 500 * time.Millisecond, connect: hasty}
+// quick gives a connection up soon: for tests that break connections, to which one more is all the same.
+var quick = limits{publish: 2 * time.Second, ack: 500 * time.Millisecond, alive: keepAlive, connect: hasty}
+
+// steady keeps a connection however busy the machine is: for tests of one session.
+var steady = limits{publish: patience, ack: 500 * time.Millisecond, alive: patience, connect: hasty}
 
 func (c *centre) start(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -531,7 +541,7 @@ func TestE03NothingLeavesWithoutAck(t *testing.T) {
 		silent := true
 		c.ack = func(e, u uint64) (uint64, uint64, bool) { return e, u, !silent }
 		c.start(t)
-		x := newBench(t, c, b.URL(), quick)
+		x := newBench(t, c, b.URL(), steady)
 		x.commit(window + 10)
 		c.until("the window", func() bool { return len(c.events) == window })
 		c.until("repetition on the same connection", func() bool { return c.repeats >= window })
@@ -563,7 +573,7 @@ func TestX02AcknowledgementsOfAnAttacker(t *testing.T) {
 		quiet := true
 		c.ack = func(e, u uint64) (uint64, uint64, bool) { return e, u, !quiet }
 		c.start(t)
-		x := newBench(t, c, b.URL(), limits{publish: 5 * time.Second, ack: time.Hour, connect: hasty})
+		x := newBench(t, c, b.URL(), limits{publish: patience, ack: time.Hour, alive: patience, connect: hasty})
 		x.commit(6)
 		c.until("the events", func() bool { return len(c.events) == 6 })
 		st, epoch := c.now(), x.j.Epoch()
@@ -619,11 +629,9 @@ func TestX02AcknowledgementsOfAnAttacker(t *testing.T) {
 		quiet = false
 		c.mu.Unlock()
 		// The retained one meets the next connection: refused.
-		refused := x.l.Refused()
 		x.stop()
 		x.start(b.URL(), quick)
 		c.until("the next session", func() bool { return c.status.Session != st.Session && c.status.State == "ready" })
-		_ = refused
 		wait4(t, "retained", func() bool { return x.l.Refused() >= 1 })
 		x.delivered()
 	})
@@ -685,13 +693,13 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 	each(t, func(t *testing.T, b restartable, _ string) {
 		c := newCentre(t, b.URL())
 		c.start(t)
-		x := newBench(t, c, b.URL(), quick)
+		x := newBench(t, c, b.URL(), steady)
 		c.until("ready", func() bool { return c.status.State == "ready" })
 		st, epoch, thief := c.now(), x.j.Epoch(), newSigner(t)
 		n := 0
 		order := func(f func(*api.Command)) api.Command {
 			n++
-			now := time.Now().UTC()
+			now := clock().UTC()
 			o := api.Command{ID: fmt.Sprintf("id%d", n), Gate: gate, Session: st.Session, Epoch: epoch, Name: api.CmdOpenExit, Principal: "console", Officer: "o-1",
 				Reason: "person_compared", IssuedAt: now, ExpiresAt: now.Add(8 * time.Second)}
 			if f != nil {
@@ -701,7 +709,7 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 		}
 		env := func(f func(*api.Envelope)) api.Envelope {
 			n++
-			e := api.Envelope{Gate: gate, Passage: pid, Epoch: epoch, Type: "ans", Recipient: boot, ExpiresAt: time.Now().UTC().Add(20 * time.Second), Sealed: []byte(fmt.Sprint("sealed", n))}
+			e := api.Envelope{Gate: gate, Passage: pid, Epoch: epoch, Type: "ans", Recipient: boot, ExpiresAt: clock().UTC().Add(20 * time.Second), Sealed: []byte(fmt.Sprint("sealed", n))}
 			e.Hash = hashOf(e.Sealed)
 			if f != nil {
 				f(&e)
@@ -711,7 +719,7 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 		leaseSeq := uint64(0)
 		lease := func(f func(*api.Lease)) api.Lease {
 			leaseSeq++
-			le := api.Lease{Gate: gate, Session: st.Session, Epoch: epoch, Principal: "console", Officer: "o-1", Seq: leaseSeq, ExpiresAt: time.Now().UTC().Add(5 * time.Second),
+			le := api.Lease{Gate: gate, Session: st.Session, Epoch: epoch, Principal: "console", Officer: "o-1", Seq: leaseSeq, ExpiresAt: clock().UTC().Add(5 * time.Second),
 				Keys: []api.RecipientKey{}}
 			if f != nil {
 				f(&le)
@@ -720,7 +728,7 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 		}
 		cmdTopic, ansTopic, leaseTopic := "cmd/console/"+api.CmdOpenExit, "ans/console/"+pid, "lease/console"
 		proven := func(by *seal.Signer, o api.Command) []byte {
-			payload, p, err := x.key.Sign(o, time.Now())
+			payload, p, err := x.key.Sign(o, clock())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -743,11 +751,11 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 			{"cmd: another session", cmdTopic, cmd(func(o *api.Command) { o.Session = boot })},
 			{"cmd: another epoch", cmdTopic, cmd(func(o *api.Command) { o.Epoch-- })},
 			{"cmd: expired", cmdTopic, cmd(func(o *api.Command) {
-				o.ExpiresAt = time.Now().Add(-time.Millisecond)
+				o.ExpiresAt = clock().Add(-time.Millisecond)
 				o.IssuedAt = o.ExpiresAt.Add(-time.Second)
 			})},
 			{"cmd: from the future", cmdTopic, cmd(func(o *api.Command) {
-				o.IssuedAt = time.Now().Add(time.Hour)
+				o.IssuedAt = clock().Add(time.Hour)
 				o.ExpiresAt = o.IssuedAt.Add(time.Second)
 			})},
 			{"cmd: lives too long", cmdTopic, cmd(func(o *api.Command) { o.ExpiresAt = o.IssuedAt.Add(11 * time.Second) })},
@@ -767,7 +775,7 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 			{"ans: another gate", ansTopic, ans(func(e *api.Envelope) { e.Gate = "gate-2" })},
 			{"ans: another passage", "ans/console/" + strings.Repeat("f", 32), ans(nil)},
 			{"ans: another epoch", ansTopic, ans(func(e *api.Envelope) { e.Epoch++ })},
-			{"ans: expired", ansTopic, ans(func(e *api.Envelope) { e.ExpiresAt = time.Now().Add(-time.Millisecond) })},
+			{"ans: expired", ansTopic, ans(func(e *api.Envelope) { e.ExpiresAt = clock().Add(-time.Millisecond) })},
 			{"ans: other bytes than its hash", ansTopic, ans(func(e *api.Envelope) { e.Sealed = []byte("other") })},
 			{"ans: a question", ansTopic, ans(func(e *api.Envelope) { e.Type = "lookup" })},
 			{"ans: signed as order", ansTopic, reKind(t, sign(t, c.signer, "cmd", env(nil)), "ans")},
@@ -775,8 +783,8 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 			{"lease: another key", leaseTopic, sign(t, thief, "lease", lease(nil))},
 			{"lease: another gate", leaseTopic, le(func(x *api.Lease) { x.Gate = "gate-2" })},
 			{"lease: another session", leaseTopic, le(func(x *api.Lease) { x.Session = boot })},
-			{"lease: expired", leaseTopic, le(func(x *api.Lease) { x.ExpiresAt = time.Now().Add(-time.Millisecond) })},
-			{"lease: for a year", leaseTopic, le(func(x *api.Lease) { x.ExpiresAt = time.Now().Add(365 * 24 * time.Hour) })},
+			{"lease: expired", leaseTopic, le(func(x *api.Lease) { x.ExpiresAt = clock().Add(-time.Millisecond) })},
+			{"lease: for a year", leaseTopic, le(func(x *api.Lease) { x.ExpiresAt = clock().Add(365 * 24 * time.Hour) })},
 			{"lease: another principal", "lease/other", le(nil)},
 			{"lease: nobody's", leaseTopic, le(func(x *api.Lease) { x.Officer = "" })},
 			{"lease: a thousand keys", leaseTopic, le(func(x *api.Lease) { x.Keys = make([]api.RecipientKey, maxKeys+1) })},
@@ -817,7 +825,7 @@ func TestX02OrdersOfAnAttacker(t *testing.T) {
 			x.next()
 		}
 		x.stop()
-		x.start(b.URL(), quick)
+		x.start(b.URL(), steady)
 		c.until("the next session", func() bool { return c.status.Session != st.Session && c.status.State == "ready" })
 		wait4(t, "the retained ones", func() bool { return x.l.Refused() == 3 })
 		if d := x.l.Dropped(); d != 0 {
@@ -920,7 +928,7 @@ func TestE04SlowBroker(t *testing.T) {
 		c := newCentre(t, b.URL())
 		c.start(t)
 		lim := quick
-		lim.publish = 300 * time.Millisecond
+		lim.publish = time.Second
 		x := newBench(t, c, net.URL(), lim)
 		c.until("ready", func() bool { return c.status.State == "ready" })
 		first := c.now().Session
@@ -957,15 +965,16 @@ func TestE04SlowBroker(t *testing.T) {
 			return false
 		})
 		c.mu.Lock()
-		n := 0
+		n := map[uint64]bool{} // each connection says the newest once more
 		for _, m := range c.seen {
-			if m.Topic() == api.Topic(site, gate, api.TopicState) {
-				n++
+			var s api.State
+			if m.Topic() == api.Topic(site, gate, api.TopicState) && json.Unmarshal(m.Payload(), &s) == nil {
+				n[s.Seq] = true
 			}
 		}
 		c.mu.Unlock()
-		if n > 10 {
-			t.Errorf("%d of %d states were published: latest wins", n, states)
+		if len(n) > states/10 {
+			t.Errorf("%d of %d states were published: latest wins", len(n), states)
 		}
 		c.contract()
 	})
@@ -989,7 +998,7 @@ func TestP11RequestsAreSigned(t *testing.T) {
 	each(t, func(t *testing.T, b restartable, _ string) {
 		c := newCentre(t, b.URL())
 		c.start(t)
-		x := newBench(t, c, b.URL(), quick)
+		x := newBench(t, c, b.URL(), steady)
 		for { // Up
 			if i := <-x.l.Inbound(); i.Up {
 				break
@@ -1029,11 +1038,11 @@ func TestP11RequestsAreSigned(t *testing.T) {
 		// A subscriber that comes later gets the retained documents and nothing else.
 		late := make(chan mqtt.Message, 64)
 		m := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(b.URL()).SetClientID("late").SetAutoReconnect(false).SetProtocolVersion(4))
-		if tok := m.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		if tok := m.Connect(); !tok.WaitTimeout(patience) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 		defer m.Disconnect(0)
-		if tok := m.Subscribe("egate/#", 1, func(_ mqtt.Client, msg mqtt.Message) { late <- msg }); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		if tok := m.Subscribe("egate/#", 1, func(_ mqtt.Client, msg mqtt.Message) { late <- msg }); !tok.WaitTimeout(patience) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 		want := map[string]bool{"status": true, "info": true, "state": true, "audit/checkpoint": true}
@@ -1086,12 +1095,12 @@ func TestE04SlowLoop(t *testing.T) {
 	b := brokers.Mochi(t)
 	c := newCentre(t, b.URL())
 	c.start(t)
-	x := newBench(t, c, b.URL(), quick)
+	x := newBench(t, c, b.URL(), steady)
 	c.until("ready", func() bool { return c.status.State == "ready" })
 	st := c.now()
 	for i := range inboundQueue + 50 {
 		c.publish(api.Topic(site, gate, "lease/console"), false, sign(t, c.signer, "lease", api.Lease{Gate: gate, Session: st.Session, Epoch: st.Epoch, Principal: "console",
-			Officer: "o-1", Seq: uint64(i + 1), ExpiresAt: time.Now().Add(5 * time.Second), Keys: []api.RecipientKey{}}))
+			Officer: "o-1", Seq: uint64(i + 1), ExpiresAt: clock().Add(5 * time.Second), Keys: []api.RecipientKey{}}))
 	}
 	x.commit(5)
 	x.delivered()

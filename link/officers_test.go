@@ -20,7 +20,7 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 		c := newCentre(t, b.URL())
 		c.start(t)
 		const origin = "https://desk.example"
-		offline, now := newSigner(t), time.Now().UTC()
+		offline, now := newSigner(t), clock().UTC()
 		ann, eve := must(passkey.New(officers.ES256, "desk.example", origin)), must(passkey.New(officers.EdDSA, "desk.example", origin))
 		roster := func(version uint64, by *seal.Signer, who map[string]*passkey.Authenticator) []byte {
 			r := api.Roster{Site: site, Version: version, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour), RPID: "desk.example", Origins: []string{origin}, TwoPersons: []string{}}
@@ -30,8 +30,8 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 			}
 			return must(officers.Sign(r, by))
 		}
-		keeper := officers.NewKeeper(site, gate, false, seal.Trust(offline.Public()), nil)
-		x := newBenchFor(t, c, b.URL(), quick, keeper)
+		keeper := officers.NewKeeper(site, gate, false, seal.Trust(offline.Public()), clock)
+		x := newBenchFor(t, c, b.URL(), steady, keeper)
 		c.until("ready", func() bool { return c.status.State == "ready" })
 		st, epoch, n := c.now(), x.j.Epoch(), 0
 		give := func(raw []byte) { c.publish(api.Topic(site, gate, api.TopicRoster), false, raw) }
@@ -44,7 +44,7 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 		key := must(ann.Certify(site, []string{gate}, nil, now, time.Hour))
 		order := func(f func(*api.Command)) (api.Command, []byte, *api.Proof) {
 			n++
-			at := time.Now().UTC()
+			at := clock().UTC()
 			o := api.Command{ID: fmt.Sprintf("o%d", n), Gate: gate, Session: st.Session, Epoch: epoch, Name: api.CmdOpenExit, Principal: "console", Officer: "ann",
 				Reason: "person_compared", IssuedAt: at, ExpiresAt: at.Add(8 * time.Second)}
 			if f != nil {
@@ -100,27 +100,27 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 				m := must(passkey.New(officers.ES256, "desk.example", origin))
 				k := must(m.Certify(site, []string{gate}, nil, now, time.Hour))
 				o, _, _ := order(nil)
-				p, q, _ := k.Sign(o, time.Now())
+				p, q, _ := k.Sign(o, clock())
 				send(p, q)
 			}, "officer_unknown"},
 			{"an own order key under a seen assertion", func() {
 				m := must(passkey.New(officers.ES256, "desk.example", origin))
 				k := must(m.Certify(site, []string{gate}, nil, now, time.Hour))
 				o, _, _ := order(nil)
-				p, q, _ := k.Sign(o, time.Now())
+				p, q, _ := k.Sign(o, clock())
 				q.Assertion = proof.Assertion
 				send(p, q)
 			}, "order_key_refused"},
 			{"a key for another gate", func() {
 				k := must(ann.Certify(site, []string{"gate-9"}, nil, now, time.Hour))
 				o, _, _ := order(nil)
-				p, q, _ := k.Sign(o, time.Now())
+				p, q, _ := k.Sign(o, clock())
 				send(p, q)
 			}, "other_gate"},
 			{"a key that has ended", func() {
 				k := must(ann.Certify(site, []string{gate}, nil, now.Add(-2*time.Hour), time.Hour))
 				o, _, _ := order(nil)
-				p, q, _ := k.Sign(o, time.Now())
+				p, q, _ := k.Sign(o, clock())
 				send(p, q)
 			}, "order_key_expired"},
 			{"a door order without a touch", func() { _, p, q := order(nil); q.Fresh = nil; send(p, q) }, "fresh_needed"},
@@ -142,7 +142,7 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 		}
 		lease := func(officer string) {
 			c.publish(api.Topic(site, gate, "lease/console"), false, sign(t, c.signer, "lease", api.Lease{Gate: gate, Session: st.Session, Epoch: epoch, Principal: "console",
-				Officer: officer, Seq: uint64(time.Now().UnixNano()), ExpiresAt: time.Now().UTC().Add(5 * time.Second), Keys: []api.RecipientKey{}}))
+				Officer: officer, Seq: uint64(time.Now().UnixNano()), ExpiresAt: clock().UTC().Add(5 * time.Second), Keys: []api.RecipientKey{}}))
 		}
 		refused("a lease of nobody on the roster", func() { lease("mallory") })
 		refused("an own roster", func() { give(roster(9, newSigner(t), map[string]*passkey.Authenticator{"ann": eve})) })
@@ -163,7 +163,7 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 		refused("a lease of the removed one", func() { lease("bob") })
 		k := must(eve.Certify(site, []string{gate}, nil, now, time.Hour))
 		o, _, _ := order(func(o *api.Command) { o.Officer = "bob" })
-		p, q, _ := k.Sign(o, time.Now())
+		p, q, _ := k.Sign(o, clock())
 		send(p, q)
 		if i := x.next(); i.Refused != "officer_unknown" {
 			t.Errorf("an order of the removed one: %+v", i)

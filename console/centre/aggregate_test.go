@@ -26,6 +26,9 @@ func TestE06Differencing(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer s.close()
+		if _, err := s.db.Exec(`PRAGMA synchronous = OFF`); err != nil { // no power fails here, and a thousand commits need not wait for the disk
+			rt.Fatal(err)
+		}
 		seq := uint64(0)
 		truth := map[string]int{}
 		happen := func(at time.Time, gate string, o verdict.Outcome, r verdict.Reason, n int) {

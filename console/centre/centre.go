@@ -92,6 +92,7 @@ type Centre struct {
 	repeats *repeats // nil: not asked for
 	roster  *officers.Keeper
 	events  chan row
+	limits  limits
 
 	life     context.Context // of the children
 	endLife  context.CancelFunc
@@ -117,6 +118,10 @@ type Centre struct {
 	rosterBad  bool
 	rosterSent map[string]time.Time // by gate
 }
+
+// limits are those that tests on a busy machine lengthen: for a gate's answer to an order, and for the child that
+// answers a look-up.
+type limits struct{ order, answer time.Duration }
 
 // gateState is what is known of one gate.
 type gateState struct {
@@ -167,7 +172,7 @@ func New(cfg Config) (*Centre, error) {
 	if err != nil {
 		return nil, fmt.Errorf("centre: sealing key: %w", err)
 	}
-	c := &Centre{cfg: cfg, log: cfg.Log, sealKid: seal.KeyID(pub), repeats: newRepeats(cfg.RepeatWindow), events: make(chan row, rowQueue),
+	c := &Centre{cfg: cfg, log: cfg.Log, limits: limits{order: orderLife, answer: answerLimit}, sealKid: seal.KeyID(pub), repeats: newRepeats(cfg.RepeatWindow), events: make(chan row, rowQueue),
 		gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{}, sessions: map[string]*session{},
 		waiting: map[string]chan api.Response{}, seen: map[[32]byte]time.Time{}, nonces: map[string]time.Time{}, rosterSent: map[string]time.Time{},
 		roster: officers.NewKeeper(cfg.Site, "", cfg.Simulated, seal.Trust(cfg.RosterKey), cfg.Now)}

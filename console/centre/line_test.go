@@ -60,6 +60,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 	next int64
+	host string // of its brokers
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -77,7 +78,7 @@ func newAuthority(t *testing.T) *authority {
 	if c, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	return &authority{t, key, c, 1}
+	return &authority{t, key, c, 1, brokers.Host(t)}
 }
 
 // issue makes a certificate with a common name, as files.
@@ -89,7 +90,7 @@ func (a *authority) issue(name string) (cert, key []byte) {
 	}
 	a.next++
 	c := &x509.Certificate{SerialNumber: big.NewInt(a.next), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.ParseIP(a.host)}}
 	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, k.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -153,7 +154,7 @@ func mosquitto(t *testing.T, ca *authority) *brokers.Broker {
 	if !strings.Contains(conf, "\nlistener 8883\n") {
 		t.Fatal("the listener has changed")
 	}
-	return brokers.Mosquitto(t, strings.Replace(conf, "listener 8883", "listener {port} 127.0.0.1", 1))
+	return brokers.Mosquitto(t, strings.Replace(conf, "listener 8883", "listener {port} "+ca.host, 1))
 }
 
 // line is a centre with two gates, over TLS.
@@ -239,24 +240,15 @@ func newLine(t *testing.T, embedded bool) *line {
 		t.Fatal(err)
 	}
 	cfg := Config{Site: site, Gates: gates, Signer: own, SealKey: priv, Roster: l.roster, RosterKey: l.offline.Public(), WatchList: l.list, Database: filepath.Join(l.disk, "history.db"),
-		AnswerChild: []string{self, "answer-lookup"}, Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		AnswerChild: []string{"env", "GORACE=atexit_sleep_ms=0", self, "answer-lookup"}, Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if embedded {
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Listen, cfg.ListenTLS = free.Addr().String(), l.ca.tls("broker")
-		if err := free.Close(); err != nil {
-			t.Fatal(err)
-		}
+		cfg.Listen, cfg.ListenTLS = l.ca.host+":8070", l.ca.tls("broker")
 		l.url = "tls://" + cfg.Listen
 	} else {
 		l.url = "tls://" + mosquitto(t, l.ca).Addr
 		cfg.Broker = Broker{URLs: []string{l.url}, TLS: l.ca.asked(Principal)}
 	}
-	if l.c, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
+	l.c = patient(t, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}, 8), make(chan error, 1)
 	go func() { done <- l.c.Run(ctx, func() { ready <- struct{}{} }) }()
@@ -282,6 +274,17 @@ func newLine(t *testing.T, embedded bool) *line {
 		t.Fatal("the centre does not reach its broker")
 	}
 	return l
+}
+
+// patient is a centre that waits as long as its test for what it has asked.
+func patient(t *testing.T, cfg Config) *Centre {
+	t.Helper()
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.limits = limits{order: patience, answer: patience}
+	return c
 }
 
 // write replaces the watch list at once, as an editor or a job does.

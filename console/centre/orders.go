@@ -41,7 +41,7 @@ func (c *Centre) Order(ctx context.Context, sessionID string, cmd api.Command, o
 	if away || !c.sign(cmd.Gate, "cmd", api.TopicCommand+"/"+Principal+"/"+cmd.Name, 1, o.Payload, &o.Proof) {
 		return api.Response{}, errAway
 	}
-	timer := time.NewTimer(orderLife)
+	timer := time.NewTimer(c.limits.order)
 	defer timer.Stop()
 	select {
 	case r := <-answer:

@@ -34,10 +34,7 @@ func TestP12SameDocument(t *testing.T) {
 		l.stop()
 		cfg := l.c.cfg
 		cfg.RepeatWindow = DefaultRepeatWindow
-		c, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := patient(t, cfg)
 		l.c = c
 		ctx, cancel := context.WithCancel(context.Background())
 		ready, done := make(chan struct{}, 8), make(chan error, 1)
@@ -83,7 +80,7 @@ func TestP12SameDocument(t *testing.T) {
 			Stages: []api.StageTime{}, Checks: []verdict.Check{}}})
 		want("after the crossing", a, q, "refer")
 
-		err = filepath.WalkDir(l.disk, func(path string, d os.DirEntry, err error) error {
+		err := filepath.WalkDir(l.disk, func(path string, d os.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}

@@ -111,7 +111,7 @@ func (c *Centre) question(gate string, e api.Envelope, hash [32]byte, now time.T
 // lookup has a question answered in a one-shot child and signs the answer. The plain question is never
 // in this process: what lives for weeks must not hold travellers.
 func (c *Centre) lookup(gate string, e api.Envelope) {
-	ctx, cancel := context.WithTimeout(c.life, answerLimit)
+	ctx, cancel := context.WithTimeout(c.life, c.limits.answer)
 	defer cancel()
 	q := question{Key: c.cfg.SealKey, Gate: gate, Envelope: e, List: c.list.now(), At: c.cfg.Now().UTC()}
 	var again func([]docTag) bool

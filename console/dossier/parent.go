@@ -34,6 +34,8 @@ type Command struct {
 	Path string
 	Args []string
 	Env  []string // nothing of the parent's environment reaches a child but this
+
+	limit time.Duration // openLimit, if none
 }
 
 // Start opens a sealed dossier of a gate's passage in a new child. The key stays the caller's. An error names a fault code and nothing of the contents.
@@ -68,7 +70,10 @@ func (c Command) Start(ctx context.Context, gate, passage string, sealed console
 		return nil, fmt.Errorf("dossier: start child: %w", err)
 	}
 	ch := &Child{cmd: cmd, ctrl: ours, done: make(chan struct{})}
-	timer := time.AfterFunc(openLimit, func() { _ = cmd.Process.Kill() })
+	if c.limit == 0 {
+		c.limit = openLimit
+	}
+	timer := time.AfterFunc(c.limit, func() { _ = cmd.Process.Kill() })
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	_, readErr := io.Copy(&out, io.LimitReader(stdout, 4<<10))
 	timer.Stop()

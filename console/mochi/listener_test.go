@@ -78,7 +78,7 @@ func TestCloseReturns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(limit):
 			t.Fatal("Close does not return")
 		}
 		close(stop)

@@ -22,10 +22,11 @@ const (
 type Takeover struct {
 	mqtt.HookBase
 	server *mqtt.Server
+	limit  time.Duration
 }
 
 // NewTakeover makes the hook of a server, to which it must be added.
-func NewTakeover(s *mqtt.Server) *Takeover { return &Takeover{server: s} }
+func NewTakeover(s *mqtt.Server) *Takeover { return &Takeover{server: s, limit: patience} }
 
 // ID implements mqtt.Hook.
 func (h *Takeover) ID() string { return "takeover" }
@@ -42,7 +43,7 @@ func (h *Takeover) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 		return
 	}
 	old.Stop(packets.ErrSessionTakenOver) // nothing is said to it: a dead connection would not take it
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(look) {
+	for end := time.Now().Add(h.limit); time.Now().Before(end); time.Sleep(look) {
 		if now, there := h.server.Clients.Get(cl.ID); !there || now != old {
 			return
 		}

@@ -13,6 +13,9 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
+// limit bounds a wait on a busy machine; nothing is measured with it.
+const limit = time.Minute
+
 // TestM01TakeoverKeepsTheNewConnection: a client that connects again and again under its name hears what is
 // published to it, and no will of an old connection comes after the new one has spoken.
 func TestM01TakeoverKeepsTheNewConnection(t *testing.T) {
@@ -20,7 +23,9 @@ func TestM01TakeoverKeepsTheNewConnection(t *testing.T) {
 	if err := s.AddHook(new(auth.AllowHook), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddHook(NewTakeover(s), nil); err != nil {
+	h := NewTakeover(s)
+	h.limit = limit
+	if err := s.AddHook(h, nil); err != nil {
 		t.Fatal(err)
 	}
 	l := Listener(s, listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"}))
@@ -52,7 +57,7 @@ func TestM01TakeoverKeepsTheNewConnection(t *testing.T) {
 		wait(t, watcher.Publish("in", 1, false, "x"))
 		select {
 		case <-heard:
-		case <-time.After(10 * time.Second):
+		case <-time.After(limit):
 			t.Fatalf("connection %d is deaf", i)
 		}
 	}
@@ -61,7 +66,7 @@ func TestM01TakeoverKeepsTheNewConnection(t *testing.T) {
 		var w string
 		select {
 		case w = <-words:
-		case <-time.After(10 * time.Second):
+		case <-time.After(limit):
 			t.Fatalf("the first word of connection %d never came", i)
 		}
 		var n int
@@ -80,7 +85,7 @@ func TestM01TakeoverKeepsTheNewConnection(t *testing.T) {
 
 func wait(t *testing.T, tok paho.Token) {
 	t.Helper()
-	if !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if !tok.WaitTimeout(limit) || tok.Error() != nil {
 		t.Fatal("broker: ", tok.Error())
 	}
 }

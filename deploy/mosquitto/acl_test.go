@@ -150,7 +150,7 @@ func (s *site) dial(c *tls.Config, will string) (mqtt.Client, error) {
 	}
 	m := mqtt.NewClient(o)
 	t := m.Connect()
-	if !t.WaitTimeout(10 * time.Second) {
+	if !t.WaitTimeout(time.Minute) {
 		s.t.Fatal("connect hangs")
 	}
 	return m, t.Error()
@@ -213,7 +213,7 @@ func TestX01WillIsBounded(t *testing.T) {
 	s := start(t, observer)(newPKI(t, "site"))
 	heard := make(chan string, 16)
 	obs := s.client(brokers.Observer)
-	if tok := obs.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() }); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+	if tok := obs.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() }); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	for _, gate := range []string{"gate-1", "gate-2"} {
@@ -222,7 +222,7 @@ func TestX01WillIsBounded(t *testing.T) {
 		o := mqtt.NewClientOptions().AddBroker("tls://"+s.b.Addr).SetTLSConfig(cfg).SetClientID("x").SetAutoReconnect(false).SetWill(api.Topic("example", gate, "status"), "will", 1, true).
 			SetProtocolVersion(4).SetCustomOpenConnectionFn(opener(s.b.Addr, cfg, raw))
 		c := mqtt.NewClient(o)
-		if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		if tok := c.Connect(); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 		_ = (<-raw).Close() // no DISCONNECT: the broker publishes the will

@@ -119,7 +119,7 @@ func TestX01IssuedByTheSite(t *testing.T) {
 	// What its thief can do with it: speak as gate-2, and not as gate-1.
 	heard := make(chan string, 64)
 	eye := must(issued(t, dir, a, &now, brokers.Observer, 0))
-	if tok := eye.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() }); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+	if tok := eye.Subscribe("egate/#", 1, func(_ mqtt.Client, m mqtt.Message) { heard <- m.Topic() }); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	thief := must(gate2)

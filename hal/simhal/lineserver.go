@@ -146,6 +146,16 @@ func (s *LineServer) Connected() (now bool, ever int) {
 	return s.client != nil, s.clients
 }
 
+// Gone returns when the present client, if there is one, has ended and everything it said has been heard.
+func (s *LineServer) Gone() {
+	s.mu.Lock()
+	c := s.client
+	s.mu.Unlock()
+	if c != nil {
+		<-c.gone
+	}
+}
+
 // Disconnect cuts the present client off, as a pulled cable would.
 func (s *LineServer) Disconnect() {
 	s.mu.Lock()

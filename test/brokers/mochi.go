@@ -3,7 +3,6 @@ package brokers
 import (
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 
@@ -26,14 +25,7 @@ type Embedded struct {
 // Mochi starts an embedded broker without access control, until the test ends.
 func Mochi(t testing.TB) *Embedded {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &Embedded{Addr: l.Addr().String(), t: t}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	b := &Embedded{Addr: Address(t), t: t}
 	b.Start()
 	t.Cleanup(b.Kill)
 	return b

@@ -3,10 +3,13 @@ package brokers
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +21,7 @@ import (
 const startLimit = 20 * time.Second
 
 // Plain is the configuration of a broker without access control.
-const Plain = "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
+const Plain = "listener {port} {host}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
 
 // Broker is one Mosquitto.
 type Broker struct {
@@ -32,15 +35,45 @@ type Broker struct {
 	log  bytes.Buffer
 }
 
-// Mosquitto starts Debian's Mosquitto with a configuration in which {port} stands for its port, and ends
-// it with the test. Where it is not installed, the test is skipped.
+// Host is a loopback address that nothing else of this machine uses. Connections that go out are made from 127.0.0.1
+// and may be given any free port there: that of a broker that is dead for a moment too, by a client that tries to
+// reach it and then meets itself.
+func Host(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 2+rand.IntN(250))
+		if l, err := net.Listen("tcp", host+":8070"); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return host
+		}
+	}
+	t.Fatal("no loopback address is free")
+	return ""
+}
+
+// Address is a Host with a port.
+func Address(t testing.TB) string { return Host(t) + ":8070" }
+
+var listens = regexp.MustCompile(`(?m)^listener \{port\} (\S+)$`)
+
+// Mosquitto starts Debian's Mosquitto with a configuration in which {port} stands for its port and {host}, if it names
+// none, for its address, and ends it with the test. Where it is not installed, the test is skipped.
 func Mosquitto(t testing.TB, conf string) *Broker {
 	t.Helper()
 	program := program()
 	if program == "" {
 		t.Skip("SKIP: mosquitto is not installed: apt-get install mosquitto")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if strings.Contains(conf, "{host}") {
+		conf = strings.ReplaceAll(conf, "{host}", Host(t))
+	}
+	host := listens.FindStringSubmatch(conf)
+	if host == nil {
+		t.Fatal("brokers: the configuration has no line \"listener {port} ADDRESS\"")
+	}
+	l, err := net.Listen("tcp", host[1]+":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,8 @@ func (c *siteCA) broker() *brokers.Broker {
 	if err := c.a.List(); err != nil {
 		c.t.Fatal(err)
 	}
-	own := c.board(fmt.Sprintf("broker-%d", len(c.a.Issued())), 0, "127.0.0.1")
+	host := brokers.Host(c.t)
+	own := c.board(fmt.Sprintf("broker-%d", len(c.a.Issued())), 0, host)
 	text := map[string]string{}
 	for _, n := range []string{"mosquitto.conf", "egate.acl"} {
 		b, err := os.ReadFile(filepath.Join("..", "..", "deploy", "mosquitto", n))
@@ -111,7 +112,7 @@ func (c *siteCA) broker() *brokers.Broker {
 	if err := os.WriteFile(acl, []byte(strings.ReplaceAll(text["egate.acl"], "/example/", "/"+site+"/")), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	return brokers.Mosquitto(c.t, strings.NewReplacer("listener 8883", "listener {port} 127.0.0.1", "/etc/egate/mosquitto/ca.pem", own.CA, "/etc/egate/mosquitto/broker.pem", own.Cert,
+	return brokers.Mosquitto(c.t, strings.NewReplacer("listener 8883", "listener {port} "+host, "/etc/egate/mosquitto/ca.pem", own.CA, "/etc/egate/mosquitto/broker.pem", own.Cert,
 		"/etc/egate/mosquitto/broker.key", own.Key, "/etc/egate/mosquitto/crl.pem", filepath.Join(c.dir, pki.ListFile), "/etc/egate/mosquitto/egate.acl", acl).Replace(text["mosquitto.conf"]))
 }
 

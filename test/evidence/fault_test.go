@@ -415,9 +415,16 @@ func TestE03LyingDisk(t *testing.T) {
 		if g.j.Epoch() <= epoch {
 			t.Fatalf("epoch %d after %d", g.j.Epoch(), epoch)
 		}
-		es, err := g.c.History(gateName, 0, 0, 1000)
-		if err != nil {
-			t.Fatal(err)
+		// Status and checkpoint may be at the desk before the first event of the new epoch is.
+		var es []api.Event
+		for end := time.Now().Add(patience); len(es) == 0 || es[len(es)-1].Epoch <= epoch; time.Sleep(5 * time.Millisecond) {
+			var err error
+			if es, err = g.c.History(gateName, 0, 0, 1000); err != nil {
+				t.Fatal(err)
+			}
+			if time.Now().After(end) {
+				t.Fatal("no event of the new epoch")
+			}
 		}
 		gaps := 0
 		for i, e := range es {

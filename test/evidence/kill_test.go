@@ -118,7 +118,7 @@ func (w *world) finish() {
 	}
 	if err := w.until(w.name, func(g console.GateView) bool {
 		// What the controller before had said is retained, and may be as good.
-		return g.Status.At.After(begin) && (g.Status.State == "ready" || g.Status.State == "degraded") && g.AckedUpto >= uint64(len(w.known)) && g.State.Mode == "open"
+		return g.Status.At.After(begin) && g.State.At.After(begin) && (g.Status.State == "ready" || g.Status.State == "degraded") && g.AckedUpto >= uint64(len(w.known)) && g.State.Mode == "open"
 	}); err != nil {
 		w.fail("last start: %v", err)
 	}

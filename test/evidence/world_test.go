@@ -42,6 +42,7 @@ import (
 	"egate/sim/people"
 	"egate/sim/plant"
 	"egate/sim/run"
+	"egate/test/brokers"
 	"egate/verdict"
 )
 
@@ -226,25 +227,6 @@ type line struct {
 	gates   []*world
 }
 
-// address is a loopback address that nothing else of this machine uses: connections that go out are made
-// from 127.0.0.1, so that none takes a port of ours while its program is dead.
-func address(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 2+rand.IntN(250))
-		l, err := net.Listen("tcp", host+":8070")
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return host + ":8070"
-	}
-	t.Fatal("no loopback address is free")
-	return ""
-}
-
 func newSigner(t testing.TB) (*seal.Signer, []byte) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
@@ -296,9 +278,9 @@ func prepareLine(t testing.TB, gates ...string) *line {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	l.cfg = centre.Config{Site: site, Simulated: true, Gates: map[string]ed25519.PublicKey{}, Listen: address(t), Signer: own, SealKey: priv,
+	l.cfg = centre.Config{Site: site, Simulated: true, Gates: map[string]ed25519.PublicKey{}, Listen: brokers.Address(t), Signer: own, SealKey: priv,
 		Roster: filepath.Join(l.dir, "roster.signed"), RosterKey: offline.Public(), WatchList: filepath.Join(l.dir, "watchlist.yaml"), Database: filepath.Join(l.dir, "history.db"),
-		AnswerChild: []string{self, "answer-lookup"}, SessionLife: 12 * time.Hour, GatesPerOfficer: len(gates), Log: slog.New(slog.NewJSONHandler(log, nil))}
+		AnswerChild: []string{"env", "GORACE=atexit_sleep_ms=0", self, "answer-lookup"}, SessionLife: 12 * time.Hour, GatesPerOfficer: len(gates), Log: slog.New(slog.NewJSONHandler(log, nil))}
 	l.put("watchlist.yaml", []byte("documents: {}\n"))
 	if err := errors.Join(seal.Save(filepath.Join(l.dir, "centre.pub"), l.key, false), seal.Save(filepath.Join(l.dir, "centre-seal.pub"), pub, false),
 		seal.Save(filepath.Join(l.dir, "roster.pub"), offline.Public(), false)); err != nil {
@@ -477,6 +459,7 @@ type world struct {
 	gate  configs.Gate
 	plant *plant.Plant
 	scr   *run.Screen
+	lines *simhal.LineServer
 
 	boots  int
 	boot   atomic.Pointer[string] // configuration of the running controller
@@ -546,7 +529,7 @@ func (l *line) quiet(ctx context.Context, name string) *world {
 	g.Site, g.Gate, g.StateDir = site, name, w.path("state")
 	g.Keys = configs.Keys{Gate: filepath.Join(l.dir, name+".key"), Centre: filepath.Join(l.dir, "centre.pub"), CentreSeal: filepath.Join(l.dir, "centre-seal.pub")}
 	g.Officers = configs.Officers{RosterKey: filepath.Join(l.dir, "roster.pub")} // the roster itself comes over the link
-	g.Link.Broker, g.Display.Listen = configs.Brokers{"tcp://" + l.cfg.Listen}, address(t)
+	g.Link.Broker, g.Display.Listen = configs.Brokers{"tcp://" + l.cfg.Listen}, brokers.Address(t)
 	g.Lines.Device, g.Inspect.Program = w.path("run", "lines.sock"), w.path(peerName)
 	g.Doors.Pulse, g.Doors.Travel = 60*time.Millisecond, 2*s
 	g.Limits = configs.Limits{Document: 5 * s, Chip: 5 * s, Lookup: s, Lift: 2 * s, NoShow: 3 * s, Secure: 3 * s, Capture: 5 * s, Decide: s, Release: 3 * s, Clear: 2 * s,
@@ -594,6 +577,7 @@ func (w *world) wireUp() error {
 		w.plant.Set(name, bool(level))
 	})
 	srv.OnDisconnect(w.plant.AllLow)
+	w.lines = srv
 	return nil
 }
 
@@ -708,10 +692,12 @@ func (w *world) start() error {
 	return <-started
 }
 
-// kill is SIGKILL, as an empty battery or the kernel's memory killer does it.
+// kill is SIGKILL, as an empty battery or the kernel's memory killer does it. It returns when the plant has heard
+// the last word of the dead one, which would else count as the next one's, and has its lines free.
 func (w *world) kill() {
 	_ = w.proc.Process.Kill()
 	_ = w.proc.Wait()
+	w.lines.Gone()
 }
 
 // read reads what is committed and compares it with what was known to be.
