@@ -43,6 +43,10 @@ type Keys struct {
 	Gate       string `yaml:"gate"`        // Ed25519 seed of this gate, readable by its user only
 	Centre     string `yaml:"centre"`      // Ed25519 public key of the centre: orders, leases, answers, acknowledgements
 	CentreSeal string `yaml:"centre_seal"` // HPKE public key of the centre: look-ups
+	// TPM is the TPM 2.0 that gate and link.cert_key_file are keys of (egatectl key make --tpm, egatectl pki request --tpm).
+	TPM string `yaml:"tpm,omitempty"`
+	// InFiles accepts private keys in plain files, readable by their user only; the gate warns of it (X-05).
+	InFiles bool `yaml:"in_files,omitempty"`
 }
 
 // Officers is who may order what at this gate.
@@ -364,7 +368,7 @@ func parseGate(path string, raw []byte) (Gate, error) {
 }
 
 func (g *Gate) resolve(f *File) {
-	for _, p := range []*string{&g.StateDir, &g.Profile, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Officers.Roster, &g.Officers.RosterKey, &g.Link.CAFile, &g.Link.CertFile,
+	for _, p := range []*string{&g.StateDir, &g.Profile, &g.Keys.Gate, &g.Keys.Centre, &g.Keys.CentreSeal, &g.Keys.TPM, &g.Officers.Roster, &g.Officers.RosterKey, &g.Link.CAFile, &g.Link.CertFile,
 		&g.Link.CertKeyFile, &g.Link.PasswordFile, &g.Lines.Device, &g.Devices.Scanner.Device, &g.Devices.NFC.Device,
 		&g.Devices.Camera.Device, &g.Inspect.Program, &g.Inspect.Models, &g.Inspect.Trust,
 		&g.Inspect.TrustKey, &g.Inspect.Policy, &g.Watchdog.Device, &g.Hardware.Pairing, &g.Hardware.Socket} {
@@ -480,9 +484,15 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 		if g.Hardware.Pairing == "" || len(g.Hardware.Technicians) == 0 || len(g.Hardware.Officers) == 0 {
 			bad(at("hardware"), "needs pairing, technicians and officers: the devices of a gate in service are bound to it (X-04)")
 		}
+		if g.Keys.TPM == "" && !g.Keys.InFiles {
+			bad(at("keys"), "the private keys of a gate in service are in a TPM 2.0 (X-05): make them there and say tpm: /dev/tpmrm0, or accept plain files, and the warning, with in_files: true")
+		}
 		if len(g.Inspect.ModelKeys) < 2 {
 			bad(at("inspect", "model_keys"), "needs the keys of two persons or more: a gate in service loads model packs only that two have signed")
 		}
+	}
+	if g.Keys.TPM != "" && g.Keys.InFiles {
+		bad(at("keys", "in_files"), "is for a gate without a TPM")
 	}
 	if g.Hardware.Socket != "" && len(g.Hardware.Technicians) == 0 {
 		bad(at("hardware", "technicians"), "is missing: nobody could use the socket")

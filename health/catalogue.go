@@ -239,7 +239,7 @@ var catalogue = []Entry{
 		"no broker lets the gate in: no new traveller; events wait in the journal", "nobody has renewed it; clock",
 		"egatectl pki show; timedatectl", "sign renewal.csr of the state folder (egatectl pki renew) and put the answer in its place: no broker and no restart needed"},
 	{KeyInFile, Notice, false, Itself, 0, "a private key of the gate is in a file: whoever takes the disk has it",
-		"none", "no TPM is configured", "keys of the configuration", "fit a TPM 2.0 and make the keys in it; encrypt the disk meanwhile"},
+		"none", "no TPM is configured", "keys of the configuration", "fit a TPM 2.0 and make the keys in it (egatectl key make --tpm, egatectl pki request --tpm); encrypt the disk meanwhile"},
 	{MessageRefused, Warning, false, Itself, 0, "messages with a wrong signature, gate, epoch or session arrived",
 		"they have no effect", "attack, or a centre with the wrong key", "security log", "find the sender; check the keys"},
 	{LeaseLost, Error, true, Itself, 0, "no officer's console has renewed the lease of this gate in time",

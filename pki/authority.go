@@ -437,14 +437,19 @@ func SaveKey(path string, key crypto.Signer) error {
 		return fmt.Errorf("pki: %w", err)
 	}
 	defer clear(der)
+	text := pemBlock(typeKey, der)
+	defer clear(text)
+	return SavePrivate(path, text)
+}
+
+// SavePrivate writes a new file that its user alone may read.
+func SavePrivate(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("pki: %s is there already: keys are never overwritten", path)
 	} else if err != nil {
 		return fmt.Errorf("pki: %w", err)
 	}
-	text := pemBlock(typeKey, der)
-	defer clear(text)
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("pki: %w", err)

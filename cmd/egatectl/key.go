@@ -11,17 +11,21 @@ import (
 	"os"
 	"path/filepath"
 
+	"egate/pki"
+	"egate/pki/tpm"
 	"egate/seal"
 )
 
 // keyMake makes a key pair in files as every program here reads them.
 func keyMake(_ context.Context, out io.Writer, args []string) error {
 	f := flags("key make", out)
+	var chip tpmKey
+	chip.flags(f)
 	sealing := f.Bool("sealing", false, "a pair that dossiers and look-ups are sealed for (HPKE), in place of one that signs (Ed25519)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() != 1 {
+	if f.NArg() != 1 || chip.path != "" && *sealing {
 		return errUsage
 	}
 	name := f.Arg(0)
@@ -41,13 +45,24 @@ func keyMake(_ context.Context, out io.Writer, args []string) error {
 			priv = k.Seed()
 		}
 	}
+	if err == nil && chip.path != "" {
+		err = chip.with(func(t *tpm.TPM) error {
+			b, err := t.Seal(priv, chip.pcrs()...)
+			if err != nil {
+				return err
+			}
+			return pki.SavePrivate(private, b)
+		})
+	} else if err == nil {
+		err = seal.Save(private, priv, true)
+	}
 	if err == nil {
-		err = errors.Join(seal.Save(private, priv, true), seal.Save(public, pub, false))
+		err = seal.Save(public, pub, false)
 	}
 	clear(priv)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s  private: it stays on this machine, readable by its user only\n%s  public: give it to who verifies or seals (%s)\n", private, public, filepath.Base(name))
+	fmt.Fprintf(out, "%s  private: %s\n%s  public: give it to who verifies or seals (%s)\n", private, chip.stays(), public, filepath.Base(name))
 	return nil
 }

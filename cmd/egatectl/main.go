@@ -26,7 +26,7 @@ type command struct {
 func commands() []command {
 	return slices.Concat([]command{
 		{"site init", "--simulation DIR", "make a throw-away site: keys, trust bundle, officers, watch list, configurations", siteInit},
-		{"key make", "[--sealing] NAME", "make a key pair: NAME.key, private, and NAME.pub", keyMake},
+		{"key make", "[--sealing] [--tpm DEVICE [--pcr LIST]] NAME", "make a key pair: NAME.key, private, and NAME.pub", keyMake},
 		{"roster sign", "--key FILE.key ROSTER.yaml FILE", "sign who may order what; the key stays on a machine that is connected to nothing", rosterSign},
 		{"roster show", "--key FILE.pub FILE", "what a signed roster says", rosterShow},
 		{"roster check", "--key FILE.pub [--officer O --gate G [--order N]] FILE", "does it hold now, and may an officer order at a gate?", rosterCheck},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +14,14 @@ import (
 	"time"
 
 	"egate/pki"
+	"egate/pki/tpm"
 )
 
 // pkiCommands are the certificates of a small site. A larger one hands the request files to its own authority.
 func pkiCommands() []command {
 	return []command{
 		{"pki init", "--site S DIR", "make the site's own authority in a folder that is kept offline", pkiInit},
-		{"pki request", "--key FILE NAME OUT.csr", "on the machine that uses it: make a key where there is none, and ask for a certificate", pkiRequest},
+		{"pki request", "--key FILE [--tpm DEVICE [--pcr LIST]] NAME OUT.csr", "on the machine that uses it: make a key where there is none, and ask for a certificate", pkiRequest},
 		{"pki issue", "--ca DIR [--days N] [--broker HOST]… REQUEST.csr OUT.pem", "sign the first request of a gate, console, witness or broker", pkiIssue},
 		{"pki renew", "--ca DIR [--days N] REQUEST.csr OUT.pem", "sign again for the same key, expired or not", pkiRenew},
 		{"pki replace-board", "--ca DIR [--days N] REQUEST.csr OUT.pem", "another board under the same name: revoke what the old one held", pkiReplace},
@@ -49,6 +51,8 @@ func pkiInit(_ context.Context, out io.Writer, args []string) error {
 
 func pkiRequest(_ context.Context, out io.Writer, args []string) error {
 	f := flags("pki request", out)
+	var chip tpmKey
+	chip.flags(f)
 	path := f.String("key", "", "private key; made where there is none")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -56,17 +60,36 @@ func pkiRequest(_ context.Context, out io.Writer, args []string) error {
 	if f.NArg() != 2 || *path == "" {
 		return errUsage
 	}
-	key, err := pki.LoadKey(*path)
-	made := errors.Is(err, fs.ErrNotExist)
-	if made {
-		if key, err = pki.NewKey(); err == nil {
-			err = pki.SaveKey(*path, key)
-		}
-	}
-	if err != nil {
+	var b []byte
+	var made bool
+	ask := func(key crypto.Signer) (err error) {
+		b, err = pki.MakeRequest(f.Arg(0), key)
 		return err
 	}
-	b, err := pki.MakeRequest(f.Arg(0), key)
+	var err error
+	if chip.path != "" {
+		err = chip.with(func(t *tpm.TPM) error {
+			key, err := keyOfTPM(t, *path, chip.pcrs(), &made)
+			if err != nil {
+				return err
+			}
+			return ask(key)
+		})
+	} else {
+		var key crypto.Signer
+		if b, err := os.ReadFile(*path); err == nil && tpm.Holds(b) {
+			return fmt.Errorf("%s is a key of a TPM: say which with --tpm", *path)
+		}
+		key, err = pki.LoadKey(*path)
+		if made = errors.Is(err, fs.ErrNotExist); made {
+			if key, err = pki.NewKey(); err == nil {
+				err = pki.SaveKey(*path, key)
+			}
+		}
+		if err == nil {
+			err = ask(key)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -74,10 +97,24 @@ func pkiRequest(_ context.Context, out io.Writer, args []string) error {
 		return err
 	}
 	if made {
-		fmt.Fprintf(out, "%s  private: it stays on this machine, readable by its user only\n", *path)
+		fmt.Fprintf(out, "%s  private: %s\n", *path, chip.stays())
 	}
 	fmt.Fprintf(out, "%s  to whoever has the authority\n", f.Arg(1))
 	return nil
+}
+
+// keyOfTPM is the key of a file, made in the TPM where there is none.
+func keyOfTPM(t *tpm.TPM, path string, pcrs []uint, made *bool) (crypto.Signer, error) {
+	b, err := os.ReadFile(path)
+	if *made = errors.Is(err, fs.ErrNotExist); *made {
+		if b, err = t.NewKey(pcrs...); err == nil {
+			err = pki.SavePrivate(path, b)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.Signer(b)
 }
 
 // signing is what the three commands that sign have in common.

@@ -48,10 +48,14 @@ const (
 
 // serve wires everything and runs until ctx ends.
 func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs.Mismatch, log *slog.Logger) (err error) {
-	signer, err := seal.LoadSigner(cfg.Keys.Gate)
+	keys, err := loadKeys(cfg)
 	if err != nil {
-		return fmt.Errorf("egated: keys.gate: %w", err)
+		return err
 	}
+	if keys.tpm != nil {
+		defer func() { err = errors.Join(err, keys.tpm.Close()) }()
+	}
+	signer := keys.signer
 	centre, err := seal.LoadPublic(cfg.Keys.Centre)
 	if err != nil {
 		return fmt.Errorf("egated: keys.centre: %w", err)
@@ -86,7 +90,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		board.Raise(health.ConfigurationMismatch, m.Key)
 	}
 
-	if !cfg.Simulated {
+	if !cfg.Simulated && keys.inFile {
 		log.Warn("egated: the gate's private keys are files: whoever takes the disk has them", "code", health.KeyInFile, "security", true)
 		board.Raise(health.KeyInFile, health.PartKeys)
 	}
@@ -98,7 +102,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	var cred *pki.Credential
 	var tlsConfig func() *tls.Config
 	if cfg.Link.CAFile != "" {
-		cred, err = pki.Load(pki.Files{CA: cfg.Link.CAFile, Cert: cfg.Link.CertFile, Key: cfg.Link.CertKeyFile}, pki.Options{Name: cfg.Gate, Now: wall.Now, Log: log})
+		cred, err = pki.Load(pki.Files{CA: cfg.Link.CAFile, Cert: cfg.Link.CertFile, Key: cfg.Link.CertKeyFile}, pki.Options{Name: cfg.Gate, Key: keys.tls, Now: wall.Now, Log: log})
 		if err != nil {
 			return fmt.Errorf("egated: link: %w", err)
 		}

@@ -15,7 +15,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # Packages of Debian 12: cgo (inference runtime, OpenJPEG), reference broker, a real browser with the
 # letters of six languages, the smart card daemon with a virtual reader (tests run it in a network of its
 # own: on this machine's it is not started), downloads.
-packages="gcc libc6-dev pkg-config libopenjp2-7-dev mosquitto mosquitto-clients chromium fonts-dejavu-core fonts-noto-core pcscd vsmartcard-vpcd iproute2 util-linux ca-certificates"
+packages="gcc libc6-dev pkg-config libopenjp2-7-dev mosquitto mosquitto-clients swtpm chromium fonts-dejavu-core fonts-noto-core pcscd vsmartcard-vpcd iproute2 util-linux ca-certificates"
 
 command -v go >/dev/null || fail "Go is missing. Cure: install Go 1.26 or later from https://go.dev/dl and put its bin folder on PATH"
 go_minor=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')

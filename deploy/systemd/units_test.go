@@ -89,7 +89,7 @@ var (
 		controller: of(slices.Concat(every, ours, []string{"User=egate", "Group=egate", "StateDirectory=egate", "WatchdogSec=10", "WatchdogSignal=SIGKILL",
 			"LimitMEMLOCK=infinity", "MemoryMax=2G", "InaccessiblePaths=-/etc/egate/console -/var/lib/egate-console",
 			"DeviceAllow=char-gpiochip rw", "DeviceAllow=char-ttyUSB rw", "DeviceAllow=char-ttyACM rw", "DeviceAllow=char-ttyS rw", "DeviceAllow=char-ttyAMA rw",
-			"DeviceAllow=char-video4linux rw", "DeviceAllow=char-usb_device rw", "DeviceAllow=char-input r", "DeviceAllow=/dev/watchdog w", "DeviceAllow=char-watchdog w"})...),
+			"DeviceAllow=char-video4linux rw", "DeviceAllow=char-usb_device rw", "DeviceAllow=char-input r", "DeviceAllow=/dev/watchdog w", "DeviceAllow=char-watchdog w", "DeviceAllow=/dev/tpmrm0 rw"})...),
 		console: of(slices.Concat(every, ours, []string{"User=egate-console", "Group=egate-console", "StateDirectory=egate-console", "MemoryMax=1G",
 			"PrivateDevices=yes", "PrivateUsers=yes", "InaccessiblePaths=-/etc/egate/keys -/var/lib/egate"})...),
 		// The browser has no camera, no reader and no line of a door.
@@ -381,7 +381,7 @@ func TestX06DevicesBelongToTheController(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="egate", MODE="0660"`,
-		`SUBSYSTEM=="video4linux", GROUP="egate", MODE="0660", TAG-="uaccess"`, `SUBSYSTEM=="watchdog", GROUP="egate", MODE="0620"`,
+		`SUBSYSTEM=="video4linux", GROUP="egate", MODE="0660", TAG-="uaccess"`, `SUBSYSTEM=="watchdog", GROUP="egate", MODE="0620"`, `SUBSYSTEM=="tpmrm", GROUP="egate", MODE="0660"`,
 		`SUBSYSTEM=="tty", KERNEL=="ttyUSB*|ttyACM*", GROUP="egate", MODE="0660", TAG-="uaccess"`} {
 		if !bytes.Contains(b, []byte("\n"+want)) {
 			t.Errorf("72-egate.rules lacks %s", want)

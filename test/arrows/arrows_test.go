@@ -86,6 +86,7 @@ var may = map[string][]string{
 	"policy":              {"verdict", "seal", "api"},
 	"clock":               {"seal", "api"},
 	"pki":                 {},
+	"pki/tpm":             {},
 	"health":              {},
 	"api":                 {"verdict"},
 	"display":             {"gate", "locales"},
