@@ -25,7 +25,7 @@ type Recording struct {
 	gate   bool
 	order  temporal
 	faces  int
-	twoRun int
+	count  headCount
 	sawTwo bool
 	seen   []seen
 	focal  float64
@@ -71,29 +71,21 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 	if err != nil {
 		return err
 	}
+	n, _ := heads(found)
+	r.count.picture(n)
+	r.sawTwo = r.sawTwo || r.count.several()
 	if len(found) == 0 {
 		r.order.nobody()
-		r.twoRun = 0
 		r.why[NoFaceFound]++
 		return nil
 	}
 	d := found[largest(found)]
-	heads := 0
-	for _, f := range found {
-		if f.Side >= headPart*d.Side {
-			heads++
-		}
-	}
 	r.faces++
-	if heads > 1 {
-		if r.twoRun++; r.twoRun >= twoFor {
-			r.sawTwo = true
-		}
+	if n > 1 {
 		r.order.nobody()
 		r.why[SeveralFaces]++
 		return nil
 	}
-	r.twoRun = 0
 	r.order.found(img, d, at, true)
 	if len(r.seen) >= MaxRecording {
 		return nil

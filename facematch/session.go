@@ -76,8 +76,6 @@ const (
 	dotLimit      = 3500 * time.Millisecond // of waiting at one side
 	embedFrames   = 3                       // best frames that are compared; the median counts (F-04)
 	lostAfter     = 700 * time.Millisecond  // without the tracked face: the track is lost
-	headPart      = 0.35                    // a face smaller than this part of the largest is no head in the booth
-	twoFor        = 5                       // pictures with two faces, less those without: coloured light makes faces of shadows for a picture or two
 )
 
 // Continuity: the capture is of one person from its first picture to the end of the watch.
@@ -101,8 +99,9 @@ const (
 
 // Observation is what one picture told.
 type Observation struct {
-	Heads      int
-	Confidence float64 // of the tracked face
+	Heads      int     // in this picture
+	Count      int     // that stays: a false detection is no person; -1 while it is not known
+	Confidence float64 // of Heads: the least score of those counted, 0 where there is none
 	Guidance   Instruction
 	DotX       float64     // of FollowDot, -1 … 1
 	TrackLost  bool        // once, when the one tracked face is gone or another took its place
@@ -153,7 +152,7 @@ type Session struct {
 	heads     [2][]float64 // residuals of pictures turned to the right, to the left
 	held      [2]held      // what was held at the dot without a nose that turned
 	faces     int          // pictures with a face
-	two       int          // pictures with two faces, less those without
+	count     headCount
 	sawTwo    bool
 	track     Detection
 	tracking  bool
@@ -237,29 +236,23 @@ func (s *Session) Frame(v View, at time.Duration) (Observation, error) {
 	if s.order.frozen(at) {
 		o.Fault = CameraFrozen
 	}
+	o.Heads, o.Confidence = heads(found)
+	s.count.picture(o.Heads)
+	if o.Count = -1; s.count.known {
+		o.Count = s.count.count
+	}
+	if s.phase != phaseWatch && s.count.several() {
+		s.sawTwo = true
+	}
 	if len(found) == 0 {
-		s.two = 0
 		s.order.nobody()
 		return s.gone(at, o), nil
 	}
 	d := found[largest(found)]
-	for _, f := range found {
-		if f.Side >= headPart*d.Side {
-			o.Heads++
-		}
-	}
 	if d, err = s.e.follow(img, d); err != nil {
 		return Observation{}, err
 	}
-	o.Confidence = d.Score
 	s.faces++
-	if o.Heads >= 2 {
-		if s.two++; s.two >= twoFor && s.phase != phaseWatch {
-			s.sawTwo = true
-		}
-	} else {
-		s.two = max(s.two-1, 0)
-	}
 	if o.Heads == 1 {
 		s.order.found(img, d, at, s.phase != phaseWatch)
 	} else {

@@ -100,7 +100,7 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 	defer session.Close()
 	deadline := i.clock() + time.Duration(i.begin.CaptureMS)*time.Millisecond
 	var said protocol.Guidance
-	heads, headsSeen, steady := -1, -1, 0
+	heads := -1
 	decided := false
 	for {
 		next, stop := context.WithTimeout(ctx, 2*time.Second)
@@ -145,20 +145,9 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 			c := challengeOf(obs.Challenge)
 			i.post(ctx, func() { i.send(protocol.FromInspector{Challenge: &c}) })
 		}
-		// A count holds for two pictures before it is told, and more than one head for five: a false detection is no
-		// person, and whoever has stepped in stays for longer.
-		if obs.Heads == headsSeen {
-			steady++
-		} else {
-			headsSeen, steady = obs.Heads, 1
-		}
-		enough := 2
-		if headsSeen > 1 {
-			enough = 5
-		}
-		if steady >= enough && heads != headsSeen {
-			heads = headsSeen
-			h := protocol.Heads{Count: obs.Heads, Confidence: obs.Confidence}
+		if obs.Count >= 0 && obs.Count != heads {
+			heads = obs.Count
+			h := protocol.Heads{Count: obs.Count, Confidence: obs.Confidence}
 			i.post(ctx, func() { i.send(protocol.FromInspector{Heads: &h}) })
 		}
 		if obs.TrackLost {

@@ -3,6 +3,7 @@ package control
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -183,6 +184,9 @@ func (l *Loop) message(i int, m *protocol.FromInspector) {
 	case m.Challenge != nil:
 		l.challenged(i, t, *m.Challenge)
 	case m.Heads != nil:
+		if m.Heads.Count > 1 {
+			l.log.Info("control: more than one head", "heads", m.Heads.Count, "confidence", math.Round(100*m.Heads.Confidence)/100)
+		}
 		l.handle(gate.Event{Kind: gate.EvHeads, Slot: slot, N: uint8(min(max(m.Heads.Count, 0), 9))})
 	case m.TrackLost != nil:
 		l.handle(gate.Event{Kind: gate.EvTrackLost, Slot: slot})

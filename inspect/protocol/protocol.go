@@ -210,7 +210,8 @@ type LightStep struct {
 	MS     int    `json:"ms"`
 }
 
-// Heads is how many heads the camera counts, never whose (F-01).
+// Heads is how many heads stay before the camera, never whose (F-01). Confidence is the least score, 0 … 1, of those
+// that the last picture shows, 0 where there is none.
 type Heads struct {
 	Count      int     `json:"count"`
 	Confidence float64 `json:"confidence"`
