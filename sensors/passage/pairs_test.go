@@ -87,7 +87,7 @@ func TestS01TwoPeopleAreNeverOne(t *testing.T) {
 // A single person who stops, waits long, turns and goes back or on is one all the while, and nobody is
 // left in the end (S-01, S-04).
 func TestS04OneIsOne(t *testing.T) {
-	many, walks := 0, 0
+	many, all := 0, 0
 	rapid.Check(t, func(r *rapid.T) {
 		seed := rapid.Uint64().Draw(r, "seed")
 		stop := float64(rapid.IntRange(500, 1200).Draw(r, "stop_mm"))
@@ -129,7 +129,7 @@ func TestS04OneIsOne(t *testing.T) {
 			}
 			gone = far && (x < 0 || x > cfg.LengthMM)
 		})
-		walks++
+		all++
 		if worst == gate.CountMany {
 			many++
 		}
@@ -137,9 +137,9 @@ func TestS04OneIsOne(t *testing.T) {
 			r.Fatalf("in the end %+v", s)
 		}
 	})
-	t.Logf("%d of %d single people were many for a moment", many, walks)
-	if many*50 > walks {
-		t.Errorf("%d of %d single people were taken for many", many, walks)
+	t.Logf("%d of %d single people were many for a moment", many, all)
+	if many*50 > all {
+		t.Errorf("%d of %d single people were taken for many", many, all)
 	}
 }
 

@@ -1,6 +1,7 @@
 package passage
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,28 @@ import (
 	"egate/sim/people"
 	"egate/sim/plant"
 )
+
+// TestMain draws fewer walks under the race detector, which slows the plant by thirty and has nothing to find in
+// a walk: one goroutine makes it.
+func TestMain(m *testing.M) {
+	if raceEnabled {
+		if err := flag.Set("rapid.checks", "15"); err != nil { // -short takes a fifth
+			panic(err)
+		}
+	}
+	m.Run()
+}
+
+// walks is how many of each class a test replays: in full, with -short, and under the race detector four.
+func walks(full, short int) int {
+	switch {
+	case raceEnabled:
+		return 4
+	case testing.Short():
+		return short
+	}
+	return full
+}
 
 // mantrap is the geometry of the simulated plant.
 func mantrap() (Config, map[string]func(*Tracker, bool, time.Duration)) {
@@ -76,10 +99,7 @@ func replay(tr *people.Trace) seen {
 // TestS02ConfusionTable replays generated walks and prints what was made of them. The figures are
 // those of the simulated bodies, never of a site.
 func TestS02ConfusionTable(t *testing.T) {
-	n := 60
-	if testing.Short() {
-		n = 20
-	}
+	n := walks(60, 20)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%-12s %6s %6s %6s %8s %8s %8s %8s\n", "class", "walks", "one", "many", "unknown", "end 0", "object", "across")
 	got := map[people.Class][4]int{}

@@ -2,6 +2,7 @@ package passage
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,34 +30,25 @@ func TestS02Classes(t *testing.T) {
 	want := map[people.Class]Class{people.Single: Single, people.SingleCase: Suitcase, people.CaseBefore: SuitcaseBefore, people.WithTrolley: Trolley, people.WithPram: Pram,
 		people.InWheelchair: Wheelchair, people.ChildAlone: Child, people.Tailgating: Tailgating, people.Intrusion: Intrusion, people.Crawling: Crawling,
 		people.WrongWay: WrongDirection, people.UTurn: UTurn, people.LeftBehind: ObjectLeft, people.StandAndTurn: Single}
-	n := 25
-	if testing.Short() {
-		n = 10
-	}
-	for _, doors := range []bool{true, false} {
-		for c, class := range want {
-			right, persons := 0, 0
-			for seed := uint64(5000); seed < 5000+uint64(n); seed++ {
-				tr, err := people.Generate(c, seed, people.TraceOptions{Wide: seed%2 == 1})
-				if err != nil {
-					t.Fatal(err)
-				}
-				var b bytes.Buffer
-				if err := tr.WriteCSV(&b); err != nil {
-					t.Fatal(err)
-				}
-				edges, err := ReadTrace(&b)
-				if err != nil {
-					t.Fatal(err)
-				}
+	n := walks(25, 10)
+	for c, class := range want {
+		right, persons := map[bool]int{}, map[bool]int{}
+		for seed := uint64(5000); seed < 5000+uint64(n); seed++ {
+			tr, err := people.Generate(c, seed, people.TraceOptions{Wide: seed%2 == 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := tr.WriteCSV(&b); err != nil {
+				t.Fatal(err)
+			}
+			edges, err := ReadTrace(&b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, doors := range []bool{true, false} {
 				if !doors {
-					var inside []Edge
-					for _, e := range edges {
-						if e.Beam != EntryBeam && e.Beam != ExitBeam {
-							inside = append(inside, e)
-						}
-					}
-					edges = inside
+					edges = slices.DeleteFunc(edges, func(e Edge) bool { return e.Beam == EntryBeam || e.Beam == ExitBeam })
 				}
 				run, err := Replay(g, edges)
 				if err != nil {
@@ -68,17 +60,19 @@ func TestS02Classes(t *testing.T) {
 				}
 				p := run.Passages[0]
 				if p.Class == class {
-					right++
+					right[doors]++
 				}
 				if p.Persons == min(2, c.Persons()) || c == people.WithPram || c == people.Crawling {
-					persons++
+					persons[doors]++
 				}
 				if p.Confidence <= 0 || p.Confidence > 1 || p.To < p.From || p.Decided > p.To {
 					t.Errorf("%s seed %d: %+v", c, seed, p)
 				}
 			}
-			if right*100 < n*70 || persons*100 < n*96 {
-				t.Errorf("%s, door beams %v: %d of %d classes, %d of %d numbers of persons right", c, doors, right, n, persons, n)
+		}
+		for _, doors := range []bool{true, false} {
+			if right[doors]*100 < n*70 || persons[doors]*100 < n*96 {
+				t.Errorf("%s, door beams %v: %d of %d classes, %d of %d numbers of persons right", c, doors, right[doors], n, persons[doors], n)
 			}
 		}
 	}

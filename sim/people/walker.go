@@ -82,6 +82,7 @@ type Walker struct {
 
 	x, vel, target float64
 	phase          float64 // of the gait, radians
+	sway           float64 // its sine
 	swing          float64 // 0 standing … 1 full stride
 	facing         float64
 	luggage        *Case
@@ -135,11 +136,11 @@ func (w *Walker) Spans(z float64, to []plant.Span) []plant.Span {
 		return to
 	}
 	if z >= 0.45*w.Build.Height {
-		h := w.Build.Torso/2 + w.Build.Arm*w.swing*math.Abs(math.Sin(w.phase))
+		h := w.Build.Torso/2 + w.Build.Arm*w.swing*math.Abs(w.sway)
 		to = append(to, plant.Span{From: w.x - h, To: w.x + h})
 	} else if !w.seated {
 		// The shins swing about half a step before and behind the trunk.
-		s := 0.5 * w.Build.Step * w.swing * math.Sin(w.phase) * 0.8
+		s := 0.5 * w.Build.Step * w.swing * w.sway * 0.8
 		l := w.Build.Leg / 2
 		to = append(to, plant.Span{From: w.x + s - l, To: w.x + s + l}, plant.Span{From: w.x - s - l, To: w.x - s + l})
 	}
@@ -189,6 +190,7 @@ func (w *Walker) Step(dt time.Duration, world plant.World) {
 	w.swing += (min(1, full) - w.swing) * min(1, 6*s)
 	// One step of the gait is half a turn of the phase.
 	w.phase += math.Pi * v / w.Build.Step * s
+	w.sway = math.Sin(w.phase)
 	w.pull(s)
 }
 

@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -130,7 +131,9 @@ type Plant struct {
 	hands   map[string]bool // inputs that nothing but Input moves
 	contact map[string]*contact
 	// What a step looks at a thousand times a second is found once.
-	beams                  []*input // of cfg.Beams
+	beams                  []*input  // of cfg.Beams
+	levels                 []float64 // heights that are looked at: cfg.Heights, then those of other beams
+	level                  []int     // of cfg.Beams
 	occupied, many, weight *input
 	release                *output
 	pulses                 [4]*output
@@ -168,8 +171,9 @@ type input struct {
 
 type placed struct {
 	Body
-	inside bool // has been past the entry plane
-	gone   int  // 0 here, -1 left to origin, +1 crossed
+	inside bool     // has been past the entry plane
+	gone   int      // 0 here, -1 left to origin, +1 crossed
+	spans  [][]Span // at each of the plant's levels, since all bodies have made this step
 }
 
 type change struct {
@@ -212,8 +216,14 @@ func New(cfg Config) *Plant {
 		d.open.high, d.open.level = true, true
 		p.contact[d.closed.name], p.contact[d.open.name] = d.closed, d.open
 	}
+	p.levels = slices.Clone(cfg.Heights)
 	for _, b := range cfg.Beams {
 		p.beams = append(p.beams, p.line(b.Name))
+		k := slices.Index(p.levels, b.Z)
+		if k < 0 {
+			k, p.levels = len(p.levels), append(p.levels, b.Z)
+		}
+		p.level = append(p.level, k)
 	}
 	p.occupied, p.many, p.weight = p.line(Overhead+"_occupied"), p.line(Overhead+"_many"), p.line(Mat+"_occupied")
 	p.line(LineExit)
@@ -599,9 +609,20 @@ func (p *Plant) step() {
 		b.Step(Step, w)
 		p.track(b)
 	}
+	for _, b := range p.bodies {
+		if b.gone != 0 {
+			continue
+		}
+		if b.spans == nil {
+			b.spans = make([][]Span, len(p.levels))
+		}
+		for k, z := range p.levels {
+			b.spans[k] = b.Spans(z, b.spans[k][:0])
+		}
+	}
 	released := p.released()
 	for _, d := range p.doors {
-		p.input(d.beam, p.covered(d.x, p.cfg.Heights...))
+		p.input(d.beam, p.covered(d.x, 0, len(p.cfg.Heights)))
 		if d.closed == nil {
 			continue // the zone's outer edge
 		}
@@ -611,7 +632,7 @@ func (p *Plant) step() {
 	}
 	for i := range p.cfg.Beams {
 		b := &p.cfg.Beams[i]
-		p.input(p.beams[i], p.covered(b.X, b.Z))
+		p.input(p.beams[i], p.covered(b.X, p.level[i], p.level[i]+1))
 	}
 	p.witness()
 	p.judge(released)
@@ -687,14 +708,14 @@ func (p *Plant) violate(format string, a ...any) {
 
 func (p *Plant) released() bool { return p.fire || !p.release.high }
 
-func (p *Plant) covered(x float64, heights ...float64) bool {
+// covered tells whether something stands in a beam at x, at one of the levels from one to before another.
+func (p *Plant) covered(x float64, from, to int) bool {
 	for _, b := range p.bodies {
 		if b.gone != 0 {
 			continue
 		}
-		for _, z := range heights {
-			p.buf = b.Spans(z, p.buf[:0])
-			for _, s := range p.buf {
+		for _, spans := range b.spans[from:to] {
+			for _, s := range spans {
 				if s.From <= x && x <= s.To {
 					return true
 				}
@@ -711,9 +732,8 @@ func (p *Plant) obstacle(d *door) float64 {
 		if b.gone != 0 {
 			continue
 		}
-		for _, z := range p.cfg.Heights {
-			p.buf = b.Spans(z, p.buf[:0])
-			for _, s := range p.buf {
+		for _, spans := range b.spans[:len(p.cfg.Heights)] {
+			for _, s := range spans {
 				if s.From <= d.x+leafMM && d.x-leafMM <= s.To {
 					w = max(w, b.Width())
 				}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package passage
+
+const raceEnabled = false
