@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -83,11 +81,8 @@ func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	cfg := evaluate.Config{Decode: openPicture, Engine: engines, Workers: max(1, min(*workers, maxWorkers)), Policy: evaluate.Policy(*policy), Journal: journal, Progress: b.show}
 	o, err := evaluate.Run(ctx, set, cfg)
 	b.done()
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("stopped; the same command goes on from here (%s)", journal)
-	}
 	if err != nil {
-		return err
+		return resumable(err, journal)
 	}
 	r := o.Report(evaluate.Terms{Tool: buildinfo.String("egatectl"), Match: rules.Match, PolicyHash: hash, PolicyName: name, Target: *target,
 		Attempts: *attempts, Workers: cfg.Workers, Now: time.Now()})
@@ -95,15 +90,5 @@ func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, x := range files {
-		if err := writeFile(*to, x.Name, x.Bytes); err != nil {
-			return err
-		}
-	}
-	fmt.Fprint(out, r.Summary())
-	if o.Resumed > 0 {
-		fmt.Fprintf(out, "resumed: %d pairs were compared before\n", o.Resumed)
-	}
-	fmt.Fprintf(out, "report: %s\n", filepath.Join(*to, "report.html"))
-	return nil
+	return writeReport(out, *to, files, r.Summary(), o.Resumed, "pairs were compared")
 }

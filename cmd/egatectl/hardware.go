@@ -73,6 +73,14 @@ func (b *bench) signer() (*seal.Signer, error) {
 	return seal.LoadSigner(*b.key)
 }
 
+// reach reads the configuration and dials.
+func (b *bench) reach(ctx context.Context) (*service.Client, error) {
+	if err := b.load(); err != nil {
+		return nil, err
+	}
+	return b.dial(ctx)
+}
+
 // dial reaches the running gate.
 func (b *bench) dial(ctx context.Context) (*service.Client, error) {
 	if b.cfg.Hardware.Socket == "" {
@@ -288,10 +296,7 @@ func hardwareWatch(ctx context.Context, out io.Writer, args []string) error {
 	if f.NArg() > 0 {
 		return errUsage
 	}
-	if err := b.load(); err != nil {
-		return err
-	}
-	k, err := b.dial(ctx)
+	k, err := b.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -371,10 +376,7 @@ func hardwareIdentify(ctx context.Context, out io.Writer, args []string) error {
 	if f.NArg() > 0 {
 		return errUsage
 	}
-	if err := b.load(); err != nil {
-		return err
-	}
-	k, err := b.dial(ctx)
+	k, err := b.reach(ctx)
 	if err != nil {
 		return err
 	}

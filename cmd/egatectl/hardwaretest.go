@@ -44,10 +44,7 @@ func hardwareTest(ctx context.Context, out io.Writer, args []string) error {
 	if f.NArg() != 1 {
 		return errUsage
 	}
-	if err := b.load(); err != nil {
-		return err
-	}
-	k, err := b.dial(ctx)
+	k, err := b.reach(ctx)
 	if err != nil {
 		return err
 	}

@@ -59,28 +59,38 @@ func facePADEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	o, err := evaluate.RunPAD(ctx, set, evaluate.PADConfig{Rate: *rate, Config: evaluate.Config{Decode: openPicture, Engine: engines,
 		Workers: max(1, min(*workers, maxWorkers)), Policy: evaluate.Policy(*policy), Journal: journal, Progress: b.show}})
 	b.done()
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("stopped; the same command goes on from here (%s)", journal)
-	}
 	if err != nil {
-		return err
+		return resumable(err, journal)
 	}
 	r := o.Report(evaluate.PADTerms{Tool: buildinfo.String("egatectl"), PolicyName: name, PolicyHash: hash, Policy: rules, Now: time.Now()})
 	files, err := r.Files()
 	if err != nil {
 		return err
 	}
+	return writeReport(out, *to, files, r.Summary(), o.Resumed, "presentations were judged")
+}
+
+// writeReport writes the files of an evaluation and says what came out.
+func writeReport(out io.Writer, dir string, files []evaluate.File, summary string, resumed int, what string) error {
 	for _, x := range files {
-		if err := writeFile(*to, x.Name, x.Bytes); err != nil {
+		if err := writeFile(dir, x.Name, x.Bytes); err != nil {
 			return err
 		}
 	}
-	fmt.Fprint(out, r.Summary())
-	if o.Resumed > 0 {
-		fmt.Fprintf(out, "resumed: %d presentations were judged before\n", o.Resumed)
+	fmt.Fprint(out, summary)
+	if resumed > 0 {
+		fmt.Fprintf(out, "resumed: %d %s before\n", resumed, what)
 	}
-	fmt.Fprintf(out, "report: %s\n", filepath.Join(*to, "report.html"))
+	fmt.Fprintf(out, "report: %s\n", filepath.Join(dir, "report.html"))
 	return nil
+}
+
+// resumable says of an evaluation that was stopped how it goes on.
+func resumable(err error, journal string) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped; the same command goes on from here (%s)", journal)
+	}
+	return err
 }
 
 // reportFolder makes the folder of a report and names the journal of its run.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -37,23 +38,27 @@ func policyExample(_ context.Context, out io.Writer, args []string) error {
 // maxPolicy bounds a policy file.
 const maxPolicy = 1 << 20
 
+// toSign is what the commands have in common that take one file, sign and write another: the file and who signs.
+func toSign(f *flag.FlagSet, key *string, args []string) (raw []byte, signer *seal.Signer, err error) {
+	if err := f.Parse(args); err != nil {
+		return nil, nil, err
+	}
+	if *key == "" || f.NArg() != 2 {
+		return nil, nil, errUsage
+	}
+	if raw, err = readFirst(f.Arg(0), maxPolicy); err == nil {
+		signer, err = seal.LoadSigner(*key)
+	}
+	return raw, signer, err
+}
+
 // policySign makes the document of a policy in plain text, or adds a signature to a document (F-06).
 func policySign(_ context.Context, out io.Writer, args []string) error {
 	f := flags("policy sign", out)
 	key := f.String("key", "", "private key of the person who signs (egatectl key make)")
 	site := f.String("site", "", "name of the site, for a policy in plain text")
 	days := f.Int("days", 365, "how long it is in force, for a policy in plain text")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	if *key == "" || f.NArg() != 2 {
-		return errUsage
-	}
-	raw, err := readFirst(f.Arg(0), maxPolicy)
-	if err != nil {
-		return err
-	}
-	signer, err := seal.LoadSigner(*key)
+	raw, signer, err := toSign(f, key, args)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"egate/clock"
-	"egate/seal"
 )
 
 // maxApart is how far the clocks of two persons may be apart: the file is carried from one to the other.
@@ -18,17 +17,7 @@ const maxApart = time.Hour
 func timeConfirm(_ context.Context, out io.Writer, args []string) error {
 	f := flags("time confirm", out)
 	key := f.String("key", "", "private key of the person who confirms; its public one is in the gate's inspect.policy_keys")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	if *key == "" || f.NArg() != 2 {
-		return errUsage
-	}
-	raw, err := readFirst(f.Arg(0), maxPolicy)
-	if err != nil {
-		return err
-	}
-	signer, err := seal.LoadSigner(*key)
+	raw, signer, err := toSign(f, key, args)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,9 @@ import (
 	"egate/console/centre"
 	"egate/journal"
 	"egate/link"
+	"egate/officers"
 	"egate/seal"
+	"egate/sim/passkey"
 )
 
 // gateEnd is a gate's journal and link; the test plays the loop.
@@ -111,6 +113,18 @@ func TestE03ClusterLosesANode(t *testing.T) {
 	if err := os.WriteFile(list, []byte("documents: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	offline, roster := signer(t), filepath.Join(dir, "roster.signed") // nobody orders here
+	officer, err := passkey.New(officers.ES256, "desk.example", "https://desk.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed, err := officer.Enlist(offline, "example", "ada", true, names, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(roster, listed, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +132,7 @@ func TestE03ClusterLosesANode(t *testing.T) {
 	defer log.Close()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	desk := ca.client(centre.Principal)
-	c, err := centre.New(centre.Config{Site: "example", Gates: keys, Signer: own, SealKey: priv, WatchList: list, Database: filepath.Join(dir, "history.db"),
+	c, err := centre.New(centre.Config{Site: "example", Simulated: true, Gates: keys, Roster: roster, RosterKey: offline.Public(), Signer: own, SealKey: priv, WatchList: list, Database: filepath.Join(dir, "history.db"),
 		AnswerChild: []string{self, "answer-lookup"}, Broker: centre.Broker{URLs: order(0), TLS: func() *tls.Config { return desk }}, Log: logger})
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +150,8 @@ func TestE03ClusterLosesANode(t *testing.T) {
 		g := &gateEnd{name: n, j: j, said: map[uint64]string{}}
 		cfg := ca.client(n)
 		l, err := link.New(link.Config{Site: "example", Gate: n, Brokers: order(i), TLS: func() *tls.Config { return cfg }, Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: signers[n],
-			Centre: map[string]seal.Keys{centre.Principal: seal.Trust(own.Public())}, Outbox: j.Outbox(), Log: logger.With("gate", n)})
+			Centre: map[string]seal.Keys{centre.Principal: seal.Trust(own.Public())}, Outbox: j.Outbox(),
+			Officers: officers.NewKeeper("example", n, true, seal.Trust(offline.Public()), nil), Log: logger.With("gate", n)})
 		if err != nil {
 			t.Fatal(err)
 		}
