@@ -89,15 +89,15 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 	defer cancel()
 	a := newAttacker(t, "tcp://"+l.cfg.Listen)
 	// What a controller before had said is retained, and may be as good: it must have been said since.
-	open := func(w *world, since time.Time) {
+	open := func(w *world) {
 		t.Helper()
+		since := w.began
 		if err := l.until(w.name, func(g console.GateView) bool {
 			return g.Status.At.After(since) && g.State.At.After(since) && g.State.Mode == "open" && g.State.Lease && (g.Status.State == "ready" || g.Status.State == "degraded")
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	begin := time.Now()
 	for _, n := range []string{"gate-1", "gate-2"} {
 		w := l.quiet(ctx, n)
 		l.gates = append(l.gates, w)
@@ -105,7 +105,7 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.kill()
-		open(w, begin)
+		open(w)
 	}
 	orders := map[string]int{}
 	order := func(w *world) {
@@ -232,17 +232,16 @@ func TestX02BrokerOfAnAttacker(t *testing.T) {
 	// Delayed: for the sessions after a restart.
 	for _, w := range l.gates {
 		w.kill()
-		begin = time.Now()
 		if err := w.start(); err != nil {
 			t.Fatal(err)
 		}
-		open(w, begin)
+		open(w)
 	}
 	attack(first)
 	for _, w := range l.gates {
 		invent(w)
 		order(w)
-		open(w, begin)
+		open(w)
 	}
 	for _, w := range l.gates {
 		if n := w.pulses.Load(); n != 0 {

@@ -111,14 +111,13 @@ func TestE03KilledControllers(t *testing.T) {
 
 // finish lets the controller deliver, ends it in order and compares both ends.
 func (w *world) finish() {
-	begin := time.Now()
 	if err := w.start(); err != nil {
 		w.fail("last start: %v", err)
 		return
 	}
 	if err := w.until(w.name, func(g console.GateView) bool {
 		// What the controller before had said is retained, and may be as good.
-		return g.Status.At.After(begin) && g.State.At.After(begin) && (g.Status.State == "ready" || g.Status.State == "degraded") && g.AckedUpto >= uint64(len(w.known)) && g.State.Mode == "open"
+		return g.Status.At.After(w.began) && g.State.At.After(w.began) && (g.Status.State == "ready" || g.Status.State == "degraded") && g.AckedUpto >= uint64(len(w.known)) && g.State.Mode == "open"
 	}); err != nil {
 		w.fail("last start: %v", err)
 	}

@@ -462,6 +462,7 @@ type world struct {
 	lines *simhal.LineServer
 
 	boots  int
+	began  time.Time              // the last start
 	boot   atomic.Pointer[string] // configuration of the running controller
 	proc   *exec.Cmd
 	log    *os.File
@@ -666,6 +667,7 @@ var starter = sync.OnceValue(func() chan func() {
 // start starts the controller under a configuration of its own name, by which its inspectors are known.
 func (w *world) start() error {
 	w.boots++
+	w.began = time.Now()
 	name := w.path(fmt.Sprintf("gate-%d.yaml", w.boots))
 	b, err := yaml.Marshal(w.gate)
 	if err != nil {
@@ -710,6 +712,9 @@ func (w *world) read(what string) (journal.Report, bool) {
 		ok = false
 	}
 	lastStep := uint64(0)
+	if _, err := os.Stat(w.journalDir()); errors.Is(err, os.ErrNotExist) && len(w.known) == 0 {
+		return journal.Report{}, true // killed before it made its folder
+	}
 	rep, err := journal.Read(journal.Dir(w.journalDir()), func(e journal.Entry) error {
 		if e.Step <= lastStep {
 			bad("step %d after %d", e.Step, lastStep)
