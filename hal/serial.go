@@ -9,7 +9,8 @@ import "context"
 // somebody else. What came in and was read is wiped from the port's buffers.
 type SerialPort interface {
 	// Read blocks until there is at least one byte and returns what fits. It returns the error of ctx
-	// when ctx ends first: silence is never a loss.
+	// when ctx ends first: silence is never a loss. What is there already is delivered whatever ctx says: a
+	// process that was woken late must not take an answer that came in time for none.
 	Read(ctx context.Context, p []byte) (int, error)
 	// Write returns when the driver below has taken all of p. When ctx ends first, an unknown part of
 	// p is on its way: the caller starts a new frame.

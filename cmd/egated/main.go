@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string) error {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level()})).With("gate", cfg.Gate)
-	if err := priority.Raise(); err != nil {
+	if err := priority.Raise(priority.Doors); err != nil {
 		log.Info("egated: doors do not come before other programs: set Nice in the unit file", "err", err)
 	}
 	for _, m := range differs {

@@ -2,9 +2,11 @@ package mrzscan
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -208,6 +210,46 @@ func FuzzDecode(f *testing.F) {
 						}
 					}
 				}
+			}
+		}
+	})
+}
+
+// lateSource gives one line of a zone at a time, each after its reader slept.
+type lateSource struct {
+	lines []string
+	nap   time.Duration
+}
+
+func (l *lateSource) Read(ctx context.Context, p []byte) (int, error) {
+	if len(l.lines) == 0 {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	time.Sleep(l.nap)
+	n := copy(p, l.lines[0]+"\r")
+	l.lines = l.lines[1:]
+	return n, nil
+}
+func (*lateSource) Close() error { return nil }
+
+// C-13: a process that was woken late does not take the second line of a zone for late; a line that was late is.
+func TestC13SlowHostReadsTheZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScanner(&lateSource{lines: td3, nap: 3 * zoneGap})
+		for {
+			got, err := s.Next(t.Context())
+			if err != nil || got.Kind == hal.ScanUnreadable {
+				t.Fatal(got.Kind, err)
+			}
+			if got.Kind == hal.ScanMRZ {
+				break
+			}
+		}
+		s = newScanner(&lateSource{lines: td3[:1]})
+		for got, err := s.Next(t.Context()); got.Kind != hal.ScanUnreadable; got, err = s.Next(t.Context()) {
+			if err != nil || got.Kind == hal.ScanMRZ {
+				t.Fatal(got.Kind, err)
 			}
 		}
 	})

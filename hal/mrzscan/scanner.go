@@ -87,13 +87,18 @@ func (s *Scanner) Next(ctx context.Context) (hal.Scan, error) {
 
 func (s *Scanner) read(ctx context.Context) error {
 	rctx := ctx
-	if until, waiting := s.dec.waiting(); waiting {
+	until, waiting := s.dec.waiting()
+	if waiting {
 		var cancel context.CancelFunc
 		rctx, cancel = context.WithDeadline(ctx, s.start.Add(until+time.Millisecond))
 		defer cancel()
 	}
 	n, err := s.port.Read(rctx, s.buf[:])
 	now := time.Since(s.start)
+	if n > 0 && waiting {
+		// They were waited for: a process that was woken late must not take them for late.
+		now = min(now, until)
+	}
 	s.dec.feed(s.buf[:n], now)
 	switch {
 	case err == nil:

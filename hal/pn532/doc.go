@@ -44,6 +44,9 @@ const (
 const (
 	// ackLimit: the PN532 acknowledges within 15 ms (§6.2.1.1); USB converters add up to 16 ms twice.
 	ackLimit = 100 * time.Millisecond
+	// exchangeAck is the same for what goes to the card: sent again although the PN532 had it, a command would reach
+	// the card twice, and its secure messaging counts (ICAO 9303-11 §9.8.2).
+	exchangeAck = 500 * time.Millisecond
 	// localLimit bounds commands that concern the PN532 alone.
 	localLimit = 500 * time.Millisecond
 	// listLimit bounds one search for a card with finite retries: activation and RATS take up to

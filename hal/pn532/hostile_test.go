@@ -277,3 +277,78 @@ func FuzzTarget(f *testing.F) {
 		}
 	})
 }
+
+// slept is a port whose process was not given the processor: every other wait ends late and without a look at what
+// came meanwhile.
+type slept struct {
+	*peer
+	n int
+}
+
+func (p *slept) Read(ctx context.Context, b []byte) (int, error) {
+	if p.n++; p.n%2 == 1 {
+		<-ctx.Done()
+		time.Sleep(700 * time.Millisecond)
+		return 0, ctx.Err()
+	}
+	return p.peer.Read(ctx, b)
+}
+
+// TestC11SlowHostIsNoMuteReader: on a busy board the host sleeps through time-outs. What the PN532 said meanwhile
+// counts: no command goes to the card twice, and neither reader nor card is called lost.
+func TestC11SlowHostIsNoMuteReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exchanges := 0
+		p := &slept{peer: newPeer(pn(func(code byte, _ []byte) ([]byte, bool) {
+			switch code {
+			case cmdInListPassive:
+				return []byte{1, 1, 0x00, 0x08, 0x20, 0, 5, 0x78, 0x77, 0xE1, 0x02}, true
+			case cmdInDataExchange:
+				exchanges++
+				return []byte{0x00, 0x90, 0x00}, true
+			}
+			return nil, false
+		}))}
+		r, err := Open(context.Background(), p, Options{Baud: 921600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		c, err := r.Connect(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n <= 10; n++ {
+			if _, err := c.Transmit(context.Background(), []byte{0, 0xB0, 0, 0, 0}); err != nil || exchanges != n {
+				t.Fatalf("%d exchanges for %d commands, %v", exchanges, n, err)
+			}
+		}
+		if s := r.Stats(); s.Repeats+s.Silent > 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// flood is a port that always has more.
+type flood struct {
+	*peer
+	b byte
+}
+
+func (p *flood) Read(ctx context.Context, b []byte) (int, error) {
+	for i := range b {
+		b[i] = p.b
+	}
+	return len(b), nil
+}
+
+// TestC11Flood: a device that never stops talking is silent all the same, however fast its bytes come.
+func TestC11Flood(t *testing.T) {
+	for _, b := range []byte{0, 0xFF, 0x55} {
+		synctest.Test(t, func(t *testing.T) {
+			if _, err := Open(context.Background(), &flood{newPeer(func([]byte) []byte { return nil }), b}, Options{}); !errors.Is(err, hal.ErrTimeout) {
+				t.Errorf("%02x: %v", b, err)
+			}
+		})
+	}
+}

@@ -27,8 +27,25 @@ type Stats struct {
 	Commands, BadFrames, Repeats, Aborts, Silent int
 }
 
-// next returns the next frame. bad tells of one with a wrong checksum.
-func (l *link) next(ctx context.Context) (f frame.Frame, bad bool, err error) {
+// patience is how long the PN532 may be silent. It runs while the host listens: a wait that ended late, because the
+// processor was busy with something else, counts as long as it should have been, and then the port is looked at once
+// more. A slow host is no mute device.
+type patience struct{ left, step time.Duration }
+
+// looks is in how many waits a limit is cut.
+const looks = 8
+
+func patient(limit time.Duration) *patience {
+	return &patience{limit, max(limit/looks, time.Millisecond)}
+}
+
+// spend takes a wait off, or, of a device that never stops talking, the time of its bytes on the line.
+func (p *patience) spend(took time.Duration, bytes int) {
+	p.left -= max(min(took, p.step), time.Duration(bytes)*10*time.Microsecond)
+}
+
+// next returns the next frame, errSilent at the end of patience. bad tells of one with a wrong checksum.
+func (l *link) next(ctx context.Context, p *patience) (f frame.Frame, bad bool, err error) {
 	for {
 		for len(l.have) > 0 {
 			c := l.have[0]
@@ -43,23 +60,22 @@ func (l *link) next(ctx context.Context) (f frame.Frame, bad bool, err error) {
 				return f, false, nil
 			}
 		}
-		n, err := l.port.Read(ctx, l.in[:])
-		if err != nil {
+		if p.left <= 0 {
+			return frame.Frame{}, false, errSilent
+		}
+		began := time.Now()
+		wait, cancel := context.WithTimeout(ctx, p.step)
+		n, err := l.port.Read(wait, l.in[:])
+		late := wait.Err() != nil
+		cancel()
+		p.spend(time.Since(began), n)
+		switch {
+		case err == nil:
+			l.have = l.in[:n]
+		case ctx.Err() != nil || !late || errors.Is(err, hal.ErrLost) || errors.Is(err, hal.ErrClosed):
 			return frame.Frame{}, false, err
 		}
-		l.have = l.in[:n]
 	}
-}
-
-// await is next with a limit of its own, whose end is errSilent.
-func (l *link) await(ctx context.Context, limit time.Duration) (frame.Frame, bool, error) {
-	sub, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	f, bad, err := l.next(sub)
-	if err != nil && ctx.Err() == nil && sub.Err() != nil && !errors.Is(err, hal.ErrLost) && !errors.Is(err, hal.ErrClosed) {
-		err = errSilent
-	}
-	return f, bad, err
 }
 
 // forget drops what came in and makes the PN532 drop what it is doing (§6.2.1.3 d).
@@ -116,16 +132,17 @@ func (l *link) run(ctx context.Context, limit time.Duration, code byte, data [][
 	if l.out, err = frame.Append(l.out[:0], frame.ToPN532, append([][]byte{{code}}, data...)...); err != nil {
 		return nil, err
 	}
-	if err := l.send(ctx); err != nil {
+	ack := ackLimit
+	if code == cmdInDataExchange {
+		ack = exchangeAck
+	}
+	if err := l.send(ctx, ack); err != nil {
 		return nil, err
 	}
-	ctxLimit, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	p := patient(limit)
 	for asked := 0; ; {
-		f, bad, err := l.next(ctxLimit)
+		f, bad, err := l.next(ctx, p)
 		switch {
-		case err != nil && ctx.Err() == nil && ctxLimit.Err() != nil && !errors.Is(err, hal.ErrLost) && !errors.Is(err, hal.ErrClosed):
-			return nil, errSilent
 		case err != nil:
 			return nil, err
 		case bad:
@@ -146,8 +163,8 @@ func (l *link) run(ctx context.Context, limit time.Duration, code byte, data [][
 	}
 }
 
-// send writes l.out until the PN532 acknowledges it.
-func (l *link) send(ctx context.Context) error {
+// send writes l.out until the PN532 acknowledges it, which it has to do within limit.
+func (l *link) send(ctx context.Context, limit time.Duration) error {
 	for try := 0; ; try++ {
 		if try > 0 {
 			l.stats.Repeats++
@@ -155,9 +172,8 @@ func (l *link) send(ctx context.Context) error {
 		if err := l.port.Write(ctx, l.out); err != nil {
 			return err
 		}
-		deadline := time.Now().Add(ackLimit)
-		for {
-			f, _, err := l.await(ctx, time.Until(deadline))
+		for p := patient(limit); ; {
+			f, _, err := l.next(ctx, p)
 			if errors.Is(err, errSilent) || err == nil && f.Kind == frame.Nack {
 				break
 			}

@@ -99,9 +99,6 @@ func (p *Port) Read(ctx context.Context, b []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
 		s.mu.Lock()
 		if n := len(s.in); n > 0 {
 			n = copy(b, s.in)
@@ -113,6 +110,9 @@ func (p *Port) Read(ctx context.Context, b []byte) (int, error) {
 		}
 		err := s.err
 		s.mu.Unlock()
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return 0, err
 		}

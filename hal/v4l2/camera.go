@@ -254,6 +254,7 @@ func (c *Camera) Next(ctx context.Context, f *hal.Frame) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
+		over := time.Since(began) > silence // before the look: a process that was woken late looks once more
 		got, err := c.take(f, old)
 		switch {
 		case err != nil:
@@ -264,7 +265,7 @@ func (c *Camera) Next(ctx context.Context, f *hal.Frame) error {
 			return nil
 		}
 		old = false
-		if time.Since(began) > silence {
+		if over {
 			return fmt.Errorf("v4l2: no frame for %v: %w", silence, hal.ErrTimeout)
 		}
 		select {

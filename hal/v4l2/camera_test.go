@@ -17,6 +17,7 @@ import (
 
 // lens is a driver with its buffers.
 type lens struct {
+	nap     time.Duration // of whoever finds no frame
 	name    string
 	offers  map[webcam.PixelFormat][]webcam.FrameSize
 	code    webcam.PixelFormat
@@ -103,6 +104,7 @@ func (l *lens) expose() {
 func (l *lens) WaitForFrame(uint32) error {
 	l.expose()
 	if len(l.ready) == 0 && l.err == nil {
+		time.Sleep(l.nap) // the process, not the camera
 		return new(webcam.Timeout)
 	}
 	return nil
@@ -209,6 +211,29 @@ func TestF14HungAndLost(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		if err := <-done; !errors.Is(err, hal.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// F-14: a process that slept for longer than a camera may be silent looks once more before it says that it hangs.
+func TestF14SlowHostIsNoHungCamera(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLens("YUYV", 64, 48)
+		c, err := start(l, Options{Width: 64, Height: 48})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		l.nap = 3 * silence
+		var f hal.Frame
+		for range 5 {
+			if err := c.Next(context.Background(), &f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.hang = true
+		if err := c.Next(context.Background(), &f); !errors.Is(err, hal.ErrTimeout) {
 			t.Error(err)
 		}
 	})

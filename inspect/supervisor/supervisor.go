@@ -71,7 +71,7 @@ func New(argv ...string) *Supervisor {
 	s := &Supervisor{argv: argv, events: make(chan Event, 256), start: make(chan func()), done: make(chan struct{})}
 	go func() {
 		runtime.LockOSThread()
-		_ = priority.Ordinary() // what cannot be lowered was never raised
+		_ = priority.Lower(priority.Inspectors) // what cannot be lowered was never raised
 		for {
 			select {
 			case f := <-s.start:

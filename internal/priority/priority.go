@@ -11,12 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Doors is the nice value of the controller; lower comes first. The unit file sets the same.
-const Doors = -10
+// Nice values; lower comes first.
+const (
+	// Doors is that of the controller. The unit file sets the same.
+	Doors = -10
+	// Inspectors is that of whoever talks to the devices that a traveller waits at: before a screen, after the doors.
+	Inspectors = -5
+	// Ordinary is that of everybody else.
+	Ordinary = 0
+)
 
-// Raise gives every thread of this process the nice value of the controller; threads that are started later inherit
-// it. It needs CAP_SYS_NICE, or a process that was started so.
-func Raise() error {
+// Raise gives every thread of this process a nice value; threads that are started later inherit it. It needs
+// CAP_SYS_NICE, or a process that was started so.
+func Raise(to int) error {
 	dir, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return fmt.Errorf("priority: %w", err)
@@ -27,18 +34,18 @@ func Raise() error {
 		if err != nil {
 			continue
 		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, Doors); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, to); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("priority: thread %d: %w", tid, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Ordinary gives the calling thread the nice value of an ordinary program: what it starts comes after the doors.
-// The caller has locked its goroutine to the thread.
-func Ordinary() error {
-	if n, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err != nil || 20-n >= 0 { // the kernel returns 20 - nice
+// Lower gives the calling thread a nice value unless it has that or a higher one: what it starts comes after this
+// process. The caller has locked its goroutine to the thread.
+func Lower(to int) error {
+	if n, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err != nil || 20-n >= to { // the kernel returns 20 - nice
 		return err
 	}
-	return unix.Setpriority(unix.PRIO_PROCESS, 0, 0)
+	return unix.Setpriority(unix.PRIO_PROCESS, 0, to)
 }
