@@ -190,7 +190,7 @@ func BenchmarkDoorLatency(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			if loaded {
 				defer load(b)()
-				if err := priority.Raise(); err != nil {
+				if err := priority.Raise(priority.Doors); err != nil {
 					fmt.Fprintln(os.Stderr, "without priority:", err)
 				}
 			}
@@ -235,7 +235,7 @@ func load(b *testing.B) func() {
 		started := make(chan error)
 		go func() {
 			runtime.LockOSThread() // for good: the thread keeps its ordinary priority and ends here
-			started <- errors.Join(priority.Ordinary(), cmd.Start())
+			started <- errors.Join(priority.Lower(priority.Ordinary), cmd.Start())
 		}()
 		if err := <-started; err != nil {
 			b.Fatal(err)
