@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"egate/configs"
@@ -13,12 +14,16 @@ import (
 	"egate/hal/serialhal"
 	"egate/hal/simhal"
 	"egate/hal/v4l2"
+	"egate/inspect"
+	"egate/inspect/decoder"
 )
 
 // devices opens the drivers that the configuration names.
 type devices struct {
 	cfg       configs.Devices
 	simulated bool
+	// frames is the child that decodes the pictures of a camera that compresses them.
+	frames func() (*decoder.Worker, error)
 }
 
 // scannerPort closes the port with the scanner on it.
@@ -88,7 +93,7 @@ func (d devices) Camera(context.Context) (hal.Camera, error) {
 		}
 		return exposure.Watch(c), nil
 	}
-	opt := v4l2.Options{Device: d.cfg.Camera.Device, Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, RefuseVirtual: !d.simulated}
+	opt := v4l2.Options{Device: d.cfg.Camera.Device, Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, MJPEG: true, Grey: true, RefuseVirtual: !d.simulated}
 	for _, c := range d.cfg.Camera.Controls {
 		id, ok := v4l2.ControlID(c.Name)
 		if !ok {
@@ -100,5 +105,26 @@ func (d devices) Camera(context.Context) (hal.Camera, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exposure.Watch(c), nil
+	format, width, height := c.Format()
+	if format != hal.PixelMJPEG {
+		return exposure.Watch(c), nil
+	}
+	u, err := d.unpacked(c, width, height)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return exposure.Watch(u), nil
+}
+
+// unpacked has the pictures of a camera decoded in a child.
+func (d devices) unpacked(c hal.Camera, width, height int) (hal.Camera, error) {
+	w, err := d.frames()
+	if err != nil {
+		return nil, err
+	}
+	s, err := w.Stream(width, height)
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return inspect.Unpacked(c, s), nil
 }

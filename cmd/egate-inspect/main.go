@@ -49,7 +49,7 @@ func run(args []string) error {
 		return err
 	}
 	if *device != "" {
-		return probe(devices{cfg.Devices, cfg.Simulated}, *device)
+		return probe(devices{cfg.Devices, cfg.Simulated, prefork}, *device)
 	}
 	inherited := os.NewFile(3, "egated")
 	conn, err := net.FileConn(inherited)

@@ -69,7 +69,7 @@ func prepare(_ context.Context, cfg configs.Gate, accepted string, link inspect.
 	if err := keys.Prepare(rand.Reader, 1, 12, 13, 15); err != nil {
 		return nil, nil, err
 	}
-	pics, err := startChildren()
+	pics, err := startChildren(cfg.Devices.Camera.Driver == "v4l2")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,7 +85,7 @@ func prepare(_ context.Context, cfg configs.Gate, accepted string, link inspect.
 	}
 	ti := store.Info()
 	return inspect.New(inspect.Config{
-		Link: link, Devices: devices{cfg.Devices, cfg.Simulated}, Images: pics, Engine: engine, Trust: store, Policy: rules, Keys: &keys,
+		Link: link, Devices: devices{cfg.Devices, cfg.Simulated, func() (*decoder.Worker, error) { return take(pics.stream) }}, Images: pics, Engine: engine, Trust: store, Policy: rules, Keys: &keys,
 		AllowBAC: cfg.Inspect.AllowBAC, CameraTurn: cfg.Devices.Camera.Turn, Signatures: pa.Policy{ForbidSHA1: cfg.Inspect.ForbidSHA1}, Lookup: cfg.Limits.Lookup, Connect: connectLimit,
 		Ready: protocol.Ready{Sandbox: level, ModelPack: info.String(), DemoModel: info.Demo, Policy: fmt.Sprintf("%s.v%d", rules.ID, rules.Version),
 			Trust: fmt.Sprintf("%d@%x", ti.Version, ti.Hash[:8]), WarmMS: int(time.Since(start).Milliseconds())},
@@ -165,21 +165,23 @@ func loadPolicy(cfg configs.Gate, accepted string) (verdict.Policy, error) {
 	return doc.Policy, nil
 }
 
-// pictures are the decoder children: one for the portrait of the chip, two for the files of a dossier.
+// pictures are the decoder children: one for the portrait of the chip, two for the files of a dossier, and one for a
+// camera that may compress its pictures.
 type pictures struct {
+	stream chan *decoder.Worker
 	decode chan *decoder.Worker
 	encode chan *decoder.Worker
 	all    []*decoder.Worker
 }
 
-func startChildren() (*pictures, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+func startChildren(camera bool) (*pictures, error) {
+	p := &pictures{decode: make(chan *decoder.Worker, 1), encode: make(chan *decoder.Worker, 2), stream: make(chan *decoder.Worker, 1)}
+	jobs := []chan *decoder.Worker{p.decode, p.encode, p.encode}
+	if camera {
+		jobs = append(jobs, p.stream)
 	}
-	p := &pictures{decode: make(chan *decoder.Worker, 1), encode: make(chan *decoder.Worker, 2)}
-	for _, c := range []chan *decoder.Worker{p.decode, p.encode, p.encode} {
-		w, err := decoder.Prefork(self, childArg)
+	for _, c := range jobs {
+		w, err := prefork()
 		if err != nil {
 			p.close()
 			return nil, err
@@ -188,6 +190,15 @@ func startChildren() (*pictures, error) {
 		c <- w
 	}
 	return p, nil
+}
+
+// prefork starts one child for whoever is not confined yet.
+func prefork() (*decoder.Worker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return decoder.Prefork(self, childArg)
 }
 
 func (p *pictures) close() {

@@ -285,7 +285,7 @@ func (b *bench) openCamera() (hal.Camera, error) {
 	if d.Driver == "simhal" {
 		return simhal.DialCamera(d.Device)
 	}
-	return v4l2.Open(v4l2.Options{Device: d.Device, Width: d.Width, Height: d.Height, RefuseVirtual: !b.cfg.Simulated})
+	return v4l2.Open(v4l2.Options{Device: d.Device, Width: d.Width, Height: d.Height, MJPEG: true, Grey: true, RefuseVirtual: !b.cfg.Simulated})
 }
 
 // testCamera takes frames and keeps none: their number and brightness are told.

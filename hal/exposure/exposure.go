@@ -24,7 +24,7 @@ const (
 )
 
 // Watch is a camera whose Next fails with hal.ErrBlack or hal.ErrOverexposed after a second of such pictures, and
-// goes on when they are good again. Compressed pictures are passed on unseen: they are decoded elsewhere.
+// goes on when they are good again. Compressed pictures are passed on unseen: whoever decodes them is below.
 func Watch(c hal.Camera) hal.Camera { return &watched{Camera: c} }
 
 type watched struct {

@@ -17,7 +17,7 @@ import (
 
 // ChildMain is the child: it confines itself, does one job and returns the exit code.
 func ChildMain() int {
-	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSeconds, Max: cpuSeconds}); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSeconds, Max: streamCPUSeconds}); err != nil {
 		return 3
 	}
 	if err := limitMemory(); err != nil {
@@ -40,6 +40,11 @@ func serve(r io.Reader, w io.Writer) error {
 	}
 	width, height := int(binary.BigEndian.Uint32(head[1:])), int(binary.BigEndian.Uint32(head[5:]))
 	n := int(binary.BigEndian.Uint32(head[9:]))
+	if head[0] != jobStream { // for good
+		if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSeconds, Max: cpuSeconds}); err != nil {
+			return err
+		}
+	}
 	switch head[0] {
 	case jobDecode:
 		if n < 1 || n > MaxFile {
@@ -54,6 +59,8 @@ func serve(r io.Reader, w io.Writer) error {
 			return refuse(w)
 		}
 		return hand(w, m)
+	case jobStream:
+		return serveStream(r, w, width, height)
 	case jobTool:
 		if n < 1 || n > MaxToolFile {
 			return answer(w, answerTooLarge)
@@ -138,14 +145,7 @@ func decode(file []byte) (*Image, error) {
 func pixels(src image.Image) *Image {
 	b := src.Bounds()
 	m := &Image{W: b.Dx(), H: b.Dy(), Pix: make([]byte, 3*b.Dx()*b.Dy())}
-	i := 0
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for x := b.Min.X; x < b.Max.X; x++ {
-			r, g, bl, _ := src.At(x, y).RGBA()
-			m.Pix[i], m.Pix[i+1], m.Pix[i+2] = byte(r>>8), byte(g>>8), byte(bl>>8)
-			i += 3
-		}
-	}
+	m.fill(src)
 	return m
 }
 

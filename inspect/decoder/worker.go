@@ -56,6 +56,7 @@ const (
 	jobDecode byte = 'D'
 	jobEncode byte = 'E'
 	jobTool   byte = 'T'
+	jobStream byte = 'S'
 )
 
 // Answers of a child: none but answerOK is followed by anything.
