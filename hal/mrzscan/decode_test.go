@@ -3,6 +3,7 @@ package mrzscan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"egate/hal"
+	"egate/hal/haltest"
 )
 
 // The specimens of ICAO Doc 9303 parts 4, 5 and 6.
@@ -252,5 +254,34 @@ func TestC13SlowHostReadsTheZone(t *testing.T) {
 				t.Fatal(got.Kind, err)
 			}
 		}
+	})
+}
+
+// C-10, C-11: the generic hostile far ends. One that is honest answers the query with the document that lies there.
+func TestC11HostilePeers(t *testing.T) {
+	proper := func() func([]byte) []byte {
+		return func(b []byte) []byte {
+			if len(b) == 0 {
+				return nil
+			}
+			return []byte("!P\r" + strings.Join(td3, "\r") + "\r")
+		}
+	}
+	haltest.Hostile(t, proper, func(ctx context.Context, p hal.SerialPort) []error {
+		s, err := Open(ctx, p, Options{})
+		if err != nil {
+			return []error{err}
+		}
+		defer s.Close()
+		for range 1000 {
+			got, err := s.Next(ctx)
+			if got.Kind == hal.ScanMRZ || errors.Is(err, context.DeadlineExceeded) {
+				return nil // silence is none of a scanner's failures
+			}
+			if err != nil {
+				return []error{err}
+			}
+		}
+		return nil
 	})
 }

@@ -287,3 +287,37 @@ func FuzzKeyboard(f *testing.F) {
 		}
 	})
 }
+
+// C-10, C-11: the generic hostile far ends, as key strokes: whole events and pieces of events.
+func TestC11WedgeHostilePeers(t *testing.T) {
+	y, _ := newTypist(t, "us")
+	strokes := y.strokes(strings.Join(td3, "\r") + "\r")
+	proper := func() func([]byte) []byte {
+		return func([]byte) []byte { return strokes }
+	}
+	haltest.Hostile(t, proper, func(ctx context.Context, p hal.SerialPort) []error {
+		k, err := newKeyboard(nil, "us")
+		if err != nil {
+			return []error{err}
+		}
+		var text strings.Builder
+		for b := make([]byte, 1000); !strings.Contains(text.String(), td3[1]) && text.Len() < 1<<20; {
+			n, err := p.Read(ctx, b)
+			if err != nil {
+				return []error{err}
+			}
+			for in := b[:n]; len(in) > 0; {
+				m := min(len(in), cap(k.raw)-len(k.raw))
+				k.raw = append(k.raw, in[:m]...)
+				in = in[m:]
+				k.take()
+				if len(k.raw) >= eventSize {
+					t.Fatal("a whole event was left")
+				}
+				text.Write(k.text)
+				k.text = k.text[:0]
+			}
+		}
+		return nil
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"egate/hal"
+	"egate/hal/haltest"
 )
 
 // TestHistorical: where the historical bytes stand in an ATR (ISO/IEC 7816-3 §8.2).
@@ -212,4 +213,60 @@ func TestX08VirtualReaderIsRefused(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Socket: path, RefuseVirtual: true}); !errors.Is(err, hal.ErrLost) || !bytes.Contains([]byte(err.Error()), []byte("virtual, refused in service")) {
 		t.Errorf("in service: %v", err)
 	}
+}
+
+// recorded is a connection whose other end is a slice.
+type recorded struct {
+	net.Conn
+	said []byte
+}
+
+func (r *recorded) Write(b []byte) (int, error) { r.said = append(r.said, b...); return len(b), nil }
+
+// C-10, C-11: the generic hostile far ends.
+func TestC11HostilePeers(t *testing.T) {
+	proper := func() func([]byte) []byte {
+		var in []byte
+		return func(w []byte) []byte {
+			in = append(in, w...)
+			r := new(recorded)
+			for len(in) >= 8 {
+				n, cmd := int(order.Uint32(in)), order.Uint32(in[4:])
+				if len(in) < 8+n {
+					break
+				}
+				body := bytes.Clone(in[8 : 8+n])
+				more := 0
+				if cmd == cmdTransmit {
+					more = int(order.Uint32(body[12:]))
+				}
+				if len(in) < 8+n+more {
+					break
+				}
+				in = in[8+n+more:]
+				if cmd == cmdTransmit {
+					order.PutUint32(body[24:], 2)
+					order.PutUint32(body[28:], 0)
+					_, _ = r.Write(append(body, 0x90, 0x00))
+				} else if !polite(r, cmd, body) {
+					_, _ = r.Write(body)
+				}
+			}
+			return r.said
+		}
+	}
+	haltest.HostileSocket(t, proper, func(ctx context.Context, path string) []error {
+		r, err := Open(ctx, Options{Socket: path})
+		if err != nil {
+			return []error{err}
+		}
+		defer r.Close()
+		c, err := r.Connect(ctx)
+		if err != nil {
+			return []error{err}
+		}
+		_, terr := c.Transmit(ctx, []byte{0, 0xB0, 0, 0, 0})
+		_ = c.Close()
+		return []error{terr, r.Reset(ctx)}
+	})
 }

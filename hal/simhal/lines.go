@@ -24,8 +24,9 @@ type Line struct {
 	ActiveLow bool
 }
 
-// ackLimit is how long Set waits for the far end. A healthy one answers within a millisecond.
-const ackLimit = time.Second
+// ackLimit is how long Set waits for the far end, greetLimit how long opening does. A healthy one answers within a
+// millisecond. Variables for the tests with hostile ones.
+var ackLimit, greetLimit = time.Second, 2 * time.Second
 
 type message struct {
 	T       string            `json:"t"`
@@ -76,7 +77,7 @@ func DialLines(path string, cfg map[string]Line) (hal.Lines, error) {
 }
 
 func handshake(conn net.Conn, cfg map[string]Line) (*lines, error) {
-	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(greetLimit))
 	sc := bufio.NewScanner(conn)
 	sc.Buffer(make([]byte, 0, 4096), MaxLineMessage)
 	if !sc.Scan() {
@@ -275,6 +276,11 @@ func (l *lines) set(name string, v gpio.Level, last bool) error {
 	case <-l.gone:
 		return l.Err()
 	case <-t.C:
+		select {
+		case err := <-ch: // this process was woken late
+			return err
+		default:
+		}
 		return fmt.Errorf("simhal: lines: set %s: %w", name, hal.ErrTimeout)
 	}
 }

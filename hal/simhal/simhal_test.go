@@ -2,9 +2,12 @@ package simhal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -383,6 +386,68 @@ func TestConformance(t *testing.T) {
 		haltest.Camera(t, func(t *testing.T) haltest.CameraBench {
 			s, c := view(t)
 			return haltest.CameraBench{Camera: c, Freeze: func() { s.Freeze(true) }, Unplug: s.Disconnect}
+		})
+	})
+}
+
+// C-10, C-11: the generic hostile far ends of both sockets.
+func TestC11HostilePeers(t *testing.T) {
+	ack, greet := ackLimit, greetLimit
+	t.Cleanup(func() { ackLimit, greetLimit = ack, greet })
+	t.Run("lines", func(t *testing.T) {
+		proper := func() func([]byte) []byte {
+			return func(w []byte) (out []byte) {
+				if len(w) == 0 {
+					return []byte(`{"t":"hello","inputs":{"fire_ok":true},"outputs":["lock"]}` + "\n")
+				}
+				for l := range strings.Lines(string(w)) {
+					var m message
+					if json.Unmarshal([]byte(l), &m) == nil {
+						out = append(out, fmt.Sprintf(`{"t":"ok","id":%d}`+"\n", m.ID)...)
+					}
+				}
+				return out
+			}
+		}
+		haltest.HostileSocket(t, proper, func(ctx context.Context, path string) []error {
+			ackLimit, greetLimit = 20*time.Millisecond, 100*time.Millisecond
+			if d, _ := ctx.Deadline(); time.Until(d) > 10*time.Second {
+				ackLimit, greetLimit = time.Minute, time.Minute // the honest one
+			}
+			l, err := DialLines(path, nil)
+			if err != nil {
+				return []error{err}
+			}
+			defer l.Close()
+			_, rerr := l.Read("fire_ok")
+			return []error{rerr, l.Set("lock", gpio.High), l.Pulse(ctx, "lock", time.Millisecond)}
+		})
+	})
+	t.Run("camera", func(t *testing.T) {
+		proper := func() func([]byte) []byte {
+			seq := byte(0)
+			return func(w []byte) (out []byte) {
+				for range w {
+					seq++
+					h := make([]byte, headerLen)
+					copy(h, magic)
+					h[4], h[11], h[15], h[19], h[23] = byte(hal.PixelGrey), 8, 4, 8, seq
+					out = append(append(out, h...), make([]byte, 32)...)
+				}
+				return out
+			}
+		}
+		haltest.HostileSocket(t, proper, func(ctx context.Context, path string) (errs []error) {
+			c, err := DialCamera(path)
+			if err != nil {
+				return []error{err}
+			}
+			defer c.Close()
+			var f hal.Frame
+			for range 3 {
+				errs = append(errs, c.Next(ctx, &f))
+			}
+			return errs
 		})
 	})
 }
