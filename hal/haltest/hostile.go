@@ -64,7 +64,7 @@ func peers(proper func() func([]byte) []byte) map[string]func() Peer {
 		"echo":         func() Peer { return func(w []byte) []Say { return whole(bytes.Clone(w)) } },
 		"zeros":        said(make([]byte, 4096)),
 		"ones":         said(bytes.Repeat([]byte{0xFF}, 4096)),
-		"flood":        said(noise(1 << 20)),
+		"flood":        said(noise(256 << 10)),
 		"noise first":  to(func(b []byte) []Say { return []Say{{Bytes: noise(300)}, {Bytes: b}} }),
 		"noise within": to(func(b []byte) []Say { return whole(slices.Concat(b[:len(b)/2], noise(7), b[len(b)/2:])) }),
 		"half frames":  to(func(b []byte) []Say { return whole(b[:(len(b)+1)/2]) }),
@@ -148,7 +148,7 @@ func HostileSocket(t *testing.T, proper func() func([]byte) []byte, use func(ctx
 					wg.Go(func() { serve(end, c, peer()) })
 				}
 			})
-			limit := 300 * time.Millisecond
+			limit := 100 * time.Millisecond
 			if name == "honest" {
 				limit = patience
 			}
