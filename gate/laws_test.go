@@ -94,6 +94,9 @@ func opens(acts []Action, d Door) bool {
 }
 
 var invariants = []invariant{
+	{"X-03 the loop finds no state unsound", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		return n.M.Passage != PasEmpty, n.M.Unsound()
+	}, state},
 	{"P-03 never both doors unlocked outside emergency release and recovery", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Mode == ModeEmergency || n.M.Mode == ModeRecovering || n.M.Topology == OneStep {
 			return false, ""

@@ -103,6 +103,7 @@ func (l *Loop) runLamps(ctx context.Context) {
 	for {
 		select {
 		case w := <-l.lamps:
+			l.lampDrive.begin(time.Now())
 			for _, x := range []struct {
 				name    string
 				on, was bool
@@ -117,6 +118,7 @@ func (l *Loop) runLamps(ctx context.Context) {
 				}
 			}
 			now, first = w, false
+			l.lampDrive.begin(time.Time{})
 		case <-ctx.Done():
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"egate/gate"
 	"egate/hal"
@@ -19,6 +20,23 @@ type drive struct {
 	mu    sync.Mutex
 	opens uint64             // openings asked for
 	stop  context.CancelFunc // ends the closing that is under way; nil: none
+	since time.Time          // of the command under way; zero: none
+}
+
+// driveLimit is how long a command of a door may take: a pulse is at most hal.MaxPulse, and a line answers at once.
+const driveLimit = 5 * time.Second
+
+// stuck tells of a driver that does not come back.
+func (d *drive) stuck() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.since.IsZero() && time.Since(d.since) > driveLimit
+}
+
+func (d *drive) begin(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.since = t
 }
 
 type command struct {
@@ -59,7 +77,10 @@ func (d *drive) run(ctx context.Context, failed func(error)) {
 	for {
 		select {
 		case c := <-d.queue:
-			if err := d.do(ctx, c); err != nil && ctx.Err() == nil {
+			d.begin(time.Now())
+			err := d.do(ctx, c)
+			d.begin(time.Time{})
+			if err != nil && ctx.Err() == nil {
 				failed(err)
 			}
 		case <-ctx.Done():

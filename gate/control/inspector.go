@@ -285,9 +285,30 @@ func (l *Loop) recover() {
 				return false
 			}
 		}
+		l.mending[x.part] = true
 		l.p.Recover(x.code, x.part)
 		return true
 	})
+}
+
+// lostCodes are the faults of devices that are not there.
+var lostCodes = map[protocol.Device]health.Code{protocol.Scanner: health.ScannerLost, protocol.NFC: health.NFCLost, protocol.Camera: health.CameraLost}
+
+// unplugged has devices recovered that nobody used when they went: whoever looks at the bus has told the board (C-11).
+func (l *Loop) unplugged() {
+	if l.p.Recover == nil {
+		return
+	}
+	for dev, code := range lostCodes {
+		part := deviceParts[dev]
+		switch lost := l.p.Health.Has(code, part); {
+		case !lost:
+			delete(l.mending, part)
+		case !l.mending[part] && !slices.ContainsFunc(l.sick, func(x sick) bool { return x.part == part }):
+			l.sick = append(l.sick, sick{code, part, dev})
+		}
+	}
+	l.recover()
 }
 
 // requestLife is how long a sealed question is worth answering, dossierLife how long a sealed dossier may

@@ -63,9 +63,13 @@ type Loop struct {
 	locals   map[string]func(api.Response) // who waits for the answer to a local order, by its id
 	officer  string                        // of the order that is being followed
 
-	drives   [2]*drive
-	lamps    chan lampSet
-	doorErrs chan doorErr
+	drives [2]*drive
+	// lampDrive has the beat of the lamps' driver and no queue; doomed says that the watchdog is fed no more.
+	lampDrive *drive
+	doomed    bool
+	mending   map[string]bool // parts that were handed to Recover and whose fault is not over
+	lamps     chan lampSet
+	doorErrs  chan doorErr
 
 	drafts   [][]byte // events of the step in the making
 	leaves   [][]byte
@@ -135,7 +139,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
 		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
-		drives: [2]*drive{newDrive(), newDrive()}}, nil
+		drives: [2]*drive{newDrive(), newDrive()}, lampDrive: newDrive(), mending: map[string]bool{}}, nil
 }
 
 // Run turns the loop until ctx ends. It returns with the doors released.
@@ -198,10 +202,34 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 		case <-round.C:
 			l.lookRound()
 		}
-		if l.p.Kick != nil {
+		if l.p.Kick != nil && l.vital() {
 			l.p.Kick()
 		}
 	}
+}
+
+// vital tells whether the watchdog is to be fed: the loop has stepped, the drivers of doors and lamps come back from
+// what they were told, and the state breaks no law of safety. What it finds stays: the board is reset.
+func (l *Loop) vital() bool {
+	if l.doomed {
+		return false
+	}
+	why := l.m.Unsound()
+	for d, what := range []string{"the driver of the entry door does not come back", "the driver of the exit door does not come back", "the driver of the lamps does not come back"} {
+		if why == "" && l.drivers()[d].stuck() {
+			why = what
+		}
+	}
+	if why == "" {
+		return true
+	}
+	l.doomed = true
+	l.log.Error("control: the watchdog is fed no more", "why", why, "security", true)
+	return false
+}
+
+func (l *Loop) drivers() [3]*drive {
+	return [3]*drive{l.drives[gate.Entry], l.drives[gate.Exit], l.lampDrive}
 }
 
 // expired handles a timer that ran out, unless it was stopped or started again meanwhile.
@@ -444,6 +472,7 @@ func (l *Loop) lookRound() {
 	l.fault(health.DisplaySilent, health.PartDisplay, !l.p.Display.RendererAlive())
 	l.raised()
 	l.blocked()
+	l.unplugged()
 	if time.Since(l.healthAt) >= healthEvery {
 		l.publishHealth()
 	}

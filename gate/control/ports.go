@@ -113,10 +113,11 @@ type Ports struct {
 	Link       Link
 	Sensors    <-chan gate.Event
 	Health     *health.Board
-	// Kick feeds the watchdog; nil where there is none. It is called by the loop itself, and only
-	// while the loop turns.
+	// Kick feeds the watchdog; nil where there is none. It is called by the loop itself: while it turns, the drivers
+	// come back from what they were told and the state breaks no law of safety.
 	Kick func()
-	// Recover brings a device back that failed, and clears its fault on the board when it answers again (C-11). It is
+	// Recover brings a device back that failed or was found unplugged, and clears its fault on the board when it answers
+	// again (C-11). It is
 	// called while no inspector holds the device's lease, and must not block. Nil where nothing is recovered: there a
 	// fault shows again at the next opening.
 	Recover func(code health.Code, part string)
