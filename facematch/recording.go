@@ -28,6 +28,8 @@ type Recording struct {
 	count  headCount
 	sawTwo bool
 	seen   []seen
+	lines  edges
+	beat   moire
 	focal  float64
 	why    map[string]int
 }
@@ -41,6 +43,7 @@ type seen struct {
 	quality  float64
 	ok       bool // a frontal picture that would be kept
 	live     float64
+	peak     float64 // of a regular pattern; NaN where none could be looked for
 	template []float32
 }
 
@@ -87,6 +90,7 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 		return nil
 	}
 	r.order.found(img, d, at, true)
+	r.lines.look(img, d)
 	if len(r.seen) >= MaxRecording {
 		return nil
 	}
@@ -115,6 +119,11 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 	if s.live, err = r.e.live(r.e.pad.crop); err != nil {
 		return err
 	}
+	s.peak = math.NaN()
+	if r.beat.look(img, &f.pts); len(r.beat.peaks) == 1 {
+		s.peak = r.beat.peaks[0]
+	}
+	r.beat.peaks = r.beat.peaks[:0]
 	r.seen = append(r.seen, s)
 	return nil
 }
@@ -168,8 +177,23 @@ func (r *Recording) Judge(ref *Reference) Judgement {
 	planar, res := r.planarity(front, &j)
 	add(verdict.CheckPADPlanarity, res, reasonOf(res), planar, r.p.Planarity)
 	r.temporal(&j, add)
+	r.fabric(front, add)
 	r.match(front, ref, &j)
 	return j
+}
+
+// fabric is what tells of a sheet or a panel by itself: lines that move, which tells something only where the camera
+// stood still, and a raster in the most frontal pictures.
+func (r *Recording) fabric(front []int, add func(verdict.CheckID, verdict.Result, verdict.Reason, float64, float64)) {
+	for _, k := range front[:min(len(front), texturePicks)] {
+		if !math.IsNaN(r.seen[k].peak) {
+			r.beat.peaks = append(r.beat.peaks, r.seen[k].peak)
+		}
+	}
+	score, threshold, res := r.lines.judge()
+	add(verdict.CheckPADEdges, res, reasonOf(res), score, threshold)
+	score, threshold, res = r.beat.judge()
+	add(verdict.CheckPADMoire, res, reasonOf(res), score, threshold)
 }
 
 func (r *Recording) temporal(j *Judgement, add func(verdict.CheckID, verdict.Result, verdict.Reason, float64, float64)) {

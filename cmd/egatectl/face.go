@@ -130,7 +130,7 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	models := f.String("models", ".cache/models", "folder of the model pack")
 	policyFile := f.String("verdict", "", "policy file; without it the built-in policy")
 	asJSON := f.Bool("json", false, "print the result as JSON")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	if f.NArg() != 2 {

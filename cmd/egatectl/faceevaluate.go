@@ -40,7 +40,7 @@ func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	attempts := f.Int("attempts", 1, "attempts that a passage permits")
 	workers := f.Int("workers", runtime.NumCPU(), "pictures looked at at a time")
 	fresh := f.Bool("fresh", false, "begin anew: forget what a stopped run has done")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	limit, err := strconv.Atoi(*impostors)

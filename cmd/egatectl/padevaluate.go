@@ -26,7 +26,7 @@ func facePADEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	stills := f.Bool("stills", false, "every picture is a presentation of its own")
 	workers := f.Int("workers", runtime.NumCPU(), "presentations looked at at a time")
 	fresh := f.Bool("fresh", false, "begin anew: forget what a stopped run has done")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	switch {

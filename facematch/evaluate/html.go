@@ -209,7 +209,7 @@ const pageText = `{{define "facts"}}<dl>
 <div class="figs">
 <div class="fig">worst species, APCER<b>{{with .Worst}}{{rate .Error}}{{else}}not evaluated{{end}}</b><span>{{with .Worst}}{{.Name}}: {{bounds .Error}}{{end}}</span></div>
 <div class="fig">living persons, BPCER<b>{{with .BonaFide}}{{rate .Error}}{{else}}not evaluated{{end}}</b><span>{{with .BonaFide}}{{bounds .Error}}{{end}}</span></div>
-<div class="fig">required by the policy<b>{{len .Policy.Required}} signals</b><span>{{range $i, $x := .Policy.Required}}{{if $i}}, {{end}}{{$x}}{{end}}</span></div>
+<div class="fig">required by the policy<b>{{len .Policy.Required}} signals</b><span>{{range $i, $x := .Policy.Required}}{{if $i}}, {{end}}{{$x}}{{end}}{{range $i, $x := .Policy.Veto}}{{if $i}}, {{else}}; a veto: {{end}}{{$x}}{{end}}</span></div>
 </div>
 {{template "facts" .}}
 {{range .Set.Notes}}<p class="s">Note: {{.}}.</p>{{end}}

@@ -48,6 +48,7 @@ type PADPolicyFacts struct {
 	Hash     string   `json:"sha256"`
 	Verdict  string   `json:"verdict_policy"`
 	Required []string `json:"required_signals"`
+	Veto     []string `json:"veto_signals"` // refuse, and need not be evaluated
 	Rate     float64  `json:"pictures_per_second"`
 }
 
@@ -104,14 +105,15 @@ type PADTerms struct {
 func (o *PADOutcome) Report(t PADTerms) *PADReport {
 	s := o.Set
 	r := &PADReport{Format: PADReportFormat, Tool: t.Tool, Made: t.Now.UTC().Format(time.RFC3339), Seconds: math.Round(o.Took.Seconds()*10) / 10,
-		Model: Facts(o.Info), Policy: PADPolicyFacts{string(o.Policy), t.PolicyHash, t.PolicyName, []string{}, o.Rate},
+		Model: Facts(o.Info), Policy: PADPolicyFacts{string(o.Policy), t.PolicyHash, t.PolicyName, []string{}, []string{}, o.Rate},
 		Set:     PADSetFacts{s.Name, "species/presentation/picture", s.Hash, len(s.Presentations), s.Pictures, s.Note},
 		Species: []Species{}, NotEvaluated: []string{}, outcome: o}
-	required := map[verdict.CheckID]bool{}
 	for _, id := range Signals() {
-		if t.Policy.Checks[id] == verdict.Required {
-			required[id] = true
+		switch t.Policy.Checks[id] {
+		case verdict.Required:
 			r.Policy.Required = append(r.Policy.Required, id.String())
+		case verdict.Veto:
+			r.Policy.Veto = append(r.Policy.Veto, id.String())
 		}
 	}
 	of := map[string][]*judged{}
@@ -140,7 +142,7 @@ func (o *PADOutcome) Report(t PADTerms) *PADReport {
 		return natural(a, b)
 	})
 	for _, n := range names {
-		r.Species = append(r.Species, species(n, of[n], required))
+		r.Species = append(r.Species, species(n, of[n], &t.Policy))
 	}
 	for i := range r.Species {
 		k := &r.Species[i]
@@ -174,6 +176,7 @@ func (o *PADOutcome) Report(t PADTerms) *PADReport {
 			no("%s: of no presentation", id)
 		}
 	}
+	no("pad_edges of a film whose camera was not fixed: its lines move with it; pad_moire of compressed films: blocks are a raster too")
 	no("whether an attack would also match the portrait (IAPAR): there is no reference here")
 	no("who follows a dot or a light: films have none, a turn to any side counts as one")
 	if o.Policy == Measure {
@@ -183,19 +186,25 @@ func (o *PADOutcome) Report(t PADTerms) *PADReport {
 }
 
 // species counts one kind.
-func species(name string, of []*judged, required map[verdict.CheckID]bool) Species {
+func species(name string, of []*judged, rules *verdict.Policy) Species {
 	k := Species{Name: name, BonaFide: name == BonaFide, Presentations: len(of), Signals: []SpeciesSignal{}, Reasons: map[string]int{}}
 	accepted, mute, refused := 0, 0, 0
 	for _, x := range of {
-		ok, heard, veto := len(required) > 0 && !x.Several, false, x.Several
+		ok, decides, heard, veto := !x.Several, false, false, x.Several
 		for _, id := range Signals() {
 			g := x.of(id)
 			heard = heard || g.Result != unsettled
-			if required[id] {
+			switch rules.Checks[id] {
+			case verdict.Required:
+				decides = true
 				ok = ok && g.Result == passed
+				veto = veto || g.Result == failed
+			case verdict.Veto: // what it could not evaluate does not count
+				ok = ok && g.Result != failed
 				veto = veto || g.Result == failed
 			}
 		}
+		ok = ok && decides
 		if ok {
 			accepted++
 		}
@@ -215,7 +224,7 @@ func species(name string, of []*judged, required map[verdict.CheckID]bool) Speci
 	}
 	k.Error, k.NoResponse, k.Detected = NewRate(wrong, len(of)), NewRate(mute, len(of)), NewRate(refused, len(of))
 	for _, id := range Signals() {
-		g := SpeciesSignal{Signal: id.String(), Required: required[id]}
+		g := SpeciesSignal{Signal: id.String(), Required: rules.Checks[id] == verdict.Required}
 		var scores []float64
 		wrong := 0
 		for _, x := range of {
@@ -253,7 +262,7 @@ func (r *PADReport) Page() ([]byte, error) {
 // Pictures of a report: the scores of each signal that has some, by species.
 func (r *PADReport) Pictures() ([]Picture, error) {
 	var out []Picture
-	for _, id := range []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADEdges} {
+	for _, id := range []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADMoire} {
 		p, err := r.strip(id)
 		if err != nil {
 			return nil, err
@@ -267,8 +276,13 @@ func (r *PADReport) Pictures() ([]Picture, error) {
 
 // strip draws one point per presentation, a row per species; nil where the signal has no score.
 func (r *PADReport) strip(id verdict.CheckID) (*plot.Plot, error) {
-	p := newPlot(strings.ReplaceAll(id.String(), "_", " "), "score; refused left of the threshold", "")
-	p.Title.Text = map[verdict.CheckID]string{verdict.CheckPADTexture: "Texture model", verdict.CheckPADPlanarity: "Planarity over a turn (residual, eye distances)"}[id]
+	axis := "score; refused left of the threshold"
+	if id == verdict.CheckPADEdges || id == verdict.CheckPADMoire { // they count what a living person does not show
+		axis = "score; refused from the threshold on"
+	}
+	p := newPlot(strings.ReplaceAll(id.String(), "_", " "), axis, "")
+	p.Title.Text = map[verdict.CheckID]string{verdict.CheckPADTexture: "Texture model", verdict.CheckPADPlanarity: "Planarity over a turn (residual, eye distances)",
+		verdict.CheckPADEdges: "Straight lines that move (sides of the face)", verdict.CheckPADMoire: "A raster on brow and cheeks (peak over mean)"}[id]
 	if p.Title.Text == "" {
 		p.Title.Text = id.String()
 	}
@@ -367,7 +381,11 @@ func (r *PADReport) Files() ([]File, error) {
 // Summary is the report in a few lines of text.
 func (r *PADReport) Summary() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d presentations, %d pictures; required: %s\n", r.Set.Presentations, r.Set.Pictures, strings.Join(r.Policy.Required, ", "))
+	fmt.Fprintf(&b, "%d presentations, %d pictures; required: %s", r.Set.Presentations, r.Set.Pictures, strings.Join(r.Policy.Required, ", "))
+	if len(r.Policy.Veto) > 0 {
+		fmt.Fprintf(&b, "; veto: %s", strings.Join(r.Policy.Veto, ", "))
+	}
+	b.WriteByte('\n')
 	for _, k := range r.Species {
 		word := "APCER"
 		if k.BonaFide {

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
@@ -114,8 +115,16 @@ func Load(path string, opt Options) (*Set, error) {
 		return nil, err
 	}
 	s.Hash = hex.EncodeToString(h.Sum(nil))
+	if err := s.once(); err != nil {
+		return nil, err
+	}
 	if len(s.Pairs) == 0 {
 		return nil, fmt.Errorf("evaluate: %s holds no pairs", path)
+	}
+	for i := range s.Samples {
+		if _, err := s.file(i); err != nil {
+			return nil, fmt.Errorf("evaluate: %.80q leads out of %s: write paths below one folder, and name it with --root", s.Samples[i].Path, s.Root)
+		}
 	}
 	if opt.Labels != "" {
 		return nil, errors.New("evaluate: labels of a list of pairs are columns of the list itself")
@@ -142,10 +151,84 @@ var kinds = map[string]Kind{
 	"morph": Morph, "morphed": Morph,
 }
 
+// once leaves out pairs that a list names again: counted twice they would make bounds too narrow. A list with
+// transactions may compare two pictures in several of them.
+func (s *Set) once() error {
+	for _, t := range s.Transaction {
+		if t != "" {
+			return nil
+		}
+	}
+	key := func(p Pair) uint64 { return uint64(min(p.A, p.B))<<32 | uint64(max(p.A, p.B)) }
+	keys := make([]uint64, len(s.Pairs))
+	self := 0
+	for i, p := range s.Pairs {
+		keys[i] = key(p)
+		if p.A == p.B {
+			self++
+		}
+	}
+	if self > 0 {
+		s.Note = append(s.Note, fmt.Sprintf("%d pairs compare a picture with itself, which tells nothing", self))
+	}
+	slices.Sort(keys)
+	again := map[uint64]Kind{}
+	for i := 1; i < len(keys); i++ {
+		if keys[i] == keys[i-1] {
+			again[keys[i]] = unseen
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	kept := s.Pairs[:0]
+	for _, p := range s.Pairs {
+		first, twice := again[key(p)]
+		if twice && first != unseen {
+			if first != p.Kind {
+				return fmt.Errorf("evaluate: list of pairs: %.80q and %.80q are labelled %s and %s", s.Samples[p.A].Path, s.Samples[p.B].Path, first, p.Kind)
+			}
+			continue
+		}
+		if twice {
+			again[key(p)] = p.Kind
+		}
+		kept = append(kept, p)
+	}
+	s.Note = append(s.Note, fmt.Sprintf("%d pairs stand in the list again, which counts them once", len(s.Pairs)-len(kept)))
+	s.Pairs = kept
+	return nil
+}
+
+const unseen Kind = 255
+
+// separator is what the first line of a list is divided by: a comma, or what spreadsheets write in its place.
+func separator(in *bufio.Reader) (rune, error) {
+	head, err := in.Peek(4096)
+	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+		return 0, err
+	}
+	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
+		return 0, errors.New("evaluate: list of pairs: it is UTF-16; save it as UTF-8")
+	}
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	for _, c := range []byte(",;\t") {
+		if bytes.IndexByte(line, c) >= 0 {
+			return rune(c), nil
+		}
+	}
+	return ',', nil
+}
+
 // readCSV reads a list of pairs with a line of names; a list without one has the columns a, b, label.
-func (s *Set) readCSV(in io.Reader) error {
+func (s *Set) readCSV(in *bufio.Reader) error {
 	s.Form = "pairs"
+	comma, err := separator(in)
+	if err != nil {
+		return err
+	}
 	c := csv.NewReader(in)
+	c.Comma = comma
 	c.FieldsPerRecord = -1
 	c.Comment = '#'
 	c.TrimLeadingSpace = true

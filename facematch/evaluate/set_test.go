@@ -33,6 +33,10 @@ func TestF07Lists(t *testing.T) {
 		{"flat.csv", "a,b,label\n1.jpg,2.jpg,mated\n2.jpg,3.jpg,mated\n1.jpg,9.jpg,non-mated\n", 2, 2, "genuine pairs"},
 		{"persons.csv", "\ufeffa,b,label,person_a,person_b\n1.jpg,2.jpg,1,x,x\n1.jpg,9.jpg,0,x,y\n", 1, 2, "columns"},
 		{"wrong.csv", "a,b,label,person_a,person_b\n1.jpg,2.jpg,1,x,z\n1.jpg,9.jpg,0,x,y\n", 1, 2, "genuine pairs"},
+		{"semicolons.csv", "img1;img2;same\r\na/1.jpg;a/2.jpg;1\r\na/1.jpg;b/1.jpg;0\r\n", 1, 2, "folders"},
+		{"tabs.tsv", "a\tb\tlabel\na/1, left.jpg\ta/2.jpg\tgenuine\na/1, left.jpg\tb/1.jpg\timpostor\n", 1, 2, "folders"},
+		{"again.csv", "a,b,label\na/1.jpg,a/2.jpg,1\na/2.jpg,a/1.jpg,1\na/1.jpg,b/1.jpg,0\na/1.jpg,a/2.jpg,1\n", 1, 2, "folders"},
+		{"passages.csv", "a,b,label,transaction\na/1.jpg,a/2.jpg,1,x\na/1.jpg,a/2.jpg,1,y\na/1.jpg,b/1.jpg,0,z\n", 2, 2, "folders"},
 		{"pairs.txt", "10\t300\nAn_Ace\t1\t2\nAn_Ace\t1\tBo_Bee\t3\n", 1, 2, "names"},
 	} {
 		s, err := Load(write(t, dir, c.name, c.text), Options{})
@@ -63,6 +67,7 @@ func TestF07Lists(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "head only": "a,b,label\n", "no head": "x,y,z\n1,2,3\n", "label": "a,b,label\n1,2,perhaps\n", "twice": "a,reference,b,label\n1,2,3,1\n",
 		"no path": "a,b,label\n,2,1\n", "quote": "a,b,label\n\"1,2,1\n",
+		"out of the folder": "a,b,label\n../1.jpg,2.jpg,1\n", "two labels": "a,b,label\n1,2,1\n2,1,0\n", "UTF-16": "\xff\xfea\x00,\x00b\x00",
 	} {
 		if _, err := Load(write(t, dir, "bad.csv", text), Options{}); err == nil {
 			t.Errorf("%s was taken", name)
