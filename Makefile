@@ -57,8 +57,9 @@ check: ## Formatting, vet and a build for every board
 	@for a in amd64 arm64 arm; do CGO_ENABLED=0 GOARCH=$$a go build -o /dev/null ./cmd/egated && echo "check: egated builds for $$a without cgo"; done
 
 .PHONY: bench
-bench: web ## Benchmarks: figures and ratios of one run
+bench: build ## Benchmarks: figures and ratios of one run
 	@EGATE_QUIET_DISK=1 go test -run "^$$" -bench . -benchmem ./bench/...
+	@EGATE_BIN="$(CURDIR)/bin" go test -run "^$$" -bench . ./test/evidence
 	@cd test/passage && EGATE_SOAK=10h go test -count=1 -timeout 15m -run '^TestTenHours$$'
 
 .PHONY: passage-report
