@@ -261,7 +261,8 @@ const (
 	CmdLetGo        = "door_let_go"
 )
 
-// Response answers a command on rsp/{principal}/{id}.
+// Response answers a command on rsp/{principal}/{id}. An order that moves a door is accepted first, and then done or
+// failed, with the reason, when the door has moved or will not; every other one is done when it is accepted.
 type Response struct {
 	ID     string    `json:"id"`
 	Result string    `json:"result"` // accepted, rejected, done, failed, expired

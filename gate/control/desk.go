@@ -226,9 +226,11 @@ func (l *Loop) command(c *api.Command) {
 	e.Ref = l.orderRef
 	l.orders[e.Ref] = c
 	l.officer = c.Officer
+	tested := l.tested
 	l.handle(e)
 	l.officer = ""
 	delete(l.orders, e.Ref)
+	l.pursue(c, tested)
 }
 
 // answer tells the desk what became of an order. The answer does not wait for the disk: an order that

@@ -62,6 +62,7 @@ type Loop struct {
 	linked   bool                          // the centre can be reached
 	locals   map[string]func(api.Response) // who waits for the answer to a local order, by its id
 	officer  string                        // of the order that is being followed
+	pursuits []pursuit
 
 	drives [2]*drive
 	// lampDrive has the beat of the lamps' driver and no queue; doomed says that the watchdog is fed no more.
@@ -319,6 +320,7 @@ func (l *Loop) take(e gate.Event) {
 	}
 	l.causes(e)
 	l.stages(t0)
+	l.pursued()
 	changed := before.Mode != m.Mode || before.Reception != m.Reception || before.Passage != m.Passage || before.Open != m.Open
 	if len(l.drafts) > 0 || len(l.leaves) > 0 || l.waits || changed {
 		l.record()
