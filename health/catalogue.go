@@ -40,6 +40,8 @@ const (
 	JournalFailed         Code = "journal_failed"
 	DiskFull              Code = "disk_full"
 	DiskLow               Code = "disk_low"
+	RosterEnding          Code = "roster_ending"
+	RosterEnded           Code = "roster_ended"
 	BrokerUnreachable     Code = "broker_unreachable"
 	BrokerFallback        Code = "broker_fallback"
 	CertificateDue        Code = "certificate_due"
@@ -224,6 +226,11 @@ var catalogue = []Entry{
 	{DiskFull, Error, true, Itself, 0, "less than 16 MiB are free for the journal", "no new traveller; evidence is kept",
 		"broker away for long, other files", "df of the state folder", "restore the link; free space"},
 	{DiskLow, Warning, false, Itself, 0, "less than 256 MiB are free for the journal", "none", "broker away for long", "df of the state folder", "restore the link"},
+	{RosterEnding, Warning, false, Itself, 0, "7 days, or a tenth of its life, are left to the roster of officers", "none", "nobody has signed the next one", "egatectl roster show",
+		"sign the next roster (egatectl roster sign) and give it to the console; no restart"},
+	{RosterEnded, Error, true, Itself, 30 * time.Second, "there is no roster of officers in force: none has come, or it has ended",
+		"no new traveller; nobody's order is followed, who is inside can leave to the side of origin", "nobody has signed the next one; clock", "egatectl roster check; timedatectl",
+		"sign the next roster (egatectl roster sign) and give it to the console; no restart"},
 	{BrokerUnreachable, Warning, false, Itself, 5 * time.Second, "there is no connection to the broker",
 		"events wait in the journal and none is lost; look-ups get no answer, so that every traveller is referred", "network, broker, certificate",
 		"egatectl pki show; egatectl diag follow at the desk", "restore the network; renew the certificate"},

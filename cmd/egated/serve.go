@@ -248,6 +248,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	g.Go(func() error { cosigned.run(ctx, evidence, j, cfg.Site, centre, log); return nil })
 	g.Go(func() error { status(ctx, board, lk); return nil })
 	g.Go(func() error { times.run(ctx); return nil })
+	g.Go(func() error { documents(ctx, rules, who.Current, wall.Now, board, log); return nil })
 	g.Go(func() error { storage(ctx, roomOf(cfg.StateDir), board, log); return nil })
 	if cred != nil {
 		g.Go(func() error { certificate(ctx, cred, filepath.Join(cfg.StateDir, renewalFile), board, log); return nil })
