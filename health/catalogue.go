@@ -162,7 +162,7 @@ var catalogue = []Entry{
 		"look at the lens; egatectl hardware test camera", "clean and focus the lens; replace the camera"},
 	{CameraDrift, Warning, false, Itself, 0, "a daily median of light, sharpness or evenness of faces has shifted by more than a tenth since the first day",
 		"the gate works; faces are captured with more tries", "lamps that fade, a dirty or loose lens, daylight that changed",
-		"the log names each shift (control: optics)", "clean the lens, replace the lamps; restart the controller for a new reference"},
+		"the log names each shift (control: optics)", "clean the lens, replace the lamps; a new pairing of the devices, or a changed configuration where none are paired, begins a new reference"},
 	{LinesLost, Danger, true, Itself, 0, "the driver of the digital lines failed: beams, contacts and fire input are unknown",
 		"every signal takes its safe reading: fire reads as alarm, beams as broken, doors as not closed; emergency release",
 		"I/O board lost, line taken by another process", "egatectl hardware watch", "check the I/O board and its supply; restart the controller"},

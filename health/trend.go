@@ -16,6 +16,7 @@ const (
 // Trend watches numbers that come many times a day by their daily medians: the first whole day with enough of
 // them is the reference, a later one whose median has shifted by more than a tenth is an alarm. It holds numbers
 // of two days and of no person. The zero value is ready; it is used by one goroutine.
+// The reference outlives a process by First and Resume.
 type Trend struct {
 	day    string
 	today  [][]float64 // per number
@@ -48,9 +49,22 @@ func (t *Trend) close() {
 			t.latest[i] = v[len(v)/2]
 		}
 	}
-	if t.first == nil {
+	if len(t.first) != len(t.latest) {
 		t.first = slices.Clone(t.latest)
 	}
+}
+
+// First are the medians of the reference day, nil before there was one.
+func (t *Trend) First() []float64 { return slices.Clone(t.first) }
+
+// Resume goes on with the reference of an earlier process. What is not finite is none.
+func (t *Trend) Resume(first []float64) {
+	for _, v := range first {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return
+		}
+	}
+	t.first = slices.Clone(first)
 }
 
 // Shifted tells whether a daily median has shifted too far from that of the first day, and by what part of it each

@@ -44,3 +44,43 @@ func TestF15TrendOfLight(t *testing.T) {
 		t.Error("nothing was measured")
 	}
 }
+
+// F-15: the first day stays the reference when the controller starts again, so that lamps which fade over months are
+// told by a gate that restarts every night.
+func TestF15ReferenceOutlivesProcess(t *testing.T) {
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	var kept []float64
+	told := -1
+	for d := range 20 {
+		var x Trend // a new process every day
+		if d > 0 {
+			x.Resume(kept)
+		}
+		for k := range 20 {
+			x.Add(at.Add(time.Duration(k)*time.Minute), 130*(1-.01*float64(d)), 80, .9)
+		}
+		at = at.AddDate(0, 0, 1)
+		x.Add(at, 130, 80, .9)
+		if alarm, _ := x.Shifted(); alarm && told < 0 {
+			told = d
+		}
+		if kept = x.First(); len(kept) != 3 || kept[0] != 130 {
+			t.Fatalf("day %d: reference %v", d, kept)
+		}
+	}
+	if told < 10 || told > 12 {
+		t.Errorf("the alarm came on day %d", told)
+	}
+	// What is no reference is none; one of other numbers is begun anew.
+	for _, bad := range [][]float64{nil, {math.NaN(), 80, .9}, {math.Inf(1), 80, .9}, {130, 80}} {
+		var x Trend
+		x.Resume(bad)
+		for k := range 20 {
+			x.Add(at.Add(time.Duration(k)*time.Minute), 100, 80, .9)
+		}
+		x.Add(at.AddDate(0, 0, 1), 100, 80, .9)
+		if alarm, parts := x.Shifted(); alarm || len(parts) != 3 {
+			t.Errorf("%v: %v %v", bad, alarm, parts)
+		}
+	}
+}

@@ -189,6 +189,12 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if err != nil {
 		log.Error("egated: evidence", "err", err)
 	}
+	if found.Meta == nil {
+		found.Meta = map[string]string{}
+	}
+	for _, p := range now { // as told a moment ago
+		found.Meta[changeRow(p.what)] = j.Meta(changeRow(p.what))
+	}
 	how := "clean"
 	if found.TornTail {
 		how = "torn_tail"

@@ -252,19 +252,6 @@ func (l *Loop) deviceFault(i int, f protocol.Fault) {
 	l.recover()
 }
 
-// lensAndLamps follows the daily medians of what captures tell of camera and light (F-15).
-func (l *Loop) lensAndLamps(o *protocol.Optics) {
-	if o == nil {
-		return
-	}
-	l.optics.Add(time.Now(), o.Light, o.Sharpness, o.Uniformity)
-	drift, parts := l.optics.Shifted()
-	if drift {
-		l.log.Warn("control: optics", "light", parts[0], "sharpness", parts[1], "uniformity", parts[2])
-	}
-	l.fault(health.CameraDrift, health.PartCamera, drift)
-}
-
 var deviceParts = map[protocol.Device]string{protocol.Scanner: health.PartScanner, protocol.NFC: health.PartNFC, protocol.Camera: health.PartCamera}
 
 // together are the devices that an inspector gives back as one.

@@ -53,7 +53,7 @@ type Loop struct {
 	ailing []latched
 	trips  [3]*trip // by lane
 	chips  []protocol.ChipSize
-	optics health.Trend
+	optics lens
 
 	leases   map[string]api.Lease
 	onDuty   map[string]shift // by officer
@@ -139,7 +139,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
-		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows),
+		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
 		drives: [2]*drive{newDrive(), newDrive()}, lampDrive: newDrive(), mending: map[string]bool{}}, nil
 }
 
