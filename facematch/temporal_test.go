@@ -204,5 +204,11 @@ func TestF08Recordings(t *testing.T) {
 		if !ok {
 			t.Errorf("%s %s: planarity %s, want one of %v", c.name, c.who, got.Result, c.want)
 		}
+		// The camera stands still: what moves with straight edges is held. Bare skin has no raster.
+		edge, raster := checkOf(j.Checks, verdict.CheckPADEdges), checkOf(j.Checks, verdict.CheckPADMoire)
+		t.Logf("%-22s %-10s edges %.0f %s, moire %.1f %s", c.name, c.who, edge.Score, edge.Result, raster.Score, raster.Result)
+		if held := c.sheet != nil; (edge.Result == verdict.Fail) != held || edge.Result == verdict.NotPossible || raster.Result == verdict.NotPossible || !held && raster.Result != verdict.Pass {
+			t.Errorf("%s %s: edges %s %.0f, moire %s %.1f", c.name, c.who, edge.Result, edge.Score, raster.Result, raster.Score)
+		}
 	}
 }
