@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,12 +23,12 @@ func TestF06DocumentsEndWhileRunning(t *testing.T) {
 		of := func(from time.Time, life time.Duration) *officers.Roster {
 			return &officers.Roster{Roster: api.Roster{IssuedAt: from, ExpiresAt: from.Add(life)}}
 		}
-		var roster *officers.Roster
+		var roster atomic.Pointer[officers.Roster]
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			documents(ctx, ruling{until: begin.Add(100 * time.Minute)}, func() *officers.Roster { return roster }, time.Now, board, slog.New(slog.DiscardHandler))
+			documents(ctx, ruling{until: begin.Add(100 * time.Minute)}, roster.Load, time.Now, board, slog.New(slog.DiscardHandler))
 		}()
 		at := func(minutes float64, what string, policy, ended, ending bool) {
 			t.Helper()
@@ -45,12 +46,12 @@ func TestF06DocumentsEndWhileRunning(t *testing.T) {
 			}
 		}
 		at(0, "no roster", false, true, false)
-		roster = of(begin, 90*time.Minute)
+		roster.Store(of(begin, 90*time.Minute))
 		at(1, "a roster of ninety minutes", false, false, false)
 		at(80.9, "just before the last tenth of its life", false, false, false)
 		at(81.1, "the last tenth of its life", false, false, true)
 		at(90, "its end", false, true, false)
-		roster = of(begin.Add(90*time.Minute), 90*time.Minute)
+		roster.Store(of(begin.Add(90*time.Minute), 90*time.Minute))
 		at(99.9, "the next one, and just before the policy's end", false, false, false)
 		at(100, "the policy's end", true, false, false)
 		cancel()

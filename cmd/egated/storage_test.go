@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,17 @@ func TestE03Room(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		board := health.New(nil)
 		board.Declare(health.PartJournal)
-		free, err := uint64(1<<30), error(nil)
+		type answer struct {
+			free uint64
+			err  error
+		}
+		var room atomic.Pointer[answer]
+		room.Store(&answer{free: 1 << 30})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			storage(ctx, func() (uint64, error) { return free, err }, board, slog.New(slog.DiscardHandler))
+			storage(ctx, func() (uint64, error) { a := room.Load(); return a.free, a.err }, board, slog.New(slog.DiscardHandler))
 		}()
 		for _, x := range []struct {
 			what      string
@@ -33,7 +39,7 @@ func TestE03Room(t *testing.T) {
 			{"at the limit again", fullRoom, nil, true, true}, {"nobody knows", 1 << 30, errors.New("gone"), true, true}, {"freed", fullRoom * 5 / 4, nil, true, false},
 			{"nobody knows, later", 0, errors.New("gone"), true, false}, {"enough again", lowRoom * 5 / 4, nil, false, false}, {"none", 0, nil, true, true},
 		} {
-			free, err = x.free, x.err
+			room.Store(&answer{x.free, x.err})
 			time.Sleep(roomEvery)
 			synctest.Wait()
 			if low, full := board.Has(health.DiskLow, health.PartJournal), board.Has(health.DiskFull, health.PartJournal); low != x.low || full != x.full {
