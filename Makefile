@@ -60,7 +60,12 @@ check: ## Formatting, vet and a build for every board
 bench: build ## Benchmarks: figures and ratios of one run
 	@EGATE_QUIET_DISK=1 go test -run "^$$" -bench . -benchmem ./bench/...
 	@EGATE_BIN="$(CURDIR)/bin" go test -run "^$$" -bench . ./test/evidence
+	@go test -run "^$$" -bench 'Frame|APDU' ./facematch ./inspect/decoder ./test/pcsc
 	@cd test/passage && EGATE_SOAK=10h go test -count=1 -timeout 15m -run '^TestTenHours$$'
+
+.PHONY: bench-idle
+bench-idle: build ## Memory and processor of a controller at rest: goal 40 MB and 1 % of a core
+	@go run ./bench/idle
 
 .PHONY: passage-report
 passage-report: ## Passage tracking on simulated walks: docs/passage.md with its pictures (4 minutes)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"image"
 	"image/jpeg"
+	"os"
 	"testing"
 )
 
@@ -101,5 +102,45 @@ func FuzzStream(f *testing.F) {
 		if err := m.frame(b); err != nil && !errors.Is(err, ErrBroken) {
 			t.Fatal(err)
 		}
+	})
+}
+
+// BenchmarkFrame decodes one compressed camera picture of 1280 × 720 in the child, both pipes included.
+func BenchmarkFrame(b *testing.B) {
+	m := image.NewYCbCr(image.Rect(0, 0, 1280, 720), image.YCbCrSubsampleRatio422)
+	for i := range m.Y { // a face's worth of detail: slopes, edges and some noise
+		m.Y[i] = byte(i/1280/3 + i%1280/7 + i%41%5*3)
+	}
+	for i := range m.Cb {
+		m.Cb[i], m.Cr[i] = byte(100+i%640/16), byte(140-i/640/24)
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, m, &jpeg.Options{Quality: 85}); err != nil {
+		b.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("MJPEG", func(b *testing.B) {
+		w, err := Prefork(self, "decode-image")
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := w.Stream(1280, 720)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Close()
+		pix := make([]byte, 3*1280*720)
+		if err := s.Decode(b.Context(), file.Bytes(), pix); err != nil { // the child's start
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if err := s.Decode(b.Context(), file.Bytes(), pix); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(file.Len())/1024, "KiB/picture")
 	})
 }

@@ -80,7 +80,7 @@ var (
 )
 
 // daemon starts pcscd once for all tests.
-func daemon(t *testing.T) {
+func daemon(t testing.TB) {
 	t.Helper()
 	if skip != "" {
 		t.Skip("SKIP: " + skip + ": nothing is tested against the real PC/SC daemon")
@@ -403,4 +403,46 @@ func TestC01TwoPrograms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// BenchmarkAPDU is what one command costs over the real pcscd and vpcd beyond what the chip itself takes: the driver, two
+// sockets and the daemon. SELECT of a file, with a status word back.
+func BenchmarkAPDU(b *testing.B) {
+	daemon(b)
+	a, err := issue.NewAuthority("UTO", rand.Reader, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := a.Personalise(issue.Profile{Number: "X1234567", Surname: "MUSTER", Nationality: "UTO", BirthDate: "1990-01-01",
+		Expiry: time.Now().AddDate(5, 0, 0).Format(time.DateOnly), Portrait: make([]byte, 15000), Access: issue.AccessPACE})
+	if err != nil {
+		b.Fatal(err)
+	}
+	command := []byte{0x00, 0xA4, 0x02, 0x0C, 0x02, 0x01, 0x1C} // EF.CardAccess
+	b.Run("chip alone", func(b *testing.B) {
+		c := chip.Direct(chip.New(p, chip.Options{}), nil)
+		for b.Loop() {
+			if _, err := c.Transmit(b.Context(), command); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("pcscd", func(b *testing.B) {
+		take := lay(chip.New(p, chip.Options{}))
+		defer take()
+		r, err := pcsc.Open(b.Context(), pcsc.Options{Reader: reader})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer r.Close()
+		c, err := r.Connect(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if _, err := c.Transmit(b.Context(), command); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
