@@ -176,7 +176,11 @@ func (m *model) run(ctx context.Context) {
 		m.eye.mu.Lock()
 		m.eye.frames = 5
 		m.eye.mu.Unlock()
-		pause(ctx, 600*time.Millisecond)
+		for turned := false; !turned && ctx.Err() == nil; pause(ctx, 20*time.Millisecond) { // until the head has followed the dot
+			m.eye.mu.Lock()
+			turned = m.eye.yaw >= 10
+			m.eye.mu.Unlock()
+		}
 		show(display.ScreenGo)
 		m.pl.Set("exit_lock", false)
 		m.pulse(ctx, "exit", "open")
@@ -238,7 +242,7 @@ func TestRunnerJudges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIP: walks in real time, 25 s")
 	}
-	const text = "title: t\nexpect: {outcome: allow, reason: ok, crosses: traveller, frames: some, seconds: 30, screens: [notice, place_document, enter, capture, go]}\n"
+	const text = "title: t\nexpect: {outcome: allow, reason: ok, crosses: traveller, frames: some, seconds: 300, screens: [notice, place_document, enter, capture, go]}\n"
 	for _, c := range []struct {
 		name string
 		m    *model

@@ -34,7 +34,7 @@ func TestInterruptEndsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }()
-	killer := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
+	killer := time.AfterFunc(10*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer killer.Stop()
 	address := regexp.MustCompile(`(officers' console|traveller screen) +(http://[a-z0-9.:]+)`)
 	pages := map[string]string{}

@@ -77,7 +77,7 @@ func programs(t *testing.T) string {
 func TestScenariosOverMosquitto(t *testing.T) {
 	bin := programs(t)
 	broker := mosquitto(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "egate-sim"), "run", "--once", "--broker", broker,
 		"--scenario", "01-genuine-bac", "--scenario", "15-centre-unreachable", "--scenario", "16-forged-answer")
