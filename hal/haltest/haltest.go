@@ -168,10 +168,11 @@ func Lines(t *testing.T, fresh func(t *testing.T) LinesBench) {
 			t.Fatalf("pulse: %v", err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
+		done, began := make(chan error, 1), time.Now()
 		go func() { done <- b.Lines.Pulse(ctx, b.Output, hal.MaxPulse) }()
 		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) || b.Driven() != gpio.Low {
+		// A machine that stood still for so long has seen it end by itself.
+		if err := <-done; !errors.Is(err, context.Canceled) && (err != nil || time.Since(began) < hal.MaxPulse) || b.Driven() != gpio.Low {
 			t.Fatalf("cancelled pulse: %v", err)
 		}
 		if b.Lines.Pulse(within(t), b.Output, 0) == nil {
