@@ -56,6 +56,9 @@ func (d devices) Scanner(ctx context.Context) (hal.DocumentScanner, error) {
 	return scannerPort{s, port}, nil
 }
 
+// simulatedPatience is for a reader that is a program on this machine.
+const simulatedPatience = 5
+
 type readerPort struct {
 	hal.CardReader
 	port hal.SerialPort
@@ -77,7 +80,11 @@ func (d devices) Reader(ctx context.Context) (hal.CardReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := pn532.Open(ctx, port, pn532.Options{Baud: d.cfg.NFC.Baud})
+	opt := pn532.Options{Baud: d.cfg.NFC.Baud}
+	if d.simulated {
+		opt.Patience = simulatedPatience
+	}
+	r, err := pn532.Open(ctx, port, opt)
 	if err != nil {
 		_ = port.Close()
 		return nil, err

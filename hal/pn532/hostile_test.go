@@ -352,3 +352,39 @@ func TestC11Flood(t *testing.T) {
 		})
 	}
 }
+
+// tardy is a far end that answers everything, a third of a second late.
+type tardy struct {
+	*peer
+	one sync.Mutex
+}
+
+func (p *tardy) Write(ctx context.Context, b []byte) error {
+	b = bytes.Clone(b)
+	time.AfterFunc(350*time.Millisecond, func() {
+		p.one.Lock()
+		defer p.one.Unlock()
+		_ = p.peer.Write(context.Background(), b)
+	})
+	return ctx.Err()
+}
+
+// TestC11Patience: a far end that is a program on a busy machine is waited for where that was asked for, and there alone.
+func TestC11Patience(t *testing.T) {
+	for patience, want := range map[int]error{0: hal.ErrTimeout, 1: hal.ErrTimeout, 5: nil, 1000: nil} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &tardy{peer: newPeer(pn(func(byte, []byte) ([]byte, bool) { return nil, false }))}
+			r, err := Open(context.Background(), p, Options{Baud: 921600, Patience: patience})
+			if !errors.Is(err, want) {
+				t.Fatalf("patience %d: %v", patience, err)
+			}
+			if err == nil {
+				if err := r.Reset(context.Background()); err != nil {
+					t.Errorf("patience %d: %v", patience, err)
+				}
+				r.Close()
+			}
+			time.Sleep(time.Minute) // what was said last
+		})
+	}
+}

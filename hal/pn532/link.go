@@ -20,6 +20,7 @@ type link struct {
 	// dirty says that an answer may still come that nobody waits for.
 	dirty bool
 	stats Stats
+	slow  int // how many times its own times the PN532 may take
 }
 
 // Stats count what went wrong on the line since Open.
@@ -35,7 +36,8 @@ type patience struct{ left, step time.Duration }
 // looks is in how many waits a limit is cut.
 const looks = 8
 
-func patient(limit time.Duration) *patience {
+func (l *link) patient(limit time.Duration) *patience {
+	limit *= time.Duration(max(l.slow, 1))
 	return &patience{limit, max(limit/looks, time.Millisecond)}
 }
 
@@ -139,7 +141,7 @@ func (l *link) run(ctx context.Context, limit time.Duration, code byte, data [][
 	if err := l.send(ctx, ack); err != nil {
 		return nil, err
 	}
-	p := patient(limit)
+	p := l.patient(limit)
 	for asked := 0; ; {
 		f, bad, err := l.next(ctx, p)
 		switch {
@@ -172,7 +174,7 @@ func (l *link) send(ctx context.Context, limit time.Duration) error {
 		if err := l.port.Write(ctx, l.out); err != nil {
 			return err
 		}
-		for p := patient(limit); ; {
+		for p := l.patient(limit); ; {
 			f, _, err := l.next(ctx, p)
 			if errors.Is(err, errSilent) || err == nil && f.Kind == frame.Nack {
 				break

@@ -16,6 +16,9 @@ import (
 type Options struct {
 	// Baud is the speed to work at; 0 means 115200. At 921600 an exchange of 262 bytes is 20 ms shorter.
 	Baud int
+	// Patience is how many times its own times a PN532 may take, at most 100; 0 means 1. A real one needs no more; one
+	// that is a program shares the processors with this one.
+	Patience int
 }
 
 // Reader is a PN532. It implements hal.CardReader.
@@ -59,22 +62,18 @@ func (r *Reader) start(ctx context.Context, opt Options) error {
 		// Highest first among the speeds that a predecessor may have left.
 		try = []int{defaultBaud, 921600, 460800, 230400}
 	}
-	var err error
-	for _, baud := range try {
-		if err = r.port.SetBaud(ctx, baud); err != nil {
-			return err
-		}
-		if err = r.wake(ctx); err == nil {
-			r.baud = baud
+	// Silence at every speed may be that of a slow far end.
+	most := min(max(opt.Patience, 1), 100)
+	for r.link.slow = 1; ; r.link.slow = min(4*r.link.slow, most) {
+		err := r.find(ctx, try)
+		if err == nil {
 			break
 		}
-		if !errors.Is(err, hal.ErrTimeout) {
+		if !errors.Is(err, hal.ErrTimeout) || r.link.slow == most {
 			return err
 		}
 	}
-	if err != nil {
-		return err
-	}
+	r.link.slow = most
 	v, err := r.link.command(ctx, localLimit, cmdGetFirmwareVersion)
 	if err != nil {
 		return err
@@ -100,6 +99,23 @@ func (r *Reader) start(ctx context.Context, opt Options) error {
 		}
 	}
 	return r.field(ctx)
+}
+
+// find wakes the PN532 at the first speed at which it answers.
+func (r *Reader) find(ctx context.Context, speeds []int) (err error) {
+	for _, baud := range speeds {
+		if err = r.port.SetBaud(ctx, baud); err != nil {
+			return err
+		}
+		if err = r.wake(ctx); err == nil {
+			r.baud = baud
+			return nil
+		}
+		if !errors.Is(err, hal.ErrTimeout) {
+			return err
+		}
+	}
+	return err
 }
 
 // wake leaves low-power mode, in which the PN532 starts (§7.2.11), and sets normal mode.

@@ -98,7 +98,7 @@ func (p *Port) Read(ctx context.Context, b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	for {
+	for looked := false; ; {
 		s.mu.Lock()
 		if n := len(s.in); n > 0 {
 			n = copy(b, s.in)
@@ -112,6 +112,18 @@ func (p *Port) Read(ctx context.Context, b []byte) (int, error) {
 		s.mu.Unlock()
 		if err == nil {
 			err = ctx.Err()
+			if err != nil && !looked && s.arrived() {
+				// It came in time; the goroutine that fetches it was not given the processor yet.
+				looked = true
+				t := time.NewTimer(step)
+				select {
+				case <-s.wake:
+				case <-s.gone:
+				case <-t.C:
+				}
+				t.Stop()
+				continue
+			}
 		}
 		if err != nil {
 			return 0, err
@@ -343,6 +355,17 @@ func (s *session) end() {
 
 // wait returns when the descriptors are closed.
 func (s *session) wait() { <-s.ended }
+
+// arrived tells whether the kernel holds bytes that were not fetched.
+func (s *session) arrived() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return false
+	}
+	n, err := unix.IoctlGetInt(int(s.ctl.Fd()), unix.TIOCINQ)
+	return err == nil && n > 0
+}
 
 // vanished looks for a hang-up and for the node.
 func (s *session) vanished() bool {
