@@ -48,12 +48,14 @@ type Passage struct {
 
 // Bounds of the classification, in mm and counts, of the simulated bodies (sim/people).
 const (
-	childMM   = 275.0 // a child's trunk is shorter
+	childMM   = 210.0 // a child's trunk is shorter
+	childArms = 240.0 // and with the arms that swing beside it
 	reachMM   = 400.0 // legs do not reach farther before or behind the trunk
 	trolleyMM = 800.0 // a case does not reach farther ahead
 	hopsMin   = 3     // somebody who bends does it once
 	pressMM   = 90.0  // light between two who press on each other is never wider
 	stepMM    = 200.0 // a foot may stand so far before a trunk
+	hoodMM    = 250.0 // light between who pushes a pram and its hood is wider
 	chairMM   = 700.0 // of floor under one person with never light in it
 )
 
@@ -68,8 +70,8 @@ type facts struct {
 	crawl    bool
 	shortest float64 // median length of a person's stretch, 0 for none
 	longest  float64
-	hops     int     // times that a trunk fell between two beams
-	ahead    float64 // something near the floor before the trunk, mm
+	hops     []float64 // trunks that fell between two beams: their length, mm
+	ahead    float64   // something near the floor before the trunk, mm
 	behind   float64
 	floor    float64 // longest run near the floor with one trunk above it
 	gaps     int     // times that there was light in it
@@ -128,9 +130,17 @@ func (f *facts) two() float64 {
 	return 0.02
 }
 
-// short tells that one of them has a child's trunk: it measured short, or fell between the beams on its way.
+// short tells that one of them has a child's trunk.
 func (f *facts) short() bool {
-	return f.shortest > 0 && f.shortest < childMM || f.hops >= hopsMin
+	return f.shortest > 0 && f.shortest < childArms || len(f.hops) >= hopsMin && median(f.hops) < childMM
+}
+
+// hopped measures a trunk that fell between its last beam and beam i: how long it broke that beam, by the speed at which
+// it came to this one.
+func (t *Tracker) hopped(i int) {
+	if took := t.now - t.hid.broke; took > 0 && i != t.hid.beam && len(t.f.hops) < maxSamples {
+		t.f.hops = append(t.f.hops, t.spacing(i, t.hid.beam)/float64(took)*float64(t.hidAt-t.hid.broke))
+	}
 }
 
 func median(v []float64) float64 {
@@ -284,7 +294,7 @@ func (f *facts) class(persons int, came gate.Door, object bool, low int) Class {
 		return Unclear
 	case f.entered[gate.Entry] > 0 && f.entered[gate.Exit] > 0:
 		return Intrusion
-	case persons == 2 && f.joined > 3 && f.joined > 4*f.apart:
+	case persons == 2 && f.joined > 3 && f.joined > 4*f.apart && f.gap > hoodMM:
 		return Pram
 	case persons == 2 && f.short():
 		return AdultWithChild

@@ -41,9 +41,11 @@ const (
 	stillMM = 390.0
 	// StillFor is how long no high beam may have changed for a stretch to count as standing.
 	StillFor = 700 * time.Millisecond
-	// minSamples is how many length estimates the median needs before it decides.
-	minSamples = 3
-	maxSamples = 32
+	// judgeSamples is how many length estimates the median needs before it says two: hands at full swing make three
+	// of them long. minSamples is how many say what somebody was.
+	judgeSamples = 5
+	minSamples   = 3
+	maxSamples   = 32
 	// leaveFor is how long a door's beam must be free after a person stepped into the door before
 	// the person has left: a stride leaves the beam free for less.
 	leaveFor = 250 * time.Millisecond
@@ -125,6 +127,10 @@ type Tracker struct {
 	leftAt  [2]time.Duration // since when the door's beam is free
 	hidden  int              // persons that the high row lost sight of
 	hidAt   time.Duration
+	hid     struct { // the last of them
+		beam  int
+		broke time.Duration
+	}
 	doubt   bool // the count cannot be trusted until the mantrap is proven empty
 	crawl   bool // something moves in the low row apart from every trunk
 	drawing bool // when the last person left something near the floor was still following
@@ -403,7 +409,7 @@ func (t *Tracker) judge(s *stretch) {
 		return
 	}
 	long := t.spacing(s.lo, s.hi) >= surePeopleMM
-	if !long && len(s.samples) >= minSamples {
+	if !long && len(s.samples) >= judgeSamples {
 		long = median(s.samples) > personMM
 	}
 	if long {
@@ -447,7 +453,7 @@ func (t *Tracker) appear(i int) {
 		s.k, t.leaving[gate.Exit] = t.leaving[gate.Exit], 0
 	case t.hidden > 0:
 		s.k, t.hidden = t.hidden, 0
-		t.f.hops++
+		t.hopped(i)
 	case t.near(gate.Entry, i, nearMM, nearBeam) && t.recent(gate.Entry, cameFor):
 		t.enter(gate.Entry)
 	case t.near(gate.Exit, i, nearMM, nearBeam) && t.recent(gate.Exit, cameFor):
@@ -487,6 +493,7 @@ func (t *Tracker) vanish(s stretch, i int) {
 	default:
 		t.hidden = min(t.hidden+s.k, maxPersons)
 		t.hidAt = t.now
+		t.hid.beam, t.hid.broke = i, t.rows[High][i].broke
 	}
 }
 
