@@ -409,13 +409,16 @@ func (t *Tracker) judge(s *stretch) {
 		return
 	}
 	long := t.spacing(s.lo, s.hi) >= surePeopleMM
-	if !long && len(s.samples) >= judgeSamples {
+	if !long && len(s.samples) >= t.enough() {
 		long = median(s.samples) > personMM
 	}
 	if long {
 		t.together(s)
 	}
 }
+
+// enough is how many lengths judge a stretch: a row of few beams never gives five.
+func (t *Tracker) enough() int { return min(judgeSamples, max(minSamples, len(t.cfg.High)-3)) }
 
 func (t *Tracker) together(s *stretch) {
 	t.f.measured(*s)
