@@ -599,6 +599,17 @@ func (l lineOf) PublishHealth(api.Health)     {}
 func (l lineOf) Request(string, api.Envelope) {}
 func (l lineOf) Respond(_ string, r api.Response) {
 	l.ls.mu.Lock()
+	switch first := l.ls.accepted[r.ID]; {
+	case r.Result == "done" || r.Result == "failed": // the second answer, once, and only to what was accepted (O-03)
+		if !first {
+			l.ls.fail("order %s was answered %s (%s), and it was not accepted before", r.ID, r.Result, r.Reason)
+		}
+		delete(l.ls.accepted, r.ID)
+		l.ls.mu.Unlock()
+		return
+	case r.Result == "accepted":
+		l.ls.accepted[r.ID] = true
+	}
 	l.ls.answers = append(l.ls.answers, r)
 	l.ls.mu.Unlock()
 	l.mu.Lock()

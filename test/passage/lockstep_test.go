@@ -51,10 +51,11 @@ type lockstep struct {
 	queue  []input
 	flight *input
 
-	records []record         // journalled in this turn
-	grants  map[uint64]uint8 // step that carries a grant: its number
-	wanted  int              // grant whose record has not been seen, -1 for none
-	answers []api.Response
+	records  []record         // journalled in this turn
+	grants   map[uint64]uint8 // step that carries a grant: its number
+	wanted   int              // grant whose record has not been seen, -1 for none
+	answers  []api.Response
+	accepted map[string]bool // orders that may be answered once more, done or failed
 	// onStep is called for every step with the model before and after.
 	onStep func(e gate.Event, before, after gate.Model, acts []gate.Action)
 }
@@ -64,7 +65,7 @@ func newLockstep(l *control.Loop, m gate.Model, limits control.Limits, beat time
 	if f.Type() != reflect.TypeFor[gate.Model]() {
 		panic("the loop keeps its model elsewhere now")
 	}
-	return &lockstep{field: f, limits: limits, beat: beat, m: m, armed: map[gate.Timer]time.Time{}, grants: map[uint64]uint8{}, wanted: -1}
+	return &lockstep{field: f, limits: limits, beat: beat, m: m, armed: map[gate.Timer]time.Time{}, grants: map[uint64]uint8{}, accepted: map[string]bool{}, wanted: -1}
 }
 
 // copyValue copies without taking the value out: the field is another package's.
