@@ -120,7 +120,7 @@ const (
 	LimitClear
 	LimitLeave
 	LimitReferral
-	LimitPrompt // a quarter of it: until the desk is told again that somebody waits
+	LimitPrompt // a quarter of it: the desk is told again that somebody waits, three times, before the cap
 	LimitNote   // how long a closing word stays on the screen
 	LimitCommit
 	LimitTravel

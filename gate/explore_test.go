@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,8 +56,16 @@ func (w *world) normal(n *node) {
 		}
 	}
 	if !w.tries {
-		if m.Tries = [2]uint8{}; m.Passage != PasAdmit && m.Passage != PasRefer {
+		m.Tries = [2]uint8{}
+		switch m.Passage {
+		case PasAdmit:
+		case PasRefer: // every prompt for an officer but the last is like the one before it
+			m.PTries = max(m.PTries, maxTries-1)
+		default:
 			m.PTries = 0
+		}
+		if m.Reception == RecRefer {
+			m.RTries = max(m.RTries, maxTries-1)
 		}
 	}
 	for d := range m.Beam {
@@ -164,9 +173,9 @@ func (t *table) grow() {
 
 var seed = maphash.MakeSeed()
 
-// hash is of all bytes of a node: it has no padding, as TestNodeIsBytes holds.
+// hash is of all bytes of a node. Model has no padding, as TestModelIsBytes holds.
 func hash(n *node) uint64 {
-	return maphash.Bytes(seed, (*[unsafe.Sizeof(node{})]byte)(unsafe.Pointer(n))[:])
+	return maphash.Bytes(seed, (*[unsafe.Sizeof(Model{})]byte)(unsafe.Pointer(&n.M))[:]) + uint64(n.Armed)*0x9e3779b97f4a7c15
 }
 
 // apply makes one step and keeps the book of the timers.
@@ -385,9 +394,9 @@ func (w *world) explore(bound int) *walk {
 		}
 		n, out := seen.nodes[at].node, []string(nil)
 		tell := func(mv *move, want *node) {
-			for _, mirror := range []bool{false, true} {
-				x, lines := n, []string(nil)
-				for _, e := range mv.events {
+			for k := range 2 * maxTries { // one try may stand for several
+				mirror, x, lines := k%2 == 1, n, []string(nil)
+				for _, e := range slices.Repeat(mv.events, 1+k/2) {
 					if mirror {
 						e = e.swapped()
 					}

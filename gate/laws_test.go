@@ -113,7 +113,7 @@ var invariants = []invariant{
 		}
 		again := b.M.Cmd[Exit] != CmdNone // blocked while closing, or slow while opening
 		granted := e.Kind == EvCommitted && (b.M.Grant == GrantExit && b.M.Allowed || b.M.Grant == GrantOrder)
-		tested := b.M.Mode == ModeService && (b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest)
+		tested := b.M.Mode == ModeService && (b.M.Passage == PasTest || e.beginsTest())
 		if !again && !granted && !tested {
 			return true, "the exit was opened without a grant"
 		}
@@ -124,7 +124,7 @@ var invariants = []invariant{
 			return false, ""
 		}
 		if b.M.Cmd[Entry] == CmdNone && b.M.Passage != PasHold && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering && !b.M.Freeing &&
-			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderHoldEntry || e.Order == OrderSelfTest && b.M.Mode == ModeService)) {
+			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderHoldEntry || e.beginsTest() && b.M.Mode == ModeService)) {
 			return true, "the entry was opened without a grant"
 		}
 		return true, ""
@@ -836,13 +836,14 @@ var invariants = []invariant{
 		if !told {
 			return true, "nobody was told"
 		}
-		if e.Kind != EvOrder && a.M.Mode != ModeEmergency && b.M.Mode != ModeRecovering {
+		passed := b.M.Passage == PasTest && b.M.After != ModeRecovering // the test that an order to end service began
+		if e.Kind != EvOrder && a.M.Mode != ModeEmergency && b.M.Mode != ModeRecovering && !passed {
 			return true, e.Kind.String() + " changed it"
 		}
 		return true, ""
 	}, modeChanged},
 	{"M-02 the self-test moves a door only in service, with the mantrap proven empty and the other door locked", func(b *node, e Event, a *node, acts []Action) (bool, string) {
-		test := a.M.Passage == PasTest || b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest
+		test := a.M.Passage == PasTest || b.M.Passage == PasTest || b.M.Mode == ModeService && e.beginsTest()
 		if !test || a.M.Passage == PasLeave || a.M.Mode == ModeRecovering {
 			return false, ""
 		}
@@ -854,10 +855,40 @@ var invariants = []invariant{
 		}
 		return opens(acts, Entry) || opens(acts, Exit), ""
 	}, did(ActOpen)},
-	{"D-09 no step asks a door for the pulse of opening and that of closing", func(b *node, e Event, _ *node, acts []Action) (bool, string) {
-		if b.M.Passage == PasTest || e.Kind == EvOrder && e.Order == OrderSelfTest {
-			return false, "" // a test may begin with a door that stands open
+	{"M-02 service ends by a passed self-test, or for life safety", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if b.M.Mode != ModeService || a.M.Mode == ModeService || a.M.Topology == OneStep || a.M.Mode == ModeEmergency {
+			return false, ""
 		}
+		if b.M.Passage != PasTest || !b.M.Tested || !a.M.empty() || e.Kind == EvOrder {
+			return true, "left by " + e.Kind.String()
+		}
+		return true, ""
+	}, modeChanged},
+	{"P-08 the desk is told three times of who waits for an officer; then the way back opens, unless a live officer owns the case inside", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if b.M.Mode == ModeEmergency || e.Kind != EvTimer {
+			return false, ""
+		}
+		owned := b.M.PRef == RefTaken && b.M.Lease && b.M.POutcome != verdict.RefuseAndHold
+		tries, left, stays := b.M.PTries, a.M.Passage != PasRefer, owned
+		switch {
+		case e.Timer == TimerPassage && b.M.Passage == PasRefer:
+		case e.Timer == TimerReception && b.M.Reception == RecRefer:
+			owned = b.M.RRef == RefTaken && b.M.Lease
+			tries, left, stays = b.M.RTries, a.M.Reception != RecRefer, false
+		default:
+			return false, ""
+		}
+		switch {
+		case stays && left:
+			return true, "taken from the officer who owns it"
+		case !stays && left != (tries == maxTries):
+			return true, "not at the cap"
+		case !owned && !left && !alarmed(acts):
+			return true, "nobody was told"
+		}
+		return true, ""
+	}, on(EvTimer)},
+	{"D-09 no step asks a door for the pulse of opening and that of closing", func(_ *node, _ Event, _ *node, acts []Action) (bool, string) {
 		said := false
 		for _, d := range []Door{Entry, Exit} {
 			open, against := false, false
@@ -896,6 +927,11 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, on(EvTimer)},
+}
+
+// beginsTest tells whether the event is an order that moves the doors in service: by itself, or to end it.
+func (e Event) beginsTest() bool {
+	return e.Kind == EvOrder && (e.Order == OrderSelfTest || e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order == OrderReset)
 }
 
 // set is a set of invariants.

@@ -269,6 +269,7 @@ type Model struct {
 	Crossed  bool // the person left across the border
 	Tested   bool // the self-test has the entry door behind it
 	LetGo    bool // the officer no longer holds the entry: it closes once nobody is inside
+	After    Mode // to reach once the self-test has passed, which ends service; recovering: it was asked for alone
 	Freeing  bool // it begins with the exit, whose contacts must be seen free before they are believed
 
 	Grant   Grant

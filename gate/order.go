@@ -105,7 +105,7 @@ func (s *step) order(e Event) {
 		}
 		// Holding is an officer's presence, not a locked door: the exit button still works (P-08, P-09).
 		// It lasts while its officer says so again and again.
-		m.POutcome, m.PTries = verdict.RefuseAndHold, 1
+		m.POutcome, m.PTries = verdict.RefuseAndHold, maxTries
 		s.answer(e, true, verdict.OK)
 		s.start(TimerPassage, LimitPrompt, 1)
 	case OrderOpenGate, OrderCloseGate:
@@ -113,12 +113,18 @@ func (s *step) order(e Event) {
 			no(verdict.MantrapNotEmpty)
 			return
 		}
+		if m.Mode == ModeService && m.has(Entry) && !m.testable() {
+			no(verdict.MantrapNotEmpty)
+			return
+		}
 		s.answer(e, true, verdict.OK)
+		if m.Mode == ModeService {
+			s.endService(e.Order == OrderOpenGate)
+			return
+		}
 		m.Open = e.Order == OrderOpenGate
 		switch {
 		case m.Mode == ModeRecovering:
-		case m.Mode == ModeService:
-			s.recover() // whoever worked there: the mantrap is proven empty again
 		case m.Open:
 			s.mode(ModeOpen)
 		default:
@@ -139,19 +145,11 @@ func (s *step) order(e Event) {
 		switch {
 		case m.Mode != ModeService, !m.has(Entry): // the only door of a one-step gate never moves for nobody
 			no(verdict.GateClosed)
-		case m.Passage != PasEmpty && (m.Passage != PasTest || m.PReason == verdict.ReasonNone) || !m.secured(Entry) && !m.secured(Exit) || !m.empty() || m.Fire != High:
+		case !m.testable():
 			no(verdict.MantrapNotEmpty)
 		default:
 			s.answer(e, true, verdict.OK)
-			m.clearPassage()
-			m.Passage = PasTest
-			s.start(TimerPassage, LimitTest, 1)
-			// One door may be of unknown position: it moves first, behind the other that is proven closed.
-			if m.Freeing = !m.secured(Exit); m.Freeing {
-				s.open(Exit)
-			} else {
-				s.open(Entry)
-			}
+			s.beginTest()
 		}
 	case OrderHoldEntry:
 		switch {
@@ -179,11 +177,15 @@ func (s *step) order(e Event) {
 		s.start(TimerPassage, LimitClear, 1)
 	case OrderReset:
 		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave || m.served()
-		if busy || m.Mode == ModeRecovering {
+		if busy || m.Mode == ModeRecovering || m.Mode == ModeService && (m.Passage != PasEmpty || m.has(Entry) && !m.testable()) {
 			no(verdict.MantrapNotEmpty)
 			return
 		}
 		s.answer(e, true, verdict.OK)
+		if m.Mode == ModeService {
+			s.endService(false)
+			return
+		}
 		if m.Passage != PasEmpty {
 			s.end(LanePassage, m.POutcome, m.PReason)
 			s.kill(m.PSlot)
@@ -212,6 +214,48 @@ func (s *step) order(e Event) {
 		s.leave()
 	default:
 		no(verdict.OfficerNoDecision)
+	}
+}
+
+// testable tells whether the self-test may move the doors: nobody inside, one door proven closed, and none of
+// another test under way.
+func (m *Model) testable() bool {
+	free := m.Passage == PasEmpty || m.Passage == PasTest && m.PReason != verdict.ReasonNone
+	return free && (m.secured(Entry) || m.secured(Exit)) && m.empty() && m.Fire == High
+}
+
+// beginTest moves one door after the other (M-02).
+func (s *step) beginTest() {
+	m := &s.m
+	m.clearPassage()
+	m.Passage = PasTest
+	s.start(TimerPassage, LimitTest, 1)
+	// One door may be of unknown position: it moves first, behind the other that is proven closed.
+	first := Entry
+	if m.Freeing = !m.secured(Exit); m.Freeing {
+		first = Exit
+	}
+	if m.Pos[first] == PosOpen { // half of its way is made
+		m.Cmd[first], m.Locked[first] = CmdOpen, false
+	} else {
+		s.open(first)
+	}
+}
+
+// endService leaves service by a self-test: whoever worked there, both doors go through their way and the mantrap is
+// proven empty again. A test that does not pass leaves the gate in service. The only door of a one-step gate
+// never moves for nobody.
+func (s *step) endService(open bool) {
+	m := &s.m
+	if !m.has(Entry) {
+		m.Open = open
+		s.recover()
+		return
+	}
+	s.beginTest()
+	m.After = ModeClosed
+	if open {
+		m.After = ModeOpen
 	}
 }
 

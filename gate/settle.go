@@ -270,8 +270,13 @@ func (s *step) settleTest() {
 		case !m.secured(Entry):
 			s.secure(Entry)
 		default:
+			after, passed := m.After, m.PReason == verdict.OK
 			m.clearPassage()
 			s.do(Action{Kind: ActStop, Timer: TimerPassage})
+			if passed && after != ModeRecovering {
+				m.Open = after == ModeOpen
+				s.recover()
+			}
 		}
 	case !m.empty() || !m.secured(d.Other()):
 		s.test(verdict.OccupancyChanged)

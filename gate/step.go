@@ -304,6 +304,7 @@ func (m *Model) resetDoors() {
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
 	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Held, m.Freeing, m.LetGo, m.PSecond = 0, 0, false, false, false, false, false, false, false
+	m.After = ModeRecovering
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.
@@ -408,6 +409,7 @@ func (s *step) leave() {
 	if m.Passage == PasTest && m.PReason == verdict.ReasonNone {
 		s.test(verdict.OccupancyChanged)
 	}
+	m.After = ModeRecovering
 	if m.POutcome == verdict.OutcomeNone && m.PReason == verdict.ReasonNone {
 		m.PReason = verdict.Declined
 	}
@@ -607,9 +609,9 @@ func (s *step) lost(sl Slot, r verdict.Reason) {
 // refuse ends the document part: the traveller is referred at the reader and goes to the officer.
 func (s *step) refuse(r verdict.Reason) {
 	m := &s.m
-	m.Reception, m.RReason, m.RRef, m.RMore, m.RHeld = RecRefer, r, RefOpen, 0, false
+	m.Reception, m.RReason, m.RRef, m.RMore, m.RTries, m.RHeld = RecRefer, r, RefOpen, 0, 0, false
 	s.referral(LaneReception, RefEvOpen, r)
-	s.start(TimerReception, LimitReferral, 1)
+	s.start(TimerReception, LimitPrompt, 1)
 }
 
 // depart ends the traveller's stay at the reader.
@@ -889,7 +891,15 @@ func (s *step) receptionTimer() {
 	case RecWait:
 		s.depart(verdict.OutcomeNone, verdict.StageTimeout)
 	case RecRefer:
-		s.depart(verdict.Refer, m.RReason)
+		if m.RTries >= maxTries { // nobody is shut in at the reader: the cap waits for no officer
+			s.depart(verdict.Refer, m.RReason)
+			return
+		}
+		m.RTries++
+		if m.RRef != RefTaken || !m.Lease { // nobody has come yet
+			s.alarm(verdict.OfficerNoDecision, true, LaneReception)
+		}
+		s.start(TimerReception, LimitPrompt, 1)
 	case RecLeave:
 		m.Reception, m.RSlot, m.RReason = RecIdle, NoSlot, verdict.ReasonNone
 	}
@@ -944,10 +954,10 @@ func (s *step) passageTimer() {
 		switch {
 		case m.PRef == RefTaken && m.Lease && m.POutcome != verdict.RefuseAndHold:
 			s.start(TimerPassage, LimitPrompt, 1) // a live officer looks at it: the cap waits
-		case m.PTries == 0: // nobody has come yet
-			m.PTries = 1
+		case m.PTries < maxTries: // nobody has come yet
+			m.PTries++
 			s.alarm(verdict.OfficerNoDecision, true, LanePassage)
-			s.start(TimerPassage, LimitPrompt, 3)
+			s.start(TimerPassage, LimitPrompt, 1)
 		default:
 			s.referral(LanePassage, RefEvClosed, verdict.OfficerNoDecision)
 			m.PRef = RefNone

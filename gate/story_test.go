@@ -71,6 +71,18 @@ expect open notice empty
 
 const genuine = up + document + inside + through
 
+// Both doors follow their self-test.
+const bothDoors = `
+door_moved pos=between
+door_moved pos=open
+door_moved pos=between
+door_moved pos=closed
+door_moved door=exit pos=between
+door_moved door=exit pos=open
+door_moved door=exit pos=between
+door_moved door=exit pos=closed
+`
+
 // A technician's self-test (M-02).
 const selfTest = up + `
 order order=service lane=passage mine=yes
@@ -274,6 +286,8 @@ expect open idle admitting
 verdict slot=1 outcome=refer reason=face_mismatch
 expect open idle referred
 timer timer=passage
+timer timer=passage
+timer timer=passage
 expect open idle referred
 timer timer=passage
 expect open idle leaving_back
@@ -359,8 +373,11 @@ laid slot=1
 checked slot=1 outcome=refer reason=clone_suspected
 expect open refer empty
 timer timer=reception
+timer timer=reception
+timer timer=reception
+timer timer=reception
 expect open leave empty
-`, outcome: verdict.Refer, reason: verdict.CloneSuspected, lane: LaneReception, never: []ActionKind{ActOpen, ActCapture}},
+`, outcome: verdict.Refer, reason: verdict.CloneSuspected, lane: LaneReception, alarms: []verdict.Reason{verdict.OfficerNoDecision}, never: []ActionKind{ActOpen, ActCapture}},
 	{name: "18 two people", trace: up + document + `
 committed
 door_moved pos=open
@@ -475,7 +492,8 @@ accepted
 laid slot=1
 exited slot=1
 expect open refer empty
-timer timer=reception
+order order=take lane=reception mine=yes
+order order=send_back lane=reception mine=yes
 `, outcome: verdict.Refer, reason: verdict.InspectorFault, lane: LaneReception, never: []ActionKind{ActOpen}},
 	{name: "15 the lease ends while the document is read (O-01)", trace: up + `
 accepted
@@ -485,7 +503,10 @@ checked slot=1 outcome=allow reason=ok
 lifted slot=1
 expect open refer empty
 timer timer=reception
-`, outcome: verdict.Refer, reason: verdict.LeaseLost, lane: LaneReception, never: []ActionKind{ActOpen}},
+timer timer=reception
+timer timer=reception
+timer timer=reception
+`, outcome: verdict.Refer, reason: verdict.LeaseLost, lane: LaneReception, alarms: []verdict.Reason{verdict.OfficerNoDecision}, never: []ActionKind{ActOpen}},
 	{name: "two officers let somebody pass after a second body stepped in and left: the exit stays open for him (D-09)", trace: up + document + inside + `
 verdict slot=1 outcome=allow reason=ok
 committed
@@ -513,6 +534,8 @@ committed
 order order=send_back lane=passage mine=yes
 timer timer=passage
 timer timer=passage
+timer timer=passage
+timer timer=passage
 door_moved pos=open
 counted count=0
 door_moved pos=closed
@@ -538,10 +561,37 @@ timer timer=reception
 timer timer=reception
 expect open leave empty
 `, reason: verdict.StageTimeout, lane: LaneReception},
-	{name: "the self-test moves both doors of an empty mantrap (M-02)", trace: selfTest + `
+	{name: "the self-test moves both doors of an empty mantrap (M-02), and once more before service ends", trace: selfTest + `
 order order=open_gate lane=passage mine=yes
+expect service idle testing
+order order=open_gate lane=passage mine=yes
+` + bothDoors + `
 expect open notice empty
-`, exit: 1, never: []ActionKind{ActBegin, ActCapture}},
+`, exit: 2, never: []ActionKind{ActBegin, ActCapture}},
+	{name: "service does not end while a door does not follow", trace: up + `
+order order=service lane=passage mine=yes
+order order=close_gate lane=passage mine=yes
+expect service idle testing
+timer timer=passage
+door_moved pos=between
+door_moved pos=closed
+expect service idle empty
+order order=reset lane=passage mine=yes
+` + bothDoors + `
+expect closed idle empty
+`, exit: 1, alarms: []verdict.Reason{verdict.SelfTestFailed}},
+	{name: "an officer is asked three times for whom he refused at the reader, then the staffed lane is shown", trace: up + `
+accepted
+laid slot=1
+checked slot=1 outcome=refer reason=face_mismatch
+expect open refer empty
+timer timer=reception
+timer timer=reception
+timer timer=reception
+expect open refer empty
+timer timer=reception
+expect open leave empty
+`, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LaneReception, alarms: []verdict.Reason{verdict.OfficerNoDecision}},
 	{name: "somebody steps in during the self-test", trace: up + `
 order order=service lane=passage mine=yes
 order order=self_test lane=passage mine=yes
@@ -751,7 +801,10 @@ checked slot=1 outcome=allow reason=ok
 timer timer=reception
 expect open refer empty
 timer timer=reception
-`, outcome: verdict.Refer, reason: verdict.DocumentLeftOnReader, lane: LaneReception, alarms: []verdict.Reason{verdict.DocumentLeftOnReader}, never: []ActionKind{ActOpen}},
+timer timer=reception
+timer timer=reception
+timer timer=reception
+`, outcome: verdict.Refer, reason: verdict.DocumentLeftOnReader, lane: LaneReception, alarms: []verdict.Reason{verdict.DocumentLeftOnReader, verdict.OfficerNoDecision}, never: []ActionKind{ActOpen}},
 }
 
 // TestP02Stories tells each scenario to the machine alone, in both topologies. The numbers are those of sim/scenarios.
