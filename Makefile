@@ -95,6 +95,10 @@ nats: ## A line of gates over three NATS servers, each killed once; GATES=200, E
 mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all of test/mutate
 	@PATCH="$(PATCH)" test/mutate/mutate.sh
 
+.PHONY: mutate-guards
+mutate-guards: ## Every guard of the gate's machine inverted and removed, one at a time; FILE=order.go, PART=1/4
+	@go run ./test/mutate/guards -only "$(FILE)" -part "$(or $(PART),1/1)"
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \

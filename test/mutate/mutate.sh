@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/../.."
 tree=$(mktemp -d)
 trap 'git worktree remove --force "$tree" >/dev/null 2>&1; rm -rf "$tree"' EXIT
+trap 'exit 2' INT TERM HUP
 git worktree add --quiet --detach "$tree" HEAD || exit 2
 packages="./gate/... ./sensors/... ./verdict/... ./health/... ./hal/interlock/... ./hal/doors/... ./journal/... ./link/... ./inspect/supervisor/... ./test/passage/..."
 survived=0
@@ -22,7 +23,7 @@ for p in ${PATCH:-test/mutate/*.patch}; do
 		echo "mutate: SURVIVED $name"
 		survived=$((survived + 1))
 	else
-		echo "mutate: killed   $name: $(grep -hE -- '_test\.go:[0-9]+: |^--- FAIL|build failed' "$log" | sed 's/^ *//' | grep -v '^--- FAIL: TestExplorer$' | head -1 | cut -c1-160)"
+		echo "mutate: killed   $name: $(grep -hE -- '_test\.go:[0-9]+: |^--- FAIL|build failed' "$log" | sed 's/^ *//' | grep -vE '^--- FAIL: TestExplorer$| (states, [0-9]+ transitions| times: )' | head -1 | cut -c1-160)"
 	fi
 	rm -f "$log"
 	git -C "$tree" checkout --quiet . && git -C "$tree" clean -fdq
