@@ -794,6 +794,22 @@ order order=open_gate lane=passage mine=yes
 ready slot=1
 expect open notice empty
 `, never: []ActionKind{ActOpen}},
+	{name: "an officer opens the entry for who stands inside, and for nobody whose entry is held (P-08)", trace: up + `
+order order=hold_entry lane=passage mine=yes
+order order=open_entry lane=passage mine=yes
+expect open idle holding
+door_moved pos=open
+order order=let_go lane=passage mine=yes
+door_moved pos=closed
+expect open notice empty
+` + document + inside + `
+order order=open_entry lane=passage mine=yes
+expect open idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+`, reason: verdict.Declined, lane: LanePassage, exit: 0},
 	{name: "a document left on the reader (P-13)", trace: up + `
 accepted
 laid slot=1

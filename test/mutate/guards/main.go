@@ -95,7 +95,7 @@ func run(only, part string, whole, verbose bool) error {
 	known := reasons()
 	var mine []mutant
 	for j, m := range mutants {
-		if (only == "" || filepath.Base(m.at.Filename) == only) && j%n == k-1 {
+		if (only == "" || filepath.Base(m.at.Filename) == only) && j/2%n == k-1 {
 			mine = append(mine, m)
 		}
 	}
