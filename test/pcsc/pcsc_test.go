@@ -414,7 +414,7 @@ func BenchmarkAPDU(b *testing.B) {
 		b.Fatal(err)
 	}
 	p, err := a.Personalise(issue.Profile{Number: "X1234567", Surname: "MUSTER", Nationality: "UTO", BirthDate: "1990-01-01",
-		Expiry: time.Now().AddDate(5, 0, 0).Format(time.DateOnly), Portrait: make([]byte, 15000), Access: issue.AccessPACE})
+		Expiry: time.Now().AddDate(5, 0, 0).Format(time.DateOnly), Portrait: append([]byte{0xFF, 0xD8, 0xFF, 0xE0}, make([]byte, 15000)...), Access: issue.AccessPACE})
 	if err != nil {
 		b.Fatal(err)
 	}
