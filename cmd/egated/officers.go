@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"egate/configs"
 	"egate/gate/control"
@@ -15,12 +16,12 @@ const rosterRow = "doc/roster"
 
 // keeper makes the keeper of the roster: the highest version of what the journal has and the file names. A roster
 // that is none is told of and left: without a roster nobody's order is followed, and all else works.
-func keeper(cfg configs.Gate, rows map[string]string, log *slog.Logger) (*officers.Keeper, error) {
+func keeper(cfg configs.Gate, rows map[string]string, now func() time.Time, log *slog.Logger) (*officers.Keeper, error) {
 	key, err := seal.LoadPublic(cfg.Officers.RosterKey)
 	if err != nil {
 		return nil, fmt.Errorf("egated: officers.roster_key: %w", err)
 	}
-	k := officers.NewKeeper(cfg.Site, cfg.Gate, cfg.Simulated, seal.Trust(key), nil)
+	k := officers.NewKeeper(cfg.Site, cfg.Gate, cfg.Simulated, seal.Trust(key), now)
 	if raw := rows[rosterRow]; raw != "" {
 		if _, err := k.Offer([]byte(raw)); err != nil { // the key was changed, for one
 			log.Warn("egated: roster of the journal", "err", err, "security", true)

@@ -65,7 +65,7 @@ func TestX02HighestRosterIsKept(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		k, err := keeper(cfg, map[string]string{rosterRow: string(c.row)}, slog.New(slog.DiscardHandler))
+		k, err := keeper(cfg, map[string]string{rosterRow: string(c.row)}, time.Now, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestX02HighestRosterIsKept(t *testing.T) {
 		}
 	}
 	cfg.Officers.RosterKey = filepath.Join(dir, "none")
-	if _, err := keeper(cfg, nil, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := keeper(cfg, nil, time.Now, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a gate without the key of its roster runs")
 	}
 }

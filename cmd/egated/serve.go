@@ -112,7 +112,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if err != nil {
 		return fmt.Errorf("egated: link.password_file: %w", err)
 	}
-	who, err := keeper(cfg, found.Meta, log)
+	who, err := keeper(cfg, found.Meta, wall.Now, log)
 	if err != nil {
 		return err
 	}
