@@ -51,10 +51,16 @@ test: setup-tests build ## All tests: race detector, explorer, real binaries, Mo
 	@deploy/setup/test.sh
 
 .PHONY: check
-check: ## Formatting, vet and a build for every board
+check: vet boards ## Formatting, vet and a build for every board
+
+.PHONY: vet
+vet:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt is needed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@go vet ./... && go vet -tags lab ./cmd/egatectl
-	@for a in amd64 arm64 arm; do CGO_ENABLED=0 GOARCH=$$a go build -o /dev/null ./cmd/egated && echo "check: egated builds for $$a without cgo"; done
+
+.PHONY: boards
+boards:
+	@for a in amd64 arm64 arm; do CGO_ENABLED=0 GOARCH=$$a go build -o /dev/null ./cmd/egated && echo "check: egated builds for $$a without cgo" || exit 1; done
 
 .PHONY: bench
 bench: build ## Benchmarks: figures and ratios of one run

@@ -29,7 +29,7 @@ step() {
 	fi
 }
 
-make --no-print-directory check || exit 1
+make --no-print-directory vet || exit 1
 
 # The race detector slows drawing and matching of pictures by twenty: it runs the short form of every test,
 # and everything runs again in full without it. Packages whose tests start real programs and measure what
@@ -38,12 +38,15 @@ real='egate/test/(browser|brokers|e2e|pcsc|evidence)'
 unit=$(go list ./... | grep -vE "^$real\$")
 step race '^(FAIL)' go test -race -short -timeout 12m -p 2 $unit
 step full '^(FAIL)' go test -timeout 12m -p 2 -skip '^TestExplorer$' $unit
+# What needs no devices runs beside what mostly waits for them, on what that leaves of the processors.
+nice -n 19 make --no-print-directory boards >.cache/boards.txt 2>&1 &
+boards=$!
 step real '^(---|    ---)' go test -count=1 -timeout 12m -p 1 -v $(go list ./... | grep -E "^$real\$")
-# The explorer needs no devices and the scenarios are mostly waiting for theirs: it runs beside them on what
-# they leave of the processors.
 nice -n 19 go test -count=1 -timeout 15m -run '^TestExplorer$' -v ./gate >.cache/explorer.txt 2>&1 &
 explorer=$!
 step scenarios '^(PASS|FAIL|ok |[0-9]+ passed)' timeout 1200 bin/egate-sim run --once
+wait $boards
+step boards 'check:' sh -c "cat .cache/boards.txt; exit $?"
 wait $explorer
 step explorer 'states|times:' sh -c "cat .cache/explorer.txt; exit $?"
 
