@@ -33,11 +33,11 @@ make --no-print-directory vet || exit 1
 
 # The race detector slows drawing and matching of pictures by twenty: it runs the short form of every test,
 # and everything runs again in full without it. Packages whose tests start real programs and measure what
-# people and devices do in real time run alone.
+# people and devices do in real time run alone. Three packages at a time: some mostly wait.
 real='egate/test/(browser|brokers|e2e|pcsc|evidence)'
 unit=$(go list ./... | grep -vE "^$real\$")
-step race '^(FAIL)' go test -race -short -timeout 12m -p 2 $unit
-step full '^(FAIL)' go test -timeout 12m -p 2 -skip '^TestExplorer$' $unit
+step race '^(FAIL)' go test -race -short -timeout 12m -p 3 $unit
+step full '^(FAIL)' go test -timeout 12m -p 3 -skip '^TestExplorer$' $unit
 # What needs no devices runs beside what mostly waits for them, on what that leaves of the processors.
 nice -n 19 make --no-print-directory boards >.cache/boards.txt 2>&1 &
 boards=$!

@@ -449,7 +449,10 @@ func TestC02OpenSSLDefects(t *testing.T) {
 			return splice(sod, mine.Signers[0].Signature, other.Signers[0].Signature)
 		}, change: sod(sodFails)},
 	}
-	for _, r := range rows {
+	for i, r := range rows {
+		if testing.Short() && i%5 != 0 {
+			continue // another program makes keys and files: nothing of it is for the race detector
+		}
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			o := newOSSL(t)
