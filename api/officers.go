@@ -27,6 +27,7 @@ type RosterOfficer struct {
 	Passkeys  []Passkey `json:"passkeys"`
 	Roles     []string  `json:"roles"` // officer, supervisor, technician
 	Gates     []string  `json:"gates"`
+	Group     string    `json:"group,omitempty"` // for statistics (O-07); empty for the first role
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
 	Demo      bool      `json:"demo,omitempty"` // the named officer of a simulation

@@ -181,6 +181,8 @@ type OrderEvent struct {
 	Passage   string `json:"passage,omitempty"`
 	Result    string `json:"result"` // accepted, rejected, done, failed, expired
 	Reason    string `json:"reason,omitempty"`
+	Override  string `json:"override,omitempty"` // the officer's own reason for it, as received (O-07)
+	Group     string `json:"group,omitempty"`    // of the officer, as the roster has it (O-07)
 }
 
 // DoorEvent is a door movement or discrepancy.

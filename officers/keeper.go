@@ -1,6 +1,7 @@
 package officers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -119,6 +120,20 @@ func (k *Keeper) OnDuty(officer string) bool {
 	}
 	_, ok := r.At(officer, k.gate, k.now())
 	return ok
+}
+
+// Group is that of an officer, for statistics (O-07); empty for somebody who is not on the roster.
+func (k *Keeper) Group(officer string) string {
+	r := k.Current()
+	if r == nil {
+		return ""
+	}
+	for _, o := range r.Officers {
+		if o.Officer == officer {
+			return cmp.Or(o.Group, o.Roles[0])
+		}
+	}
+	return ""
 }
 
 // TwoPersons tells whether an order needs a second officer.

@@ -39,7 +39,7 @@ func newRig(t testing.TB) *rig {
 	day := 24 * time.Hour
 	r.doc = api.Roster{Site: "north", Version: 3, IssuedAt: r.now, ExpiresAt: r.now.Add(30 * day), RPID: rpID, Origins: []string{origin}, TwoPersons: []string{api.CmdManual},
 		Officers: []api.RosterOfficer{
-			{Officer: "ann", Passkeys: []api.Passkey{must(r.ann.Public())}, Roles: []string{officers.RoleSupervisor}, Gates: []string{"gate-1", "gate-2"}, NotBefore: r.now.Add(-day), NotAfter: r.now.Add(day)},
+			{Officer: "ann", Passkeys: []api.Passkey{must(r.ann.Public())}, Roles: []string{officers.RoleSupervisor}, Group: "early", Gates: []string{"gate-1", "gate-2"}, NotBefore: r.now.Add(-day), NotAfter: r.now.Add(day)},
 			{Officer: "bob", Passkeys: []api.Passkey{must(r.bob.Public())}, Roles: []string{officers.RoleOfficer}, Gates: []string{"gate-1"}, NotBefore: r.now.Add(-day), NotAfter: r.now.Add(day)},
 		}}
 	return r
@@ -283,6 +283,7 @@ func TestX02Rosters(t *testing.T) {
 		"no role":         func(d *api.Roster) { d.Officers[1].Roles = nil },
 		"unknown role":    func(d *api.Roster) { d.Officers[1].Roles = []string{"king"} },
 		"no gate":         func(d *api.Roster) { d.Officers[1].Gates = nil },
+		"no group":        func(d *api.Roster) { d.Officers[1].Group = "Early Birds" },
 		"every gate":      func(d *api.Roster) { d.Officers[1].Gates = []string{"*"} },
 		"backwards":       func(d *api.Roster) { d.Officers[1].NotAfter = d.Officers[1].NotBefore },
 		"demo in service": func(d *api.Roster) { d.Officers[1].Demo = true },
@@ -307,6 +308,9 @@ func TestX02Rosters(t *testing.T) {
 	}
 	if _, err := k.Offer(raw); err != nil || k.Verify(payload, c, p) != nil || !k.OnDuty("bob") || k.OnDuty("carl") || !k.TwoPersons(api.CmdManual) || k.TwoPersons(api.CmdTake) {
 		t.Errorf("%v %v", err, k.Verify(payload, c, p))
+	}
+	if got := []string{k.Group("ann"), k.Group("bob"), k.Group("carl")}; !slices.Equal(got, []string{"early", officers.RoleOfficer, ""}) {
+		t.Errorf("groups (O-07): %q", got)
 	}
 	if _, err := k.Offer(raw); !errors.Is(err, officers.ErrOlder) {
 		t.Errorf("the same again: %v", err)

@@ -206,6 +206,9 @@ func Check(r api.Roster) error {
 		if len(o.Gates) == 0 || len(o.Gates) > maxGates || slices.ContainsFunc(o.Gates, func(g string) bool { return !plainName.MatchString(g) }) {
 			bad("%s: gates must name 1 to %d gates", o.Officer, maxGates)
 		}
+		if o.Group != "" && !plainName.MatchString(o.Group) {
+			bad("%s: group must be 1 to 32 of a-z, 0-9 and \"-\"", o.Officer)
+		}
 		if len(o.Roles) == 0 || slices.ContainsFunc(o.Roles, func(x string) bool { return roles[x] == nil }) {
 			bad("%s: roles must be of %v", o.Officer, Roles())
 		}

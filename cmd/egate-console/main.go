@@ -4,7 +4,7 @@
 //	egate-console --config FILE           serve the pages and the centre's end
 //	egate-console --config FILE --check   say whether the configuration is good, and end
 //	egate-console --config FILE --statistics 2026-01-01..2026-02-01
-//	                                      passages per hour, gate, outcome and reason as CSV, without small counts (E-06)
+//	                                      passages by hour, gate, outcome, reason, retries, decision and officer group as CSV, without small counts (E-06)
 //	egate-console --config FILE --availability 2026-01-01..2026-02-01
 //	                                      availability, MTBF and MTTR of every gate as CSV
 //	egate-console open-dossier            the one-shot child that opens one referral; started by the console only

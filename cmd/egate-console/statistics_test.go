@@ -10,7 +10,7 @@ import (
 func TestE06StatisticsCommand(t *testing.T) {
 	cfg := Config{DataDir: t.TempDir()}
 	var out bytes.Buffer
-	if err := statistics(&out, cfg, "2026-01-01..2026-02-01"); err != nil || out.String() != "hour_utc,gate,outcome,reason,passages\n" {
+	if err := statistics(&out, cfg, "2026-01-01..2026-02-01"); err != nil || out.String() != "start_utc,hours,gate,unit,outcome,reason,referred,acquisition,retries,decision,override,group,count\n" {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	for _, bad := range []string{"", "2026-01-01", "2026-02-01..2026-01-01", "yesterday..today", "2026-01-01..2030-01-01"} {

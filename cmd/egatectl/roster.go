@@ -37,6 +37,7 @@ type officerYAML struct {
 	Officer  string        `yaml:"officer"`
 	Roles    []string      `yaml:"roles"`
 	Gates    []string      `yaml:"gates"`
+	Group    string        `yaml:"group"` // for statistics; absent for the first role
 	From     time.Time     `yaml:"from"`
 	Until    time.Time     `yaml:"until"`
 	Passkeys []passkeyYAML `yaml:"passkeys"`
@@ -58,7 +59,7 @@ func readRoster(path string, now time.Time) (api.Roster, error) {
 	r := api.Roster{Site: y.Site, Version: y.Version, IssuedAt: now.UTC().Truncate(time.Second), ExpiresAt: y.Expires.UTC(), RPID: y.RPID, Origins: y.Origins, Simulated: y.Simulated,
 		TwoPersons: append([]string{}, y.TwoPersons...), Officers: []api.RosterOfficer{}}
 	for _, o := range y.Officers {
-		x := api.RosterOfficer{Officer: o.Officer, Roles: o.Roles, Gates: o.Gates, NotBefore: o.From.UTC(), NotAfter: o.Until.UTC(), Demo: o.Demo}
+		x := api.RosterOfficer{Officer: o.Officer, Roles: o.Roles, Gates: o.Gates, Group: o.Group, NotBefore: o.From.UTC(), NotAfter: o.Until.UTC(), Demo: o.Demo}
 		for _, p := range o.Passkeys {
 			id, err1 := base64.RawURLEncoding.DecodeString(p.Credential)
 			key, err2 := base64.StdEncoding.DecodeString(p.Key)

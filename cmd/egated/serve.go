@@ -204,7 +204,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		Site:  cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
 		Shift: cfg.Limits.Shift, ShiftWarning: cfg.Limits.ShiftWarning,
-		Rows: found.Meta, TwoPersons: who.TwoPersons, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: mend.counters(worn.Counters),
+		Rows: found.Meta, TwoPersons: who.TwoPersons, Group: who.Group, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: mend.counters(worn.Counters),
 	}, ports, log)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)

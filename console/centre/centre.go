@@ -272,6 +272,9 @@ func (c *Centre) retain(ctx context.Context) {
 	t := time.NewTicker(forgetEvery)
 	defer t.Stop()
 	for {
+		if err := c.store.settle(c.cfg.Now()); err != nil { // what leaves by retention has been counted (E-06)
+			c.log.Error("centre: statistics", "err", err)
+		}
 		n, err := c.store.forget(c.cfg.Now().Add(-c.cfg.Keep))
 		if err != nil {
 			c.log.Error("centre: retention", "err", err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"egate/api"
+	"egate/gate"
+	"egate/verdict"
 )
 
 // outcomes are what the order events say, oldest first.
@@ -89,6 +91,29 @@ func TestO03RefusedOrder(t *testing.T) {
 		}
 		if got := fmt.Sprint(r.outcomes()); got != "[eve gate_close rejected officer_unknown anna gate_close expired expired]" {
 			t.Errorf("evidence: %s", got)
+		}
+	})
+}
+
+// TestO07EvidenceOfAnOverride: what an order event says of an override: the officer's reason, his group, and of a door that was ordered without a
+// passage whose it was.
+func TestO07EvidenceOfAnOverride(t *testing.T) {
+	loop(t, func(r *rig) {
+		r.l.cfg.Group = func(o string) string { return "group-of-" + o }
+		r.l.trips[gate.LanePassage] = newTrip(time.Now())
+		in := r.l.trips[gate.LanePassage].ID
+		r.order(api.Command{Name: api.CmdOpenExit, Officer: "anna", Reason: verdict.TechnicalCause})
+		r.order(api.Command{Name: api.CmdCloseGate, Officer: "ben"})
+		var got []api.OrderEvent
+		for _, b := range r.jn.events(api.EventOrder) {
+			var e api.OrderEvent
+			if err := json.Unmarshal(b, &e); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e)
+		}
+		if len(got) != 2 || got[0].Override != verdict.TechnicalCause || got[0].Group != "group-of-anna" || got[0].Passage != in || got[1].Override != "" || got[1].Group != "group-of-ben" || got[1].Passage != "" {
+			t.Errorf("%+v", got)
 		}
 	})
 }

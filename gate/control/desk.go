@@ -105,12 +105,25 @@ func (l *Loop) reject(c *api.Command, why string) {
 // respond remembers the answer to an order, tells of it, and sends it.
 func (l *Loop) respond(c *api.Command, r api.Response) {
 	l.answers.put(r, r.At)
-	l.emit(api.EventOrder, api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason})
+	l.became(c, r)
 	if f := l.locals[c.ID]; f != nil {
 		f(r)
 		return
 	}
 	l.p.Link.Respond(c.Principal, r)
+}
+
+// became writes what became of an order. A door order that names nobody concerns who stands in the mantrap: so whoever
+// counts passages and orders counts nobody twice (E-06).
+func (l *Loop) became(c *api.Command, r api.Response) {
+	e := api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason, Override: c.Reason}
+	if c.Name == api.CmdOpenExit && c.Passage == "" {
+		e.Passage = l.trips[gate.LanePassage].id()
+	}
+	if l.cfg.Group != nil {
+		e.Group = l.cfg.Group(c.Officer)
+	}
+	l.emit(api.EventOrder, e)
 }
 
 // leased takes a lease; it lasts until it expires, whatever becomes of the line (O-01).

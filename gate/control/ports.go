@@ -153,7 +153,9 @@ type Config struct {
 	Rows map[string]string
 	// TwoPersons tells which orders a second officer must give too; nil for none.
 	TwoPersons func(order string) bool
-	Versions   map[string]string
+	// Group is that of an officer, for statistics (O-07); nil for none.
+	Group    func(officer string) string
+	Versions map[string]string
 	// Counters are further counts for the health document, by name; may be nil.
 	Counters func() map[string]int64
 }

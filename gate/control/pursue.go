@@ -83,7 +83,7 @@ func (l *Loop) pursued() {
 			r.Result, r.Reason = "failed", failed.String()
 		}
 		l.answers.put(r, r.At)
-		l.emit(api.EventOrder, api.OrderEvent{ID: p.c.ID, Principal: p.c.Principal, Officer: p.c.Officer, Name: p.c.Name, Passage: p.c.Passage, Result: r.Result, Reason: r.Reason})
+		l.became(p.c, r)
 		if !p.local {
 			l.p.Link.Respond(p.c.Principal, r)
 		}
