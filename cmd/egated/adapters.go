@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -57,12 +58,25 @@ type lamps struct {
 
 func newLamps(l hal.Lines) *lamps { return &lamps{lines: l, on: map[string]bool{}} }
 
-// Set implements control.Lamps.
+// Set implements control.Lamps. While the lines are lost, which is a fault of its own, a lamp waits for them.
 func (l *lamps) Set(name string, on bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.on[name] = on
-	return l.lines.Set(name, gpio.Level(on))
+	if err := l.lines.Set(name, gpio.Level(on)); !errors.Is(err, hal.ErrLost) {
+		return err
+	}
+	return nil
+}
+
+// again drives every lamp as the loop wants it: lines that were opened anew are all Low.
+func (l *lamps) again() (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, on := range l.on {
+		err = errors.Join(err, l.lines.Set(name, gpio.Level(on)))
+	}
+	return err
 }
 
 // blinkHalf is half a period of a lamp that blinks.

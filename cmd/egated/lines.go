@@ -222,8 +222,8 @@ func matrix(cfg configs.Gate) (sensors.Config, error) {
 // ends are the book's names of where a door is.
 var ends = map[gate.Position]wear.Position{gate.PosClosed: wear.Closed, gate.PosBetween: wear.Between, gate.PosOpen: wear.Open}
 
-// sense feeds the machine with what the lines tell, and opens them again when they were lost.
-func sense(ctx context.Context, sc sensors.Config, wires *lines, board *health.Board, worn *wear.Book, out chan<- gate.Event, log *slog.Logger) error {
+// sense feeds the machine with what the lines tell, and opens them again, with the lamps, when they were lost.
+func sense(ctx context.Context, sc sensors.Config, wires *lines, lit *lamps, board *health.Board, worn *wear.Book, out chan<- gate.Event, log *slog.Logger) error {
 	tracker, err := sensors.New(sc)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -232,6 +232,9 @@ func sense(ctx context.Context, sc sensors.Config, wires *lines, board *health.B
 		l, err := wires.open()
 		if err == nil {
 			board.Set(health.LinesLost, health.PartLines, false)
+			if err := lit.again(); err != nil {
+				log.Warn("egated: lamps", "err", err) // lost already: Run tells
+			}
 			err = tracker.Run(ctx, l, func(events []gate.Event, found []sensors.Finding) {
 				for _, e := range events {
 					if e.Kind == gate.EvDoorMoved {

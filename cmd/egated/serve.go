@@ -242,7 +242,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		return nil
 	})
 	g.Go(func() error { return lk.Run(ctx) })
-	g.Go(func() error { return sense(ctx, geometry, wires, board, worn, sensed, log) })
+	g.Go(func() error { return sense(ctx, geometry, wires, lit, board, worn, sensed, log) })
 	if bench != nil {
 		who := service.Server{Site: cfg.Site, Gate: cfg.Gate, Technicians: hw.rule.Technicians, Do: newLocal(ctx, desk, wires, lit, hw, board, wall.Now), Log: log}
 		g.Go(func() error { return who.Serve(ctx, bench) })
