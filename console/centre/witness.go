@@ -23,6 +23,7 @@ type witness struct {
 	audit.Witness
 	lines map[uint64]api.Cosign // the last cosignature of each epoch, without a session
 	top   uint64
+	boot  string // start of the gate that said the last one
 }
 
 func newWitness(site, gate string, by audit.Witness) *witness {
@@ -88,9 +89,16 @@ func (c *Centre) checkpoint(gate string, msg []byte) {
 		p, err = w.TakeMessage(msg)
 	}
 	now := c.cfg.Now().UTC()
+	c.mu.Lock()
+	boot := g.view.Status.Boot
+	c.mu.Unlock()
 	reason := ""
 	switch {
 	case err == nil:
+		w.boot = boot
+	case errors.Is(err, audit.ErrRollback) && known && boot != "" && boot == w.boot:
+		// The log of a controller that runs cannot become shorter: a broker said again what it had said before.
+		c.log.Warn("centre: an old checkpoint came again", "gate", gate, "epoch", epoch, "size", p.Size, "known", before.Size)
 	case errors.Is(err, audit.ErrFork):
 		reason = console.AlertFork
 	case errors.Is(err, audit.ErrRollback):

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +30,12 @@ type audited struct {
 	log  *audit.Log
 	l    *link.Link
 	step uint64
+	boot string
 	stop func()
 }
+
+// boots numbers the starts of gates.
+var boots atomic.Uint64
 
 func (l *line) audited(dir string) *audited {
 	l.t.Helper()
@@ -37,13 +43,13 @@ func (l *line) audited(dir string) *audited {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	a := &audited{t: l.t, line: l, dir: dir, j: j, step: r.LastStep}
+	a := &audited{t: l.t, line: l, dir: dir, j: j, step: r.LastStep, boot: fmt.Sprintf("%016x", boots.Add(1))}
 	if a.log, err = audit.Open(l.t.Context(), j, filepath.Join(dir, "audit"), audit.Name(site, here), l.signers[here].Crypto()); err != nil {
 		l.t.Fatal(err)
 	}
 	in := make(chan api.Cosign, 1024)
 	by := audit.CosignatureVerifier(audit.WitnessName(site, Principal), l.keys[0])
-	a.l, err = link.New(link.Config{Site: site, Gate: here, Brokers: []string{l.url}, TLS: l.ca.asked(here), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[here], Officers: officers.NewKeeper(site, here, false, seal.Trust(l.offline.Public()), nil),
+	a.l, err = link.New(link.Config{Site: site, Gate: here, Brokers: []string{l.url}, TLS: l.ca.asked(here), Boot: a.boot, Epoch: j.Epoch, Signer: l.signers[here], Officers: officers.NewKeeper(site, here, false, seal.Trust(l.offline.Public()), nil),
 		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Outbox: j.Outbox(), Cosigned: func(c api.Cosign) { in <- c }})
 	if err != nil {
 		l.t.Fatal(err)
@@ -184,7 +190,20 @@ func TestE02CentreIsWitness(t *testing.T) {
 		l.alarmed(console.AlertSilent, false)
 		covers(13)
 
-		// Rollback: an older checkpoint, and what the gate hears of it is where the witness stands.
+		kept(13)
+		// A broker that says an old checkpoint again while the gate runs accuses nobody.
+		a.l.PublishCheckpoint(older)
+		a.event(api.EventDoor, api.DoorEvent{Door: "exit", What: "closed"})
+		a.publish()
+		covers(14)
+		kept(14)
+		l.alarmed(console.AlertRollback, false)
+		// Rollback: an older checkpoint of a gate that was started anew, and what the gate hears of it is where the witness stands.
+		a.stop()
+		a = l.audited(dir)
+		l.until("started anew", func(v map[string]console.GateView) bool {
+			return v[here].Status.Boot == a.boot
+		})
 		a.l.PublishCheckpoint(older)
 		l.alarmed(console.AlertRollback, true)
 		// Fork.
@@ -226,7 +245,7 @@ func TestE02CentreIsWitness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(int(f.Size) - 13)
+		same(int(f.Size) - 14)
 		a.publish()
 		covers(f.Size)
 		kept(f.Size)
