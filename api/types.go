@@ -125,7 +125,8 @@ const (
 	EventChoice   = "choice" // accepted or declined at the notice (DP-05)
 	EventBoot     = "boot"
 	EventGap      = "gap"
-	EventChange   = "change" // software, configuration, policy, model or key differ from the last start
+	EventDeletion = "deletion" // evidence that retention deleted (DP-08)
+	EventChange   = "change"   // software, configuration, policy, model or key differ from the last start
 )
 
 // Passage is the transaction event.
@@ -217,6 +218,17 @@ type Change struct {
 	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing, key_roster, key_policy, roster
 	Old  string `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
 	New  string `json:"new"`
+}
+
+// Deletion tells of evidence that retention deletes, before it goes: the audit log goes on to prove what remains, and that
+// nothing else has gone (DP-08).
+type Deletion struct {
+	Class  string    `json:"class"`          // journal; found_gone: missing at the first start of a version that tells
+	Upto   time.Time `json:"upto"`           // nothing that goes is later
+	Leaves uint64    `json:"leaves"`         // how many go
+	Epoch  uint64    `json:"epoch"`          // of the first leaf that remains
+	Leaf   uint64    `json:"leaf"`           // its number
+	Root   string    `json:"root,omitempty"` // of the Merkle tree of the leaves before it, hex
 }
 
 // Gap tells that evidence may be missing: a new epoch began.

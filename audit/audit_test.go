@@ -45,6 +45,9 @@ func start(t testing.TB, dir string, opt journal.Options) *gate {
 
 func (g *gate) open() journal.Recovered {
 	g.t.Helper()
+	if g.opt.Forget == nil {
+		g.opt.Forget = g.forget
+	}
 	j, r, err := journal.Open(g.journalDir(), g.opt)
 	if err != nil {
 		g.t.Fatal(err)
@@ -55,6 +58,19 @@ func (g *gate) open() journal.Recovered {
 	}
 	g.j, g.l, g.step = j, l, r.LastStep
 	return r
+}
+
+// forget tells of a deletion as egated does.
+func (g *gate) forget(f journal.Forgotten) journal.Record {
+	root, err := Root(g.auditDir(), f.Epoch, f.Leaf)
+	if err != nil {
+		g.t.Error(err)
+	}
+	return deletionOf(f.Epoch, f.Leaf, root)
+}
+
+func deletionOf(epoch, leaf uint64, root tlog.Hash) journal.Record {
+	return journal.Record{Leaves: [][]byte{fmt.Appendf(nil, `{"type":"deletion","data":{"epoch":%d,"leaf":%d,"root":"%x"}}`, epoch, leaf, root[:])}}
 }
 
 func (g *gate) journalDir() string { return filepath.Join(g.dir, "journal") }
@@ -398,14 +414,62 @@ func TestDP08VerifyAfterRetention(t *testing.T) {
 	now = now.Add(2 * time.Hour)
 	g.add("leaf 30")
 	g.add("leaf 31")
+	if g.j.Stats().Dropped != 0 {
+		t.Fatal("leaves went before the log held that they go")
+	}
+	told := g.checkpoint()
+	g.add("leaf 32")
 	if g.j.Stats().Dropped == 0 {
 		t.Fatal("nothing was dropped")
 	}
 	last := g.checkpoint()
 	g.close()
-	r, err := g.verify(outside, last)
-	if err != nil || r.Epochs[0].Signed != 32 || r.Epochs[0].Present >= 32 || r.Epochs[0].Present == 0 {
+	r, err := g.verify(outside, told, last)
+	if err != nil || r.Epochs[0].Signed != 34 || r.Epochs[0].Present >= 34 || r.Epochs[0].Present == 0 || r.Deletions != 1 {
 		t.Fatalf("%+v %v", r, err)
+	}
+	// What remains is what was: one segment more that goes is told of by nothing.
+	names, err := filepath.Glob(filepath.Join(g.journalDir(), "*.seg"))
+	if err != nil || len(names) < 2 {
+		t.Fatal(names, err)
+	}
+	if err := os.Remove(names[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.verify(outside, told, last); !errors.Is(err, ErrTampered) {
+		t.Errorf("a segment that somebody else removed: %v", err)
+	}
+}
+
+// TestDP08DeletionTellsTheTruth: a deletion whose root is not that of what went, and one of leaves that never were, are
+// found, and so is a log whose beginning is gone without any.
+func TestDP08DeletionTellsTheTruth(t *testing.T) {
+	for what, forget := range map[string]func(f journal.Forgotten) journal.Record{
+		"of other leaves":        func(f journal.Forgotten) journal.Record { return deletionOf(f.Epoch, f.Leaf, EmptyHash) },
+		"of leaves to come":      func(f journal.Forgotten) journal.Record { return deletionOf(f.Epoch, 1<<40, EmptyHash) },
+		"of an epoch to come":    func(f journal.Forgotten) journal.Record { return deletionOf(f.Epoch+1, 0, EmptyHash) },
+		"of fewer than went":     func(f journal.Forgotten) journal.Record { return deletionOf(f.Epoch, 0, EmptyHash) },
+		"that is not a deletion": func(journal.Forgotten) journal.Record { return journal.Record{Leaves: [][]byte{[]byte("gone")}} },
+	} {
+		now := time.Unix(1.7e9, 0)
+		g := start(t, t.TempDir(), journal.Options{Segment: 500, Retain: time.Hour, Now: func() time.Time { return now }, Forget: forget})
+		for i := range 30 {
+			g.add(fmt.Sprintf("leaf %d", i))
+		}
+		g.checkpoint()
+		now = now.Add(2 * time.Hour)
+		g.add("leaf 30")
+		g.add("leaf 31")
+		g.checkpoint()
+		g.add("leaf 32")
+		if g.j.Stats().Dropped == 0 {
+			t.Fatal("nothing was dropped")
+		}
+		g.checkpoint()
+		g.close()
+		if r, err := g.verify(); !errors.Is(err, ErrTampered) {
+			t.Errorf("%s: %+v %v", what, r, err)
+		}
 	}
 }
 

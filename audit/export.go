@@ -129,6 +129,8 @@ func CheckExport(r io.Reader, name string, key ed25519.PublicKey) ([]EpochReport
 	var out []EpochReport
 	var t tree
 	var at Checkpoint
+	var gone deletions
+	roots := map[deletion]tlog.Hash{} // of what is gone before each epoch
 	end := func() error {
 		if len(out) == 0 {
 			return nil
@@ -166,6 +168,7 @@ func CheckExport(r io.Reader, name string, key ed25519.PublicKey) ([]EpochReport
 				return out, fmt.Errorf("%w: line %d: head of an epoch", ErrTampered, n+1)
 			}
 			at, t = c, tree{n: l.First, edge: l.Edge}
+			roots[deletion{Epoch: l.Epoch, Leaf: uint64(l.First)}] = t.root()
 			out = append(out, EpochReport{Epoch: l.Epoch, Signed: c.Size})
 		case len(out) == 0 || (l.Leaf == nil) != l.None || l.Format != "" || l.Name != "" || l.Epoch != 0 || l.First != 0 || l.Edge != nil:
 			return out, fmt.Errorf("%w: line %d is no leaf", ErrTampered, n+1)
@@ -173,6 +176,7 @@ func CheckExport(r io.Reader, name string, key ed25519.PublicKey) ([]EpochReport
 			if t.n >= at.Size {
 				return out, fmt.Errorf("%w: line %d: more leaves than were signed", ErrTampered, n+1)
 			}
+			gone.see(out[len(out)-1].Epoch, uint64(t.n), l.Leaf, true)
 			t.add(tlog.RecordHash(l.Leaf))
 			out[len(out)-1].Present++
 		}
@@ -186,7 +190,14 @@ func CheckExport(r io.Reader, name string, key ed25519.PublicKey) ([]EpochReport
 	if len(out) == 0 {
 		return out, fmt.Errorf("%w: the export holds no epoch", ErrTampered)
 	}
-	return out, nil
+	for _, x := range gone.all {
+		if root, here := roots[deletion{Epoch: x.Epoch, Leaf: x.Leaf}]; here {
+			if err := x.agrees(root); err != nil {
+				return out, err
+			}
+		}
+	}
+	return out, gone.explain(out[0].Epoch)
 }
 
 // edges is how many complete subtrees a tree of n leaves has.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ type Report struct {
 	Epochs    []EpochReport
 	TornTail  bool
 	Witnessed int // checkpoints from outside that were compared
+	Deletions int // by retention, as signed leaves tell
 }
 
 // EpochReport is the part of one epoch.
@@ -59,20 +61,16 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 		outside[e] = append(outside[e], c)
 	}
 	checks := map[uint64]*check{}
-	names, err := os.ReadDir(auditDir)
+	epochs, err := Epochs(auditDir)
 	if err != nil {
-		return Report{}, fmt.Errorf("audit: verify: %w", err)
+		return Report{}, err
 	}
 	defer func() {
 		for _, c := range checks {
 			c.f.Close()
 		}
 	}()
-	for _, n := range names {
-		e, err := strconv.ParseUint(n.Name(), 10, 64)
-		if err != nil || !n.IsDir() {
-			continue
-		}
+	for _, e := range epochs {
 		if d := epochDir(auditDir, e); len(outside[e]) == 0 && absent(d, checkpointFile) && absent(d, cosignedFile) {
 			continue // the gate ended between the first record of an epoch and its first checkpoint
 		}
@@ -89,9 +87,11 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 		}
 	}
 	above := map[uint64]int64{}
+	var gone deletions
 	jr, err := journal.Read(journal.Dir(journalDir), func(e journal.Entry) error {
 		for i, d := range e.Leaves {
 			c := checks[e.Epoch]
+			gone.see(e.Epoch, e.FirstLeaf+uint64(i), d, c != nil && int64(e.FirstLeaf)+int64(i) < c.at.Size)
 			if c == nil {
 				above[e.Epoch]++ // an epoch that has no checkpoint yet
 				continue
@@ -124,6 +124,26 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 		}
 		rep.Epochs = append(rep.Epochs, EpochReport{Epoch: e, Signed: c.at.Size, Cosigned: c.cosigned, Present: c.present, Above: c.above})
 	}
+	rep.Deletions = len(gone.all)
+	if epochs := slices.Sorted(maps.Keys(checks)); len(epochs) > 0 && len(found) == 0 {
+		found = append(found, gone.explain(epochs[0]))
+		for _, x := range gone.all {
+			c := checks[x.Epoch]
+			if x.Leaf == 0 && x.Epoch <= jr.Epoch { // of whole epochs
+				found = append(found, x.agrees(EmptyHash))
+				continue
+			}
+			if c == nil || int64(x.Leaf) > c.at.Size || x.Leaf > math.MaxInt64 {
+				found = append(found, fmt.Errorf("%w: a deletion tells of leaves that no log has", ErrTampered))
+				continue
+			}
+			root, err := Root(auditDir, x.Epoch, x.Leaf)
+			if err == nil {
+				err = x.agrees(root)
+			}
+			found = append(found, err)
+		}
+	}
 	for _, e := range slices.Sorted(maps.Keys(above)) {
 		rep.Epochs = append(rep.Epochs, EpochReport{Epoch: e, Above: above[e]})
 	}
@@ -131,6 +151,22 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 		found = append(found, fmt.Errorf("%w: journal %s at %d: %s", ErrTampered, h.Segment, h.Offset, h.Why))
 	}
 	return rep, errors.Join(found...)
+}
+
+// Epochs lists those that have a log, in their order.
+func Epochs(auditDir string) ([]uint64, error) {
+	names, err := os.ReadDir(auditDir)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	var out []uint64
+	for _, n := range names {
+		if e, err := strconv.ParseUint(n.Name(), 10, 64); err == nil && n.IsDir() {
+			out = append(out, e)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // check follows one epoch: it goes through the stored hashes once, in order.

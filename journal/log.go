@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -59,8 +60,18 @@ type Options struct {
 	Now      func() time.Time
 	// Gap makes the events and leaves that tell of a new epoch after a loss; they are its first.
 	Gap func(old, epoch uint64, why string) (events, leaves [][]byte)
+	// Forget makes the record that tells of a deletion before anything goes; its step is the journal's to set. Segments go when
+	// the audit log has taken its leaves over (DP-08). Nil: they go untold.
+	Forget func(Forgotten) Record
 	// FS replaces the folder.
 	FS FS
+}
+
+// Forgotten is what retention is about to delete.
+type Forgotten struct {
+	Epoch, Leaf uint64    // of the first leaf that remains, or will be there
+	Leaves      uint64    // how many go
+	Upto        time.Time // nothing that goes is later
 }
 
 func (o *Options) defaults(path string) {
@@ -138,6 +149,8 @@ type Journal struct {
 	stats   Stats
 	lazy    bool // a timer for a waiting cursor runs
 	memo    leafMemo
+	told    *segment // up to here a deletion is told of
+	tellsAt Cursor   // the export that covers what tells of it
 
 	// Owned by the writer.
 	active File
@@ -583,19 +596,34 @@ func (r Record) check(st *state) error {
 	return nil
 }
 
-// drop removes the oldest segments that are acknowledged, exported and old enough (DP-08). A removal
-// that fails is tried again later: a segment too many is no loss.
+// drop removes the oldest segments that are acknowledged, exported and old enough (DP-08): first it tells of them, and
+// when the audit log holds that, they go. A removal that fails is tried again later: a segment too many is no loss. What was told
+// before a restart is told again.
 func (j *Journal) drop() {
 	now := j.opt.Now().UnixMilli()
-	gone := false
-	for {
-		j.mu.Lock()
-		if len(j.segs) < 2 || !j.droppable(j.segs[0], j.segs[1].created, now) {
-			j.mu.Unlock()
-			break
+	j.mu.Lock()
+	n := 0
+	for n < len(j.segs)-1 && j.droppable(j.segs[n], j.segs[n+1].created, now) {
+		n++
+	}
+	old, kept := j.segs[:n], j.segs[n:]
+	j.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	if j.opt.Forget != nil {
+		at := slices.Index(old, j.told) + 1
+		if at == 0 {
+			j.tell(old, kept[0])
+			return
 		}
-		seg := j.segs[0]
-		j.mu.Unlock()
+		if !done(j.cursors[cursorExport], j.tellsAt.Epoch, j.tellsAt.Upto) {
+			return
+		}
+		old = old[:at]
+	}
+	gone := false
+	for _, seg := range old {
 		if j.fs.Remove(seg.name) != nil {
 			break
 		}
@@ -611,13 +639,38 @@ func (j *Journal) drop() {
 	}
 }
 
-func (j *Journal) droppable(seg *segment, closed, now int64) bool {
-	done := func(c Cursor, upto uint64) bool {
-		return c.Epoch > seg.epoch || c.Epoch == seg.epoch && c.Upto >= upto
+// tell commits the record of a deletion.
+func (j *Journal) tell(old []*segment, kept *segment) {
+	f := Forgotten{Epoch: kept.epoch, Leaf: kept.leafFrom, Upto: time.UnixMilli(kept.created).UTC()}
+	for _, seg := range old {
+		f.Leaves += seg.leafTo - seg.leafFrom
 	}
+	r := j.opt.Forget(f)
+	r.Step = j.step
+	e := entry{kind: kindStep, rec: r, seq: j.seq + 1, leaf: j.leaf}
+	if err := j.write(appendEntry(nil, kindStep, putStep(r, e.seq, e.leaf)), []entry{e}, j.epoch); err != nil {
+		_ = j.fail(err)
+		return
+	}
+	j.told, j.tellsAt = old[len(old)-1], Cursor{j.epoch, j.leaf}
+}
+
+// done tells whether a cursor is at or behind a place.
+func done(c Cursor, epoch, upto uint64) bool {
+	return c.Epoch > epoch || c.Epoch == epoch && c.Upto >= upto
+}
+
+func (j *Journal) droppable(seg *segment, closed, now int64) bool {
 	return closed != 0 && now-closed >= j.opt.Retain.Milliseconds() &&
-		(seg.seq == 0 || done(j.cursors[cursorAck], seg.seq)) &&
-		(seg.leafTo == seg.leafFrom || done(j.cursors[cursorExport], seg.leafTo))
+		(seg.seq == 0 || done(j.cursors[cursorAck], seg.epoch, seg.seq)) &&
+		(seg.leafTo == seg.leafFrom || done(j.cursors[cursorExport], seg.epoch, seg.leafTo))
+}
+
+// First is the first leaf that is there or will be: retention has deleted those before.
+func (j *Journal) First() (epoch, leaf uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.segs[0].epoch, j.segs[0].leafFrom
 }
 
 // move queues a cursor; it becomes durable with the next record or after AckDelay. Callers hold mu.

@@ -45,6 +45,9 @@ func auditVerify(_ context.Context, out io.Writer, args []string) error {
 	for _, x := range r.Epochs {
 		fmt.Fprintf(out, "epoch %d: %d leaves below the signed checkpoint, %d of them still here and unchanged, %d above it\n", x.Epoch, x.Signed, x.Present, x.Above)
 	}
+	if r.Deletions > 0 {
+		fmt.Fprintf(out, "%d deletions by retention are told of; nothing else is gone\n", r.Deletions)
+	}
 	fmt.Fprintf(out, "%d checkpoints from outside agree\n", r.Witnessed)
 	if r.TornTail {
 		fmt.Fprintln(out, "the last record was cut by a power loss and was never committed")

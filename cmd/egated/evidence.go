@@ -29,16 +29,16 @@ import (
 const (
 	exportEvery  = 10 * time.Second // checkpoints of the audit log, at the latest
 	exportLeaves = 256              // and as soon as so many leaves wait
-	changeLimit  = 5 * time.Second  // for the record of what differs from the last start
+	changeLimit  = 5 * time.Second  // for a record before the first step
 )
 
 // urgent tells the leaves after which a checkpoint leaves the gate at once: orders, changes of what decides,
-// and losses.
+// losses and deletions.
 func urgent(leaf []byte) bool {
 	var d struct {
 		Type string `json:"type"`
 	}
-	return json.Unmarshal(leaf, &d) == nil && (d.Type == api.EventOrder || d.Type == api.EventChange || d.Type == api.EventGap)
+	return json.Unmarshal(leaf, &d) == nil && (d.Type == api.EventOrder || d.Type == api.EventChange || d.Type == api.EventGap || d.Type == api.EventDeletion)
 }
 
 // witnessed hands cosignatures of the centre to the audit log. Files are written there: not in the
@@ -190,16 +190,66 @@ func tellChanges(ctx context.Context, j *journal.Journal, last uint64, now []par
 	if len(r.Events) == 0 {
 		return last, nil
 	}
+	return r.Step, commit(ctx, j, r)
+}
+
+// tellDeleted commits, at the first start of a version that tells of deletions, what was gone before (DP-08): from then on nothing
+// goes untold. It returns the last step that is used then.
+func tellDeleted(ctx context.Context, j *journal.Journal, last uint64, first bool, auditDir string) (uint64, error) {
+	if j.Meta(deletionRow) != "" {
+		return last, nil
+	}
+	epoch, leaf := j.First()
+	older, err := audit.Epochs(auditDir)
+	if err != nil {
+		return last, err
+	}
+	r := journal.Record{Meta: map[string]string{deletionRow: "none"}}
+	if !first && (leaf > 0 || len(older) > 0 && older[0] < epoch) {
+		r = deletion(api.Deletion{Class: "found_gone", Upto: time.Now().UTC(), Leaves: leaf, Epoch: epoch, Leaf: leaf}, auditDir)
+	}
+	r.Step = last + 1
+	return r.Step, commit(ctx, j, r)
+}
+
+// commit waits for one record before the loop has begun.
+func commit(ctx context.Context, j *journal.Journal, r journal.Record) error {
 	ctx, cancel := context.WithTimeout(ctx, changeLimit)
 	defer cancel()
 	j.Submit(r)
 	select {
 	case res := <-j.Results():
 		if res.Err != nil {
-			return r.Step, fmt.Errorf("egated: record of changes: %w", res.Err)
+			return fmt.Errorf("egated: record before the first step: %w", res.Err)
 		}
-		return r.Step, nil
+		return nil
 	case <-ctx.Done():
-		return r.Step, fmt.Errorf("egated: record of changes: %w", ctx.Err())
+		return fmt.Errorf("egated: record before the first step: %w", ctx.Err())
+	}
+}
+
+// deletionRow is the journal's row that says that deletions are told of.
+const deletionRow = "deletion"
+
+// deletion makes the record of one (DP-08).
+func deletion(d api.Deletion, auditDir string) journal.Record {
+	if root, err := audit.Root(auditDir, d.Epoch, d.Leaf); err == nil {
+		d.Root = hex.EncodeToString(root[:])
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		data = nil // plain values: it cannot fail
+	}
+	draft, err := json.Marshal(api.Draft{Type: api.EventDeletion, Time: time.Now().UTC(), Data: data})
+	if err != nil {
+		draft = nil
+	}
+	return journal.Record{Events: [][]byte{draft}, Leaves: [][]byte{draft}, Meta: map[string]string{deletionRow: fmt.Sprintf("%d-%d", d.Epoch, d.Leaf)}}
+}
+
+// forget tells of what retention deletes.
+func forget(auditDir string) func(journal.Forgotten) journal.Record {
+	return func(f journal.Forgotten) journal.Record {
+		return deletion(api.Deletion{Class: "journal", Upto: f.Upto, Leaves: f.Leaves, Epoch: f.Epoch, Leaf: f.Leaf}, auditDir)
 	}
 }

@@ -70,7 +70,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	}
 	boot := hex.EncodeToString(id[:])
 
-	j, found, err := journal.Open(filepath.Join(cfg.StateDir, "journal"), journal.Options{Gap: gap})
+	j, found, err := journal.Open(filepath.Join(cfg.StateDir, "journal"), journal.Options{Gap: gap, Forget: forget(filepath.Join(cfg.StateDir, "audit"))})
 	if err != nil {
 		return fmt.Errorf("egated: state_dir: %w", err)
 	}
@@ -185,7 +185,11 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if hw.path != "" {
 		now = append(now, part{what: "pairing", is: hw.version()})
 	}
-	lastStep, err := tellChanges(ctx, j, found.LastStep, now)
+	lastStep, err := tellDeleted(ctx, j, found.LastStep, found.First, filepath.Join(cfg.StateDir, "audit"))
+	if err != nil {
+		log.Error("egated: evidence", "err", err)
+	}
+	lastStep, err = tellChanges(ctx, j, lastStep, now)
 	if err != nil {
 		log.Error("egated: evidence", "err", err)
 	}
