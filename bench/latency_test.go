@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -190,7 +189,7 @@ func BenchmarkDoorLatency(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			if loaded {
 				defer load(b)()
-				if err := priority.Raise(priority.Doors); err != nil {
+				if err := priority.Raise(); err != nil {
 					fmt.Fprintln(os.Stderr, "without priority:", err)
 				}
 			}
@@ -232,12 +231,7 @@ func load(b *testing.B) func() {
 	var all sync.WaitGroup
 	for range 2 {
 		cmd := exec.CommandContext(ctx, "sh", "-c", "while :; do :; done")
-		started := make(chan error)
-		go func() {
-			runtime.LockOSThread() // for good: the thread keeps its ordinary priority and ends here
-			started <- errors.Join(priority.Lower(priority.Ordinary), cmd.Start())
-		}()
-		if err := <-started; err != nil {
+		if err := priority.Start(cmd, priority.Ordinary); err != nil {
 			b.Fatal(err)
 		}
 		all.Go(func() { _ = cmd.Wait() })

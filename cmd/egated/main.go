@@ -70,8 +70,8 @@ func run(ctx context.Context, args []string) error {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level()})).With("gate", cfg.Gate)
-	if err := priority.Raise(priority.Doors); err != nil {
-		log.Info("egated: doors do not come before other programs: set Nice in the unit file", "err", err)
+	if err := priority.Raise(); err != nil {
+		log.Info("egated: doors do not come before other programs: set CPUSchedulingPolicy in the unit file", "err", err)
 	}
 	for _, m := range differs {
 		log.Error("egated: site profile", "key", m.Key, "has", m.Has, "want", m.Want, "at", m.At)

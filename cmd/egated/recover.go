@@ -12,6 +12,7 @@ import (
 	"egate/hal/recovery"
 	"egate/hal/usbport"
 	"egate/health"
+	"egate/internal/priority"
 )
 
 const (
@@ -55,7 +56,11 @@ func newRecoverer(ctx context.Context, argv []string, hw *hardware, board *healt
 func probe(ctx context.Context, argv []string, part string) error {
 	c := exec.CommandContext(ctx, argv[0], append(argv[1:len(argv):len(argv)], "--probe", part)...)
 	c.WaitDelay = probeEnd
-	if err := c.Run(); err != nil {
+	err := priority.Start(c, priority.Inspectors)
+	if err == nil {
+		err = c.Wait()
+	}
+	if err != nil {
 		var end *exec.ExitError
 		if ctx.Err() != nil {
 			return fmt.Errorf("no answer in time: %w", ctx.Err())

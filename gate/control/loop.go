@@ -181,6 +181,14 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 	defer round.Stop()
 	for {
 		select {
+		case e, ok := <-l.p.Sensors: // every other turn is theirs: a line waits for one word of all others at most (E-04)
+			if ok {
+				l.handle(e)
+				l.feed()
+			}
+		default:
+		}
+		select {
 		case <-ctx.Done():
 			return nil
 		case e, ok := <-l.p.Sensors:
@@ -203,9 +211,14 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 		case <-round.C:
 			l.lookRound()
 		}
-		if l.p.Kick != nil && l.vital() {
-			l.p.Kick()
-		}
+		l.feed()
+	}
+}
+
+// feed tells the watchdog that the loop has taken a step and is well.
+func (l *Loop) feed() {
+	if l.p.Kick != nil && l.vital() {
+		l.p.Kick()
 	}
 }
 

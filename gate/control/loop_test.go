@@ -262,7 +262,7 @@ func loop(t *testing.T, f func(*rig)) {
 func recovered(t *testing.T, record []byte, f func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, sensors: make(chan gate.Event), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)}, lamps: &fakeLamps{on: map[string]bool{}},
+		r := &rig{t: t, sensors: make(chan gate.Event, 1), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)}, lamps: &fakeLamps{on: map[string]bool{}},
 			insp: &fakeInspectors{events: make(chan protocol.InspectorEvent)}, jn: &fakeJournal{results: make(chan journal.Result, 1024)},
 			link: &fakeLink{in: make(chan Inbound)}, board: health.New(time.Now), ended: make(chan error, 1)}
 		var err error
