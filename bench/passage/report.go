@@ -328,10 +328,14 @@ var palette = []color.Color{color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00,
 func lines(path, title, x string, names []string, data []plotter.XYs) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, "found, %"
-	p.Y.Min, p.Y.Max, p.X.Min = 0, 102, 0
+	last := data[0][len(data[0])-1].X
+	p.X.Min, p.X.Max = 0, 1.05*last // room for the label of the last tick
+	p.Y.Min, p.Y.Max = 0, 130       // and above the lines for the legend
+	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 25, Label: "25"}, {Value: 50, Label: "50"}, {Value: 75, Label: "75"}, {Value: 100, Label: "100"}}
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding, p.Legend.ThumbnailWidth = true, true, vg.Points(2), vg.Points(30)
+	p.Legend.XOffs = vg.Points(8)
 	p.BackgroundColor = color.White
 	p.Title.Padding = vg.Points(6)
-	p.Legend.Top, p.Legend.YOffs = false, vg.Points(20)
 	p.Add(plotter.NewGrid())
 	for i, d := range data {
 		l, dots, err := plotter.NewLinePoints(d)

@@ -54,6 +54,8 @@ const (
 	trolleyMM = 800.0 // a case does not reach farther ahead
 	hopsMin   = 3     // somebody who bends does it once
 	pressMM   = 90.0  // light between two who press on each other is never wider
+	lightsMin = 2     // beams that must say so: who turns round at one breaks it twice
+	lightMM   = 50.0  // hands leave less between themselves and the trunk
 	stepMM    = 200.0 // a foot may stand so far before a trunk
 	hoodMM    = 250.0 // light between who pushes a pram and its hood is wider
 	chairMM   = 700.0 // of floor under one person with never light in it
@@ -77,6 +79,7 @@ type facts struct {
 	gaps     int     // times that there was light in it
 	joined   int     // times that two stretches were joined near the floor
 	apart    int     // times that they were not
+	lights   int     // high beams that two trunks passed with light between them
 	low      int     // low beams broken by now
 	reported bool
 	edge     time.Duration // last change of a beam
@@ -199,6 +202,9 @@ func (t *Tracker) observe() {
 		f.ahead, f.behind = max(f.ahead, ahead), max(f.behind, behind)
 		f.floor = max(f.floor, t.cfg.Low[last]-t.cfg.Low[first])
 	case 2:
+		if t.blobs[0].k == 0 || t.blobs[1].k == 0 {
+			return // an arm
+		}
 		from, to := t.cfg.High[t.blobs[0].hi], t.cfg.High[t.blobs[1].lo]
 		whole, any := true, false
 		for i, x := range t.cfg.Low {
@@ -215,21 +221,39 @@ func (t *Tracker) observe() {
 	}
 }
 
-// between measures the light between two persons at high beam i, which was free for so long, by the speed of the
-// one who breaks it.
-func (t *Tracker) between(i int, free time.Duration) {
+// between measures the light between two who pass high beam i, by the speed of the one who breaks it, and counts the beams that two
+// trunks have passed with light between them. Nobody turns round so fast that two beams say so.
+func (t *Tracker) between(i int, broken bool) {
 	const fastest = 3e-6 // mm/ns, 3 m/s
-	for _, j := range []int{i - 1, i + 1} {
-		if j < 0 || j >= len(t.rows[High]) {
-			continue
+	b := &t.rows[High][i]
+	if !broken {
+		width := float64(t.now - b.since)
+		if b.light >= lightMM && min(b.width, width)*b.v >= trunkMM {
+			t.f.lights++
 		}
-		took := t.now - t.rows[High][j].broke
-		if b := t.rows[High][j]; !b.seen || took <= 0 || took > 2*time.Second {
-			continue
-		}
-		if v := t.spacing(i, j) / float64(took); v < fastest {
-			t.f.gap = max(t.f.gap, v*float64(free))
-		}
+		b.light, b.width = 0, width
+		return
+	}
+	b.light, b.v = 0, 0
+	j := i - 1 // where who follows came by
+	if t.came == gate.Exit {
+		j = i + 1
+	}
+	if j < 0 || j >= len(t.rows[High]) {
+		return
+	}
+	n := t.rows[High][j]
+	took := t.now - n.broke
+	if !n.seen || took <= 0 || took > 2*time.Second {
+		return
+	}
+	if b.v = t.spacing(i, j) / float64(took); b.v > fastest {
+		return
+	}
+	g := b.v * float64(t.now-b.since)
+	t.f.gap = max(t.f.gap, g)
+	if g < 1.2*t.spacing(i, j) { // more is seen by two beams at once
+		b.light = g
 	}
 }
 

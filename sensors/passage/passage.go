@@ -52,7 +52,9 @@ const (
 	// cameFor is how long before a stretch begins at a door its safety beam must have been broken.
 	cameFor = time.Second
 	// emptyFor is how long every beam must be free to prove the mantrap empty.
+	// Who was lost between the beams was not seen leaving: nobody stands as still as that for lostFor.
 	emptyFor = 300 * time.Millisecond
+	lostFor  = 1500 * time.Millisecond
 	// settleFor is how long after the last person left something may still be drawn out behind.
 	settleFor = 800 * time.Millisecond
 	// feetFor is how long the low row alone may be broken while somebody steps in.
@@ -67,6 +69,12 @@ const (
 	// out who turns round.
 	nearMM, nearBeam = 350.0, 1
 	backMM, backBeam = 550.0, 2
+	// limbMM is how far from the edge of a trunk its arm reaches at the height of the high row; trunkMM is what no arm is thick
+	// along the way, and the trunk of a small child is. What is nearer and not known to be thicker is somebody's arm or somebody: it
+	// is undecided until one of the two is known.
+	limbMM, trunkMM = 240.0, 140.0
+	// reachFor is how long before the safety beam of a door a hand may break the beams behind it.
+	reachFor = 600 * time.Millisecond
 	// maxPersons caps the count kept; the outside sees 0, 1 and many.
 	maxPersons = 16
 )
@@ -100,13 +108,21 @@ type beam struct {
 	since         time.Duration
 	broke         time.Duration // when it last broke
 	seen          bool          // broke since the mantrap was last empty
+	light         float64       // high row: between its last two breaks, mm; 0 for none that two trunks may have left
+	v             float64       // of who made the second, mm/ns
+	width         float64       // of the first, ns
 	missed        int           // passages in which it alone did not break
 }
 
 // stretch is one unbroken run of high beams and the persons in it.
 type stretch struct {
 	lo, hi  int
-	k       int
+	k       int  // 0: undecided, an arm of its neighbour or somebody
+	reach   bool // undecided: came by a door whose safety beam has not broken yet
+	door    gate.Door
+	born    time.Duration
+	big     bool          // known to be as thick as a trunk
+	v       [2]float64    // of its side towards the entry and of the other, as last seen, mm/ns
 	brokeHi time.Duration // when the front and the rear last moved
 	clearLo time.Duration // 0 until the rear has moved
 	brokeLo time.Duration
@@ -224,9 +240,43 @@ func (t *Tracker) Door(d gate.Door, broken bool, at time.Duration) {
 	if b.known && b.broken == broken {
 		return
 	}
-	*b = beam{known: true, broken: broken, since: t.now}
+	b.known, b.broken, b.since = true, broken, t.now
 	t.f.edge = t.now
+	if broken {
+		b.broke = t.now
+		t.follows(d)
+		if t.hidden > 0 && t.near(d, t.hid.beam, nearMM, nearBeam) { // lost between the last beam and the door
+			t.leave(d, t.hidden)
+			t.hidden = 0
+		}
+	}
 	t.settle()
+}
+
+// follows tells that somebody steps into a door: a hand that was there before is his.
+func (t *Tracker) follows(d gate.Door) {
+	first := true
+	for n := range t.blobs {
+		s := &t.blobs[n]
+		if !s.reach || s.door != d {
+			continue
+		}
+		s.reach = false
+		switch {
+		case !first:
+		case t.hidden > 0: // who was lost on the way to the door
+			s.k, t.hidden = t.hidden, 0
+		default:
+			t.enter(d)
+			s.k = 1
+		}
+		first = false
+	}
+}
+
+// reaches tells that something has come by a door whose safety beam has not broken.
+func (t *Tracker) reaches() bool {
+	return slices.ContainsFunc(t.blobs, func(s stretch) bool { return s.reach })
 }
 
 // Beam tells that beam i of a row has changed. An index outside the row is ignored.
@@ -240,8 +290,8 @@ func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
 	if b.known && b.broken == broken {
 		return
 	}
-	if r == High && broken && b.seen {
-		t.between(i, t.now-b.since)
+	if r == High && b.seen {
+		t.between(i, broken)
 	}
 	b.known, b.broken, b.since = true, broken, t.now
 	if broken {
@@ -268,6 +318,7 @@ func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
 	} else if broken {
 		t.lowBroke(i)
 	}
+	t.pass()
 	t.observe()
 	t.settle()
 }
@@ -303,14 +354,13 @@ func (t *Tracker) broke(i int) {
 		a, b := t.blobs[left], t.blobs[right]
 		t.f.measured(a)
 		t.f.measured(b)
-		t.blobs[left] = stretch{lo: a.lo, hi: b.hi, k: a.k + b.k, clearLo: a.clearLo, brokeLo: a.brokeLo, brokeHi: b.brokeHi, clearHi: b.clearHi}
+		t.blobs[left] = stretch{lo: a.lo, hi: b.hi, k: a.k + b.k, clearLo: a.clearLo, brokeLo: a.brokeLo, brokeHi: b.brokeHi, clearHi: b.clearHi,
+			v: [2]float64{a.v[0], b.v[1]}, reach: a.reach && b.reach, door: a.door, born: min(a.born, b.born), big: a.big || b.big}
 		t.blobs = slices.Delete(t.blobs, right, right+1)
 	case left >= 0:
-		s := &t.blobs[left]
-		t.front(s, i)
+		t.front(left, i)
 	case right >= 0:
-		s := &t.blobs[right]
-		t.rearBack(s, i)
+		t.rearBack(right, i)
 	default:
 		t.appear(i)
 	}
@@ -327,7 +377,11 @@ func (t *Tracker) spacing(i, j int) float64 {
 
 // front moves the side of a stretch that points to the exit on to beam i, and samples its length: the
 // front is exactly at beam i, the rear between its last beam and the one that cleared before it.
-func (t *Tracker) front(s *stretch, i int) {
+func (t *Tracker) front(n, i int) {
+	s := &t.blobs[n]
+	if t.now > s.brokeHi && s.brokeHi > 0 {
+		s.v[1] = t.spacing(i, s.hi) / float64(t.now-s.brokeHi)
+	}
 	if s.lo > 0 && s.clearLo > 0 && s.brokeHi > 0 && t.now > s.brokeHi {
 		v := t.spacing(i, s.hi) / float64(t.now-s.brokeHi)
 		step := t.spacing(s.lo-1, s.lo)
@@ -335,11 +389,15 @@ func (t *Tracker) front(s *stretch, i int) {
 		s.sample(t.spacing(s.lo, i) + step - moved)
 	}
 	s.brokeHi, s.hi, s.still = t.now, i, false
-	t.judge(s)
+	t.judge(n)
 }
 
 // rearBack is front for a stretch that grows towards the entry.
-func (t *Tracker) rearBack(s *stretch, i int) {
+func (t *Tracker) rearBack(n, i int) {
+	s := &t.blobs[n]
+	if t.now > s.brokeLo && s.brokeLo > 0 {
+		s.v[0] = t.spacing(i, s.lo) / float64(t.now-s.brokeLo)
+	}
 	if s.hi < len(t.cfg.High)-1 && s.clearHi > 0 && s.brokeLo > 0 && t.now > s.brokeLo {
 		v := t.spacing(i, s.lo) / float64(t.now-s.brokeLo)
 		step := t.spacing(s.hi, s.hi+1)
@@ -347,7 +405,7 @@ func (t *Tracker) rearBack(s *stretch, i int) {
 		s.sample(t.spacing(i, s.hi) + step - moved)
 	}
 	s.brokeLo, s.lo, s.still = t.now, i, false
-	t.judge(s)
+	t.judge(n)
 }
 
 // cleared handles a high beam that has just become free.
@@ -359,39 +417,37 @@ func (t *Tracker) cleared(i int) {
 		}
 		switch {
 		case s.lo == s.hi:
+			if s.k == 0 && !s.reach && t.speed(n)*float64(t.now-t.rows[High][i].broke) >= trunkMM {
+				t.apart(s) // as thick as a trunk by how long it took
+			}
 			gone := *s
 			t.f.measured(gone)
 			t.blobs = slices.Delete(t.blobs, n, n+1)
-			t.vanish(gone, i)
+			if gone.k > 0 {
+				t.vanish(gone, i)
+			}
 		case i == s.lo:
+			if i > 0 && s.clearLo > 0 && t.now > s.clearLo {
+				s.v[0] = t.spacing(i-1, i) / float64(t.now-s.clearLo)
+			}
 			if s.hi < len(t.cfg.High)-1 && s.brokeHi > 0 && s.clearLo > 0 && t.now > s.clearLo && i > 0 {
 				v := t.spacing(i-1, i) / float64(t.now-s.clearLo)
 				s.sample(t.spacing(i, s.hi) + min(v*float64(t.now-s.brokeHi), t.spacing(s.hi, s.hi+1)))
 			}
 			s.clearLo, s.lo = t.now, i+1
-			t.judge(s)
+			t.judge(n)
 		case i == s.hi:
+			if i < len(t.cfg.High)-1 && s.clearHi > 0 && t.now > s.clearHi {
+				s.v[1] = t.spacing(i, i+1) / float64(t.now-s.clearHi)
+			}
 			if s.lo > 0 && s.brokeLo > 0 && s.clearHi > 0 && t.now > s.clearHi && i < len(t.cfg.High)-1 {
 				v := t.spacing(i, i+1) / float64(t.now-s.clearHi)
 				s.sample(t.spacing(s.lo, i) + min(v*float64(t.now-s.brokeLo), t.spacing(s.lo-1, s.lo)))
 			}
 			s.clearHi, s.hi = t.now, i-1
-			t.judge(s)
+			t.judge(n)
 		default:
-			// Free in the middle: these are two, and they were before.
-			t.f.light = true
-			t.f.measured(*s)
-			a, b := *s, *s
-			a.hi, a.clearHi, a.samples = i-1, t.now, nil
-			b.lo, b.clearLo, b.samples = i+1, t.now, nil
-			a.k = 1
-			b.k = max(1, s.k-1)
-			if s.k == 1 {
-				t.totals.Together++
-				t.arrived()
-			}
-			t.blobs[n] = a
-			t.blobs = slices.Insert(t.blobs, n+1, b)
+			t.split(n, i)
 		}
 		return
 	}
@@ -403,18 +459,107 @@ func (s *stretch) sample(mm float64) {
 	}
 }
 
-// judge finds a stretch that is too long for one person.
-func (t *Tracker) judge(s *stretch) {
+// split parts a stretch at beam i, which is free. Two trunks are two people, and were before; a trunk and what may
+// be its arm are not yet.
+func (t *Tracker) split(n, i int) {
+	s := t.blobs[n]
+	t.f.measured(s)
+	a, b := s, s
+	a.hi, a.clearHi, a.samples, a.still = i-1, t.now, nil, false
+	b.lo, b.clearLo, b.samples, b.still = i+1, t.now, nil, false
+	a.big = t.spacing(a.lo, a.hi) >= trunkMM || t.spacing(a.lo, i) >= limbMM
+	b.big = t.spacing(b.lo, b.hi) >= trunkMM || t.spacing(i, b.hi) >= limbMM
+	switch {
+	case s.k > 1:
+		t.f.light = true
+		a.k, b.k = 1, s.k-1
+	case s.k == 1 && a.big && b.big:
+		t.f.light = true
+		t.totals.Together++
+		t.arrived()
+	case s.k == 1 && (b.big || !a.big && t.spacing(b.lo, b.hi) > t.spacing(a.lo, a.hi)):
+		a.k, a.born = 0, t.now
+	case s.k == 1:
+		b.k, b.born = 0, t.now
+	}
+	t.blobs[n] = a
+	t.blobs = slices.Insert(t.blobs, n+1, b)
+}
+
+// neighbour finds a person's stretch beside stretch n whose arm that may be, or -1.
+func (t *Tracker) neighbour(n int) int {
+	for _, m := range []int{n - 1, n + 1} {
+		if m >= 0 && m < len(t.blobs) && t.blobs[m].k > 0 && t.within(t.blobs[m], t.blobs[n].lo, t.blobs[n].hi) {
+			return m
+		}
+	}
+	return -1
+}
+
+// within tells that beams lo to hi are in reach of an arm from the trunk of a stretch, as far as known.
+func (t *Tracker) within(s stretch, lo, hi int) bool {
+	if lo > s.hi {
+		return t.spacing(s.hi+1, hi) < limbMM
+	}
+	return t.spacing(lo, s.lo-1) < limbMM
+}
+
+// decide looks whether an undecided stretch is somebody by now.
+func (t *Tracker) decide(n int) {
+	s := &t.blobs[n]
+	if len(s.samples) > 1 && median(s.samples) >= trunkMM || t.spacing(s.lo, s.hi) >= trunkMM {
+		s.big = true
+	}
+	if s.k > 0 || s.reach {
+		return
+	}
+	m := t.neighbour(n)
+	switch {
+	case m < 0: // too far for an arm, or whose it was has gone
+	case !s.big:
+		return
+	case !t.blobs[m].big && t.blobs[m].k == 1: // this is the trunk, that the arm
+		s.k, t.blobs[m].k, t.blobs[m].born = 1, 0, t.now
+		return
+	}
+	t.apart(s)
+}
+
+// apart counts an undecided stretch as a person of its own.
+func (t *Tracker) apart(s *stretch) {
+	s.k, s.reach = 1, false
+	t.f.light = true
+	t.totals.Together++
+	t.arrived()
+}
+
+// judge finds a stretch that is too long for one person, or too thick for an arm.
+func (t *Tracker) judge(n int) {
+	t.decide(n)
+	s := &t.blobs[n]
 	if s.k != 1 {
 		return
 	}
 	long := t.spacing(s.lo, s.hi) >= surePeopleMM
+	if !long && len(s.samples) >= minSamples { // hands at full swing make some long, never all
+		long = slices.Min(s.samples) > personMM
+	}
 	if !long && len(s.samples) >= t.enough() {
 		long = median(s.samples) > personMM
 	}
 	if long {
 		t.together(s)
 	}
+}
+
+// speed is how fast the neighbours of stretch n walk, mm/ns; 0 where nobody knows. A side that an arm moves is the quicker one.
+func (t *Tracker) speed(n int) (v float64) {
+	for _, m := range []int{n - 1, n + 1} {
+		if m >= 0 && m < len(t.blobs) && t.now-max(t.blobs[m].brokeHi, t.blobs[m].brokeLo) < time.Second {
+			v = max(v, min(t.blobs[m].v[0], t.blobs[m].v[1]))
+		}
+	}
+	return v
 }
 
 // enough is how many lengths judge a stretch: a row of few beams never gives five.
@@ -425,6 +570,20 @@ func (t *Tracker) together(s *stretch) {
 	s.k = 2
 	t.totals.Together++
 	t.arrived()
+}
+
+// pass judges one stretch that two trunks with light between them have passed by beams in: it is two who walk so close that no two
+// beams see light at once.
+func (t *Tracker) pass() {
+	switch {
+	case t.f.lights < lightsMin || t.persons() != 1:
+	case t.hidden == 1:
+		t.hidden = 2
+		t.totals.Together++
+		t.arrived()
+	case len(t.blobs) == 1 && t.blobs[0].k == 1:
+		t.together(&t.blobs[0])
+	}
 }
 
 // arrived notes one more person who was taken for a part of another.
@@ -448,19 +607,31 @@ func (t *Tracker) recent(d gate.Door, within time.Duration) bool {
 
 // appear handles a stretch that begins at beam i.
 func (t *Tracker) appear(i int) {
-	s := stretch{lo: i, hi: i, k: 1, brokeHi: t.now, brokeLo: t.now}
+	s := stretch{lo: i, hi: i, k: 1, brokeHi: t.now, brokeLo: t.now, born: t.now}
+	out := slices.IndexFunc(t.blobs, func(b stretch) bool {
+		return b.k > 1 && (i == b.hi+2 && b.clearHi > 0 && t.now-b.clearHi < hiddenFor || i == b.lo-2 && b.clearLo > 0 && t.now-b.clearLo < hiddenFor)
+	})
+	arm := slices.ContainsFunc(t.blobs, func(b stretch) bool { return b.k > 0 && t.within(b, i, i) })
 	switch {
 	case t.near(gate.Entry, i, backMM, backBeam) && t.leaving[gate.Entry] > 0: // came back, or went on past a beam that is blind
 		s.k, t.leaving[gate.Entry] = t.leaving[gate.Entry], 0
 	case t.near(gate.Exit, i, backMM, backBeam) && t.leaving[gate.Exit] > 0:
 		s.k, t.leaving[gate.Exit] = t.leaving[gate.Exit], 0
-	case t.hidden > 0:
+	case t.hidden > 0 && i >= t.hid.beam-2 && i <= t.hid.beam+2: // a beam away, or past one that is blind
 		s.k, t.hidden = t.hidden, 0
 		t.hopped(i)
+	case out >= 0: // one of several who was between two beams
+		t.blobs[out].k--
+	case arm:
+		s.k = 0
 	case t.near(gate.Entry, i, nearMM, nearBeam) && t.recent(gate.Entry, cameFor):
 		t.enter(gate.Entry)
 	case t.near(gate.Exit, i, nearMM, nearBeam) && t.recent(gate.Exit, cameFor):
 		t.enter(gate.Exit)
+	case t.near(gate.Entry, i, nearMM, nearBeam):
+		s.k, s.reach, s.door = 0, true, gate.Entry
+	case t.near(gate.Exit, i, nearMM, nearBeam):
+		s.k, s.reach, s.door = 0, true, gate.Exit
 	default:
 		t.suspect()
 	}
@@ -489,15 +660,27 @@ func (t *Tracker) enter(d gate.Door) {
 // vanish handles a stretch that ended at beam i.
 func (t *Tracker) vanish(s stretch, i int) {
 	switch {
-	case t.near(gate.Entry, i, nearMM, nearBeam) && t.recent(gate.Entry, leaveFor):
+	case t.near(gate.Entry, i, nearMM, nearBeam) && t.goes(gate.Entry, i):
 		t.leave(gate.Entry, s.k)
-	case t.near(gate.Exit, i, nearMM, nearBeam) && t.recent(gate.Exit, leaveFor):
+	case t.near(gate.Exit, i, nearMM, nearBeam) && t.goes(gate.Exit, i):
 		t.leave(gate.Exit, s.k)
 	default:
+		for n := range t.blobs {
+			if b := &t.blobs[n]; b.k == 0 && !b.reach { // what was taken for an arm is where the trunk has got to
+				b.k = s.k
+				return
+			}
+		}
 		t.hidden = min(t.hidden+s.k, maxPersons)
 		t.hidAt = t.now
 		t.hid.beam, t.hid.broke = i, t.rows[High][i].broke
 	}
+}
+
+// goes tells that who broke beam i last is in a door on the way out: who comes in breaks the safety beam first.
+func (t *Tracker) goes(d gate.Door, i int) bool {
+	b := t.door[d]
+	return t.cfg.NoDoors || b.known && (b.broken || t.recent(d, leaveFor) && b.broke > t.rows[High][i].broke)
 }
 
 func (t *Tracker) leave(d gate.Door, k int) {
@@ -582,12 +765,15 @@ func (t *Tracker) Next() time.Duration {
 	for d := range t.door {
 		want(t.door[d].since+leaveFor, t.leaving[d] > 0 && !t.door[d].broken)
 	}
-	want(t.freeSince+emptyFor, t.free)
+	want(t.freeSince+t.proof(), t.free)
 	want(t.hidAt+hiddenFor, t.hidden > 0)
 	want(t.lowSince+settleFor, t.lowAlone)
 	want(t.lowSince+feetFor, t.lowAlone)
 	want(t.lowFree+emptyFor, t.object)
 	want(t.lastHigh+StillFor, len(t.blobs) > 0)
+	for _, s := range t.blobs {
+		want(s.born+reachFor, s.reach)
+	}
 	return next
 }
 
@@ -609,9 +795,21 @@ func (t *Tracker) settle() {
 			t.drawing = t.persons() == 0 && t.row(Low) > 0
 		}
 	}
+	for n := range t.blobs {
+		switch s := &t.blobs[n]; {
+		case s.reach && t.now-s.born >= reachFor: // nobody saw how it came there
+			s.k, s.reach = 1, false
+			t.suspect()
+		case s.k == 0 && !s.reach && t.persons() == 0: // whose arm it was has gone
+			t.apart(s)
+		}
+	}
 	if t.now-t.lastHigh >= StillFor {
 		for n := range t.blobs {
 			s := &t.blobs[n]
+			if s.k == 0 && !s.reach { // nobody holds an arm out for so long
+				t.apart(s)
+			}
 			if !s.still && s.k == 1 && t.spacing(s.lo, s.hi) >= stillMM {
 				t.together(s)
 			}
@@ -624,7 +822,7 @@ func (t *Tracker) settle() {
 		t.freeSince = t.now
 	}
 	t.free = free
-	if free && t.now-t.freeSince >= emptyFor {
+	if free && t.now-t.freeSince >= t.proof() {
 		t.emptied()
 	}
 	if low > 0 {
@@ -645,6 +843,14 @@ func (t *Tracker) settle() {
 	t.noted()
 }
 
+// proof is how long every beam must be free to prove the mantrap empty.
+func (t *Tracker) proof() time.Duration {
+	if t.hidden > 0 && t.had {
+		return lostFor
+	}
+	return emptyFor
+}
+
 // emptied closes the book of who was inside: every beam is free.
 func (t *Tracker) emptied() {
 	if t.had && t.through { // a blind beam itself can put the count in doubt
@@ -656,7 +862,8 @@ func (t *Tracker) emptied() {
 	t.doubt, t.crawl, t.had, t.through, t.object = false, false, false, false, false
 	for r := range t.rows {
 		for i := range t.rows[r] {
-			t.rows[r][i].seen = false
+			b := &t.rows[r][i]
+			b.seen, b.light, b.width = false, 0, 0
 		}
 	}
 }
@@ -697,7 +904,7 @@ func (t *Tracker) count() gate.Count {
 	switch {
 	case n >= 2, t.crawl && n >= 1:
 		return gate.CountMany
-	case t.doubt:
+	case t.doubt, t.reaches():
 		return gate.CountUnknown
 	case n == 1 && t.hidden > 0 && t.now-t.hidAt >= hiddenFor:
 		return gate.CountUnknown
