@@ -2,6 +2,7 @@ package control
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,7 @@ func newAnswers(rows map[string]string, now time.Time) *answers {
 		a.by[id] = r
 		a.order = append(a.order, id)
 	}
+	slices.SortFunc(a.order, func(x, y string) int { return a.by[x].At.Compare(a.by[y].At) }) // the oldest is forgotten first
 	return a
 }
 

@@ -31,6 +31,10 @@ func (l *Loop) inbound(in Inbound) {
 	switch {
 	case in.Up:
 		l.linked = true
+		for _, x := range l.late {
+			l.p.Link.Respond(x.principal, x.r)
+		}
+		l.late = nil
 		l.fault(health.BrokerUnreachable, health.PartLink, false)
 		l.publish(true)
 		l.publishHealth()
@@ -256,6 +260,9 @@ func (l *Loop) answer(a gate.Action) {
 	r := api.Response{ID: c.ID, Result: "accepted", At: l.now()}
 	if !a.On {
 		r.Result, r.Reason = "rejected", a.Reason.String()
+	}
+	if p, takes := l.takesTime(c, l.tested); a.On && takes {
+		l.keep(p)
 	}
 	switch {
 	case a.On && c.Name == api.CmdReset:

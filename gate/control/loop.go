@@ -63,6 +63,8 @@ type Loop struct {
 	locals   map[string]func(api.Response) // who waits for the answer to a local order, by its id
 	officer  string                        // of the order that is being followed
 	pursuits []pursuit
+	kept     map[string]bool // ids of those that the journal remembers
+	late     []late
 
 	drives [2]*drive
 	// lampDrive has the beat of the lamps' driver and no queue; doomed says that the watchdog is fed no more.
@@ -139,7 +141,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
-		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, docs: documents(cfg.Rows), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
+		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, kept: map[string]bool{}, docs: documents(cfg.Rows), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
 		drives: [2]*drive{newDrive(), newDrive()}, lampDrive: newDrive(), mending: map[string]bool{}}, nil
 }
 
@@ -294,6 +296,7 @@ func (l *Loop) boot() {
 				Stages: []api.StageTime{}, Checks: []verdict.Check{}})
 		}
 	}
+	l.interrupted()
 	for _, f := range old.Latched { // its cause is looked for anew
 		if health.Lookup(f.Code).Clears == health.Officer && l.p.Health.Raise(f.Code, f.Part) {
 			l.p.Health.Clear(f.Code, f.Part)

@@ -81,3 +81,60 @@ func TestO03DoneAndFailed(t *testing.T) {
 		}
 	})
 }
+
+// TestO03RestartAnswersForTheOneBefore: a controller that ends between the two answers of an order leaves word of it in the record
+// that accepted it; the next one says once, to the desk and as evidence, that it came to no end, and never gives the order an effect.
+func TestO03RestartAnswersForTheOneBefore(t *testing.T) {
+	var rows map[string]string
+	var id string
+	loop(t, func(r *rig) {
+		r.document(0)
+		r.inside()
+		r.says(0, protocol.FromInspector{Verdict: &protocol.Verdict{Outcome: verdict.Refer, Reason: verdict.FaceMismatch}})
+		p := r.referral()
+		r.order(api.Command{Name: api.CmdTake, Passage: p})
+		a := r.order(api.Command{Name: api.CmdAccept, Passage: p, Reason: verdict.PersonCompared})
+		if id = a.ID; a.Result != "accepted" {
+			t.Fatal(a)
+		}
+		// The row stands in the very record that the grant waits for.
+		grant := r.jn.records[len(r.jn.records)-1]
+		if rows = r.jn.rows(); rows[pursuedRow+id] == "" || rows[answerRow+id] == "" || grant.Meta[pursuedRow+id] == "" {
+			t.Errorf("rows %v", rows)
+		}
+		r.sense(gate.Event{Kind: gate.EvDoorMoved, Door: gate.Exit, Pos: gate.PosBetween})
+		if done := r.jn.rows(); done[pursuedRow+id] != "" || r.link.last().Result != "done" {
+			t.Errorf("after its end: %v", done)
+		}
+	})
+	restarted(t, nil, rows, func(r *rig) {
+		if len(r.link.responses) != 0 {
+			t.Errorf("answered without a line: %+v", r.link.responses)
+		}
+		r.in(Inbound{Up: true})
+		want := api.Response{ID: id, Result: "failed", Reason: verdict.GateRestarted.String()}
+		if a := r.link.last(); a.ID != want.ID || a.Result != want.Result || a.Reason != want.Reason {
+			t.Errorf("%+v", a)
+		}
+		r.in(Inbound{Up: true})
+		if n := len(r.link.responses); n != 1 {
+			t.Errorf("%d answers", n)
+		}
+		r.in(Inbound{Command: &api.Command{ID: id, Principal: "console", Name: api.CmdAccept}, Again: true})
+		if a := r.link.last(); a.Result != "failed" {
+			t.Errorf("asked again: %+v", a)
+		}
+		if out := r.outcomes(); len(out) != 1 || out[0] != " referral_accept failed gate_restarted" && out[0] != "anna referral_accept failed gate_restarted" {
+			t.Errorf("evidence: %q", out)
+		}
+		if left := r.jn.rows(); left[pursuedRow+id] != "" || r.jn.records[0].Meta[pursuedRow+id] != "" {
+			t.Errorf("told again at the next start: %v", left)
+		}
+		rows = r.jn.rows()
+	})
+	restarted(t, nil, rows, func(r *rig) {
+		if out := r.outcomes(); len(out) != 0 {
+			t.Errorf("a second time: %q", out)
+		}
+	})
+}
