@@ -17,7 +17,7 @@ type Roster struct {
 	// Simulated marks a roster that may hold demo officers. A gate in service refuses it.
 	Simulated bool            `json:"simulated,omitempty"`
 	Officers  []RosterOfficer `json:"officers"`
-	// TwoPersons are the orders that a second officer must give too, within a minute.
+	// TwoPersons are the orders that a second officer must sign too: the same document, within a minute.
 	TwoPersons []string `json:"two_persons"`
 }
 

@@ -52,7 +52,8 @@ type Signed struct {
 	Kind       string      `json:"kind"` // lookup, referral, cmd, ans, lease, ack, cosign, cfg, roster, ask_time, time
 	Payload    []byte      `json:"payload"`
 	Signatures []Signature `json:"signatures"`
-	Proof      *Proof      `json:"proof,omitempty"` // of an order: its officer's own
+	Proof      *Proof      `json:"proof,omitempty"`  // of an order: its officer's own
+	Second     *Proof      `json:"second,omitempty"` // of a second officer, over the same payload
 }
 
 // Status is retained; the last will is the same document with State offline.
@@ -184,6 +185,8 @@ type OrderEvent struct {
 	Reason    string `json:"reason,omitempty"`
 	Override  string `json:"override,omitempty"` // the officer's own reason for it, as received (O-07)
 	Group     string `json:"group,omitempty"`    // of the officer, as the roster has it (O-07)
+	Second    string `json:"second,omitempty"`   // staff pseudonym of who signed the same order second
+	Signed    []byte `json:"signed,omitempty"`   // of an order of two persons: the JSON text of a Signed with both proofs
 }
 
 // DoorEvent is a door movement or discrepancy.
@@ -215,9 +218,10 @@ type Boot struct {
 
 // Change tells that a part of what decides differs from what the gate ran with before (E-02, F-06).
 type Change struct {
-	What string `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing, key_roster, key_policy, roster
-	Old  string `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
-	New  string `json:"new"`
+	What string   `json:"what"` // software, config, policy, model, trust, key_gate, key_centre, pairing, key_roster, key_policy, roster
+	Old  string   `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
+	New  string   `json:"new"`
+	By   []string `json:"by,omitempty"` // ids of the keys that signed it: of a policy, of two persons
 }
 
 // Deletion tells of evidence that retention deletes, before it goes: the audit log goes on to prove what remains, and that

@@ -40,6 +40,8 @@ type SignIn struct {
 type Order struct {
 	Payload []byte    `json:"payload"` // exact JSON text of an api.Command
 	Proof   api.Proof `json:"proof"`
+	// Second says that the payload is the order of another officer that waits for a second signature: this one (SecondView).
+	Second bool `json:"second,omitempty"`
 }
 
 // GateView is what the desk knows of one gate.
@@ -56,8 +58,10 @@ type GateView struct {
 	Second    *SecondView   `json:"second,omitempty"`
 }
 
-// SecondView is an order that a gate follows when a second officer gives it too.
+// SecondView is an order that a gate follows when a second officer signs it too.
 type SecondView struct {
+	ID      string    `json:"id"`
+	Payload []byte    `json:"payload,omitempty"` // exact JSON text that the first officer signed
 	Name    string    `json:"name"`
 	Officer string    `json:"officer"` // who gave it first
 	Passage string    `json:"passage,omitempty"`

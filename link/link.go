@@ -88,12 +88,27 @@ type Item struct {
 	// Refused is why a command that came from the centre is not followed: it is answered and nothing else.
 	Refused string
 	// Again says that a command was seen before, or on an earlier connection: it has the answer that it had.
-	Again  bool
+	Again bool
+	// Pair is the second officer of an order of two persons, with the document that both signed.
+	Pair   *Pair
 	Answer *api.Envelope
 	Lease  *api.Lease
 	Roster *officers.Roster // newer than the one before, in force from now on
 	Up     bool             // connected and subscribed
 	Down   bool
+}
+
+// Pair is what makes an order of one officer an order of two.
+type Pair struct {
+	Officer  string // pseudonym of the second
+	Document []byte // JSON text of the api.Signed with both proofs
+}
+
+// proposal is an order that waits for its second signature.
+type proposal struct {
+	signed  api.Signed
+	session string
+	until   time.Time
 }
 
 // Link is the gate's end. Its methods may be called from any goroutine and do not block.
@@ -114,6 +129,7 @@ type Link struct {
 	up       bool
 	status   string
 	ids      map[string]bool
+	proposed map[string]proposal // by principal and id: orders of two persons that one has signed
 	idOrder  []string
 	refused  int64
 	dropped  int64
@@ -163,7 +179,7 @@ func New(cfg Config) (*Link, error) {
 	}
 	l := &Link{cfg: cfg, log: cfg.Log, in: make(chan Item, inboundQueue),
 		limits: limits{publishLimit, ackLimit, keepAlive, failover.Defaults}, latest: map[string][]byte{}, wake: make(chan struct{}, 1),
-		status: "starting", ids: map[string]bool{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}
+		status: "starting", ids: map[string]bool{}, proposed: map[string]proposal{}, leaseSeq: map[string]uint64{}, acked: make(chan struct{}, 1)}
 	l.brokers = &failover.List{Servers: cfg.Brokers, Probe: failover.Dial(cfg.TLS)}
 	return l, nil
 }

@@ -23,7 +23,7 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 		offline, now := newSigner(t), clock().UTC()
 		ann, eve := must(passkey.New(officers.ES256, "desk.example", origin)), must(passkey.New(officers.EdDSA, "desk.example", origin))
 		roster := func(version uint64, by *seal.Signer, who map[string]*passkey.Authenticator) []byte {
-			r := api.Roster{Site: site, Version: version, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour), RPID: "desk.example", Origins: []string{origin}, TwoPersons: []string{}}
+			r := api.Roster{Site: site, Version: version, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour), RPID: "desk.example", Origins: []string{origin}, TwoPersons: []string{api.CmdManual}}
 			for name, a := range who {
 				r.Officers = append(r.Officers, api.RosterOfficer{Officer: name, Passkeys: []api.Passkey{must(a.Public())}, Roles: []string{officers.RoleSupervisor},
 					Gates: []string{gate}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)})
@@ -133,6 +133,59 @@ func TestX02ConsoleOfAnAttacker(t *testing.T) {
 			}
 			genuine(a.name)
 		}
+		// Two persons: the gate holds the document that the first one signed, and takes the second signature over no other.
+		func() {
+			second := must(eve.Certify(site, []string{gate}, nil, now, time.Hour)) // bob's
+			manual := func(o *api.Command) { o.Name = api.CmdManual }
+			both := func(payload []byte, p, q *api.Proof) {
+				s := c.signer.Sign("cmd", payload)
+				c.publish(api.Topic(site, gate, "cmd/console/"+api.CmdManual), false,
+					must(json.Marshal(api.Signed{Kind: "cmd", Payload: payload, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}, Proof: p, Second: q})))
+			}
+			sign := func(k *passkey.OrderKey, o api.Command) *api.Proof {
+				_, p, err := k.Sign(o, clock())
+				return must(p, err)
+			}
+			o, doc, p := order(manual)
+			both(doc, p, sign(second, o))
+			if i := x.next(); !i.Again || i.Pair != nil {
+				t.Errorf("both at once, of an order that the gate was never given by the first: %+v", i)
+			}
+			o, doc, p = order(manual)
+			both(doc, p, nil)
+			if i := x.next(); i.Command == nil || i.Pair != nil || i.Refused != "" {
+				t.Errorf("the first signature: %+v", i)
+			}
+			late := o
+			late.Passage = "0123456789abcdef0123456789abcdef"
+			for what, a := range map[string]struct {
+				doc  []byte
+				q    *api.Proof
+				want string
+			}{
+				"the same officer":                   {doc, sign(key, o), "same_officer"},
+				"the second of another document":     {doc, sign(second, late), "order_signature"},
+				"another document under the same id": {must(json.Marshal(late)), sign(second, late), "other_document"},
+			} {
+				both(a.doc, p, a.q)
+				if i := x.next(); i.Command == nil || i.Pair != nil || i.Refused != a.want {
+					t.Errorf("%s: %+v, must be %q", what, i, a.want)
+				}
+			}
+			both(doc, nil, sign(second, o)) // what the desk says of the first signature is nothing: the gate has it
+			i := x.next()
+			var signed api.Signed
+			if i.Pair == nil || i.Pair.Officer != "bob" || i.Command.ID != o.ID || json.Unmarshal(i.Pair.Document, &signed) != nil {
+				t.Fatalf("two persons: %+v", i)
+			}
+			if string(signed.Payload) != string(doc) || signed.Proof == nil || signed.Second == nil {
+				t.Errorf("the document: %s", i.Pair.Document)
+			}
+			both(doc, p, sign(second, o))
+			if i := x.next(); !i.Again || i.Pair != nil {
+				t.Errorf("a second time: %+v", i)
+			}
+		}()
 		refused := func(what string, do func()) {
 			t.Helper()
 			before := x.l.Refused()

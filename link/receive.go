@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"strings"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -205,6 +206,9 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 // One that was seen, or is of an earlier connection, is never followed: the loop answers it as it did. So nobody
 // fills the journal by repeating.
 func (l *Link) order(session string, s api.Signed, c *api.Command) (Item, error) {
+	if s.Second != nil {
+		return l.second(session, s, c)
+	}
 	switch fresh := l.fresh("cmd/" + c.Principal + "/" + c.ID); {
 	case !fresh || c.Session != session:
 		return Item{Command: c, Again: true}, nil
@@ -212,13 +216,61 @@ func (l *Link) order(session string, s api.Signed, c *api.Command) (Item, error)
 		return Item{Command: c, Refused: "expired"}, nil
 	}
 	if err := l.cfg.Officers.Verify(s.Payload, *c, s.Proof); err != nil {
-		var r officers.Refusal
-		if !errors.As(err, &r) {
-			return Item{}, refuse("order")
-		}
-		return Item{Command: c, Refused: string(r)}, nil
+		return refusedOrder(c, err)
+	}
+	if l.cfg.Officers.TwoPersons(c.Name) {
+		l.propose(session, s, c)
 	}
 	return Item{Command: c}, nil
+}
+
+func refusedOrder(c *api.Command, err error) (Item, error) {
+	var r officers.Refusal
+	if !errors.As(err, &r) {
+		return Item{}, refuse("order")
+	}
+	return Item{Command: c, Refused: string(r)}, nil
+}
+
+// propose keeps an order that came in time and is its officer's until a second one has signed it too.
+func (l *Link) propose(session string, s api.Signed, c *api.Command) {
+	now := l.cfg.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.proposed, func(_ string, p proposal) bool { return !p.until.After(now) || p.session != session })
+	if len(l.proposed) < maxProposals {
+		l.proposed[c.Principal+"/"+c.ID] = proposal{s, session, now.Add(secondLife)}
+	}
+}
+
+// second decides about an order that comes with a second signature: both have signed the very document that this gate holds since
+// the first one sent it, and they are two. It is followed once.
+func (l *Link) second(session string, s api.Signed, c *api.Command) (Item, error) {
+	key := c.Principal + "/" + c.ID
+	l.mu.Lock()
+	p, waits := l.proposed[key]
+	l.mu.Unlock()
+	switch {
+	case !waits || p.session != session || c.Session != session || !p.until.After(l.cfg.Now()):
+		return Item{Command: c, Again: true}, nil
+	case !bytes.Equal(p.signed.Payload, s.Payload):
+		return Item{Command: c, Refused: string(officers.OtherOrder)}, nil
+	case !l.cfg.Officers.OnDuty(c.Officer):
+		return Item{Command: c, Refused: string(officers.Unknown)}, nil // the first one has left the roster meanwhile
+	}
+	who, err := l.cfg.Officers.VerifySecond(s.Payload, *c, p.signed.Proof, s.Second)
+	if err != nil {
+		return refusedOrder(c, err)
+	}
+	l.mu.Lock()
+	delete(l.proposed, key)
+	l.mu.Unlock()
+	p.signed.Second = s.Second
+	doc, err := json.Marshal(p.signed)
+	if err != nil {
+		return Item{}, refuse("order")
+	}
+	return Item{Command: c, Pair: &Pair{who, doc}}, nil
 }
 
 // roster examines a roster. One that is not newer is no attack: the centre repeats it.
@@ -308,6 +360,12 @@ func (l *Link) signed(kind, principal string, s api.Signed) error {
 	}
 	return refuse("signature")
 }
+
+// Orders of two persons.
+const (
+	secondLife   = time.Minute // from the first signature to the second
+	maxProposals = 16
+)
 
 // Caps of what a message holds, bytes.
 const (

@@ -112,6 +112,15 @@ func (k *Keeper) Verify(payload []byte, c api.Command, p *api.Proof) error {
 	return r.Verify(k.gate, payload, c, p, k.now())
 }
 
+// VerifySecond tells who signed the same order second, or why it is nobody: a Refusal.
+func (k *Keeper) VerifySecond(payload []byte, c api.Command, first, second *api.Proof) (officer string, err error) {
+	r := k.Current()
+	if r == nil {
+		return "", NoRoster
+	}
+	return r.VerifySecond(k.gate, payload, c, first, second, k.now())
+}
+
 // OnDuty tells whether an officer is on the roster of this gate now.
 func (k *Keeper) OnDuty(officer string) bool {
 	r := k.Current()

@@ -336,6 +336,66 @@ func TestX02Rosters(t *testing.T) {
 	}
 }
 
+// TestF06TwoSignatures: two officers who sign the same bytes, each with a passkey and an order key of his own, are two persons; the same
+// officer again, the same order key, another document, another gate, another role, a stranger and nobody are not.
+func TestF06TwoSignatures(t *testing.T) {
+	r := newRig(t)
+	cat := must(passkey.New(officers.ES256, rpID, origin))
+	spare := must(passkey.New(officers.ES256, rpID, origin))
+	ro := r.open(t, func(d *api.Roster) {
+		d.Officers[0].Passkeys = append(d.Officers[0].Passkeys, must(spare.Public())) // ann has two passkeys
+		d.Officers = append(d.Officers, api.RosterOfficer{Officer: "cat", Passkeys: []api.Passkey{must(cat.Public())}, Roles: []string{officers.RoleSupervisor}, Gates: []string{"gate-1"},
+			NotBefore: r.now.Add(-time.Hour), NotAfter: r.now.Add(time.Hour)})
+	})
+	certify := func(a *passkey.Authenticator) *passkey.OrderKey {
+		return must(a.Certify("north", []string{"gate-1"}, nil, r.now, time.Hour))
+	}
+	ann, other, bob, cats := certify(r.ann), certify(spare), certify(r.bob), certify(cat)
+	c := r.command(api.CmdOpenExit, "ann")
+	payload, first, err := ann.Sign(c, r.now)
+	if err != nil || ro.Verify("gate-1", payload, c, first, r.now) != nil {
+		t.Fatal(err)
+	}
+	over := func(k *passkey.OrderKey, c api.Command) *api.Proof {
+		_, p, err := k.Sign(c, r.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if who, err := ro.VerifySecond("gate-1", payload, c, first, over(cats, c), r.now.Add(40*time.Second)); err != nil || who != "cat" {
+		t.Fatalf("two persons: %q %v", who, err)
+	}
+	changed := c
+	changed.Passage = "another"
+	stolen := *over(cats, c) // the second officer's certificate over the first one's order key cannot be made: his own certificate is all there is
+	stolen.OrderKey, stolen.Signature = first.OrderKey, first.Signature
+	noTouch := *over(cats, c)
+	noTouch.Fresh = nil
+	for what, x := range map[string]struct {
+		first, second *api.Proof
+		want          officers.Refusal
+	}{
+		"the same signature twice":        {first, first, officers.SameOfficer},
+		"the same officer again":          {first, over(ann, c), officers.SameOfficer},
+		"with his other passkey":          {first, over(other, c), officers.SameOfficer},
+		"of another document":             {first, over(cats, changed), officers.BadSignature},
+		"under the first one's order key": {first, &stolen, officers.KeyRefused},
+		"of an officer without the role":  {first, over(bob, c), officers.RoleMissing},
+		"of a stranger":                   {first, over(certify(must(passkey.New(officers.ES256, rpID, origin))), c), officers.Unknown},
+		"without a touch":                 {first, &noTouch, officers.FreshNeeded},
+		"none":                            {first, nil, officers.BadSignature},
+		"without the first":               {nil, over(cats, c), officers.BadSignature},
+	} {
+		if who, err := ro.VerifySecond("gate-1", payload, c, x.first, x.second, r.now); who != "" || !errors.Is(err, x.want) {
+			t.Errorf("%s: %q %v, must be %v", what, who, err, x.want)
+		}
+	}
+	if who, err := ro.VerifySecond("gate-2", payload, c, first, over(cats, c), r.now); who != "" || !errors.Is(err, officers.OtherGate) {
+		t.Errorf("at another gate: %q %v", who, err)
+	}
+}
+
 // TestO03Roles: every order of the contract belongs to some role, and a technician decides about no traveller.
 func TestO03Roles(t *testing.T) {
 	for _, name := range []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,

@@ -121,7 +121,7 @@ func Open(raw []byte, keys seal.Keys, site string) (*Roster, error) {
 		return nil, fmt.Errorf("officers: a roster of %d bytes, %d are the most", len(raw), MaxRoster)
 	}
 	var s api.Signed
-	if err := strict(raw, &s); err != nil || s.Kind != Kind || s.Proof != nil {
+	if err := strict(raw, &s); err != nil || s.Kind != Kind || s.Proof != nil || s.Second != nil {
 		return nil, errors.New("officers: no signed roster: make one with egatectl roster sign")
 	}
 	sigs := make([]seal.Signature, 0, len(s.Signatures))

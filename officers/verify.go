@@ -44,6 +44,8 @@ const (
 	BadSignature Refusal = "order_signature"
 	RoleMissing  Refusal = "role_missing"
 	FreshNeeded  Refusal = "fresh_needed"
+	SameOfficer  Refusal = "same_officer"   // the second signature is of the first officer, or of his key
+	OtherOrder   Refusal = "other_document" // the second signature is of another order than the first
 )
 
 func (r Refusal) Error() string { return "officers: " + string(r) }
@@ -148,32 +150,67 @@ func (r *Roster) Certified(orderKey []byte, a api.Assertion, now time.Time) (api
 
 // Verify tells whether an order of this gate is its officer's: nil, or a Refusal. payload is the exact text of c.
 func (r *Roster) Verify(gate string, payload []byte, c api.Command, p *api.Proof, now time.Time) error {
-	if p == nil {
-		return BadSignature
-	}
-	o, k, err := r.Certified(p.OrderKey, p.Assertion, now)
+	o, err := r.signer(gate, payload, c, p, now)
 	switch {
+	case err != nil && o.Officer != "" && o.Officer != c.Officer:
+		return Mismatch
 	case err != nil:
 		return err
 	case o.Officer != c.Officer:
 		return Mismatch
+	}
+	return nil
+}
+
+// VerifySecond tells which officer has signed the very order that another one signed first (two persons): of another
+// name, with another passkey and another order key, over the same bytes.
+func (r *Roster) VerifySecond(gate string, payload []byte, c api.Command, first, second *api.Proof, now time.Time) (officer string, err error) {
+	o, err := r.signer(gate, payload, c, second, now)
+	switch {
+	case first == nil:
+		return "", BadSignature
+	case o.Officer == "":
+		return "", err
+	case o.Officer == c.Officer, bytes.Equal(first.Assertion.Credential, second.Assertion.Credential), sameKey(first.OrderKey, second.OrderKey):
+		return "", SameOfficer
+	case err != nil:
+		return "", err
+	}
+	return o.Officer, nil
+}
+
+// sameKey tells whether two certificates are of one order key.
+func sameKey(a, b []byte) bool {
+	var x, y api.OrderKey
+	return strict(a, &x) != nil || strict(b, &y) != nil || bytes.Equal(x.Key, y.Key)
+}
+
+// signer tells who has signed an order and whether he may give it. The officer is known where the certificate is genuine.
+func (r *Roster) signer(gate string, payload []byte, c api.Command, p *api.Proof, now time.Time) (api.RosterOfficer, error) {
+	if p == nil {
+		return api.RosterOfficer{}, BadSignature
+	}
+	o, k, err := r.Certified(p.OrderKey, p.Assertion, now)
+	switch {
+	case err != nil:
+		return api.RosterOfficer{}, err
 	case c.Gate != gate || !slices.Contains(k.Gates, gate) || !slices.Contains(o.Gates, gate):
-		return OtherGate
+		return o, OtherGate
 	case !signedBy(k.Key, orderText(payload), p.Signature):
-		return BadSignature
+		return o, BadSignature
 	case !May(o.Roles, c.Name):
-		return RoleMissing
+		return o, RoleMissing
 	case !NeedsFresh(c.Name):
-		return nil
+		return o, nil
 	case p.Fresh == nil || now.Sub(p.Fresh.At) > MaxFresh || p.Fresh.At.After(now.Add(MaxSkew)),
 		strings.ContainsRune(c.ID+c.Session+c.Passage+c.Reason, 0):
-		return FreshNeeded
+		return o, FreshNeeded
 	}
 	again, err := r.Assert(p.Fresh.Assertion, FreshChallenge(c, p.Fresh.At))
 	if err != nil || again.Officer != o.Officer {
-		return FreshNeeded
+		return o, FreshNeeded
 	}
-	return nil
+	return o, nil
 }
 
 // signedBy verifies a signature as WebCrypto makes it: r and s, 32 bytes each.

@@ -93,7 +93,7 @@ func read(raw []byte) (s api.Signed, d Document, err error) {
 	if len(raw) > maxSize {
 		return s, d, fmt.Errorf("policy: %d bytes, %d are the most", len(raw), maxSize)
 	}
-	if strict(raw, &s) != nil || s.Kind != Kind || s.Proof != nil {
+	if strict(raw, &s) != nil || s.Kind != Kind || s.Proof != nil || s.Second != nil {
 		return s, d, errors.New("policy: no signed policy: make one with egatectl policy sign")
 	}
 	if err := strict(s.Payload, &d); err != nil {

@@ -556,7 +556,7 @@ func samples(t testing.TB) map[string][]byte {
 		"evt/fault":           event(t, "fault", api.FaultEvent{Code: "camera_lost", Part: "camera", Raised: true}),
 		"evt/choice":          event(t, "choice", api.Choice{Passage: pid, Choice: "decline", Stage: "notice"}),
 		"evt/boot":            event(t, "boot", api.Boot{Boot: boot, Version: "v1", Recovered: "torn_tail"}),
-		"evt/change":          event(t, "change", api.Change{What: "software", Old: "none", New: "v1.2.3"}),
+		"evt/change":          event(t, "change", api.Change{What: "policy", Old: "none", New: "v1.2.3", By: []string{"0123456789abcdef"}}),
 		"evt/deletion":        event(t, "deletion", api.Deletion{Class: "journal", Upto: time.Unix(1.8e9, 0).UTC(), Leaves: 812, Epoch: 2, Leaf: 812, Root: strings.Repeat("0f", 32)}),
 		"evt/gap":             event(t, "gap", api.Gap{OldEpoch: 2, Why: "journal: 3 bytes are damaged"}),
 		"rsp/console/a1":      mustJSON(t, api.Response{ID: "a1", Result: "rejected", Reason: "emergency", At: now}),
@@ -587,6 +587,7 @@ func proven(t testing.TB, b []byte) []byte {
 	}
 	a := api.Assertion{Credential: h32, AuthData: h32, ClientData: h32, Signature: h32}
 	s.Proof = &api.Proof{OrderKey: h32, Assertion: a, Signature: make([]byte, 64), Fresh: &api.Fresh{At: now, Assertion: a}}
+	s.Second = s.Proof
 	return mustJSON(t, s)
 }
 

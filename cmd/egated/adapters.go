@@ -176,7 +176,7 @@ func newCentre(l *link.Link) *centre {
 	c := &centre{Link: l, in: make(chan control.Inbound)}
 	go func() { // lives as long as the program
 		for i := range l.Inbound() {
-			c.in <- control.Inbound{Command: i.Command, Refused: i.Refused, Again: i.Again, Answer: i.Answer, Lease: i.Lease, Document: document(i.Roster), Up: i.Up, Down: i.Down}
+			c.in <- control.Inbound{Command: i.Command, Refused: i.Refused, Again: i.Again, Pair: pair(i.Pair), Answer: i.Answer, Lease: i.Lease, Document: document(i.Roster), Up: i.Up, Down: i.Down}
 		}
 	}()
 	return c
@@ -187,3 +187,11 @@ func (c *centre) Inbound() <-chan control.Inbound { return c.in }
 
 // Request implements control.Link.
 func (c *centre) Request(kind string, e api.Envelope) { c.Link.Request(kind, e) }
+
+// pair hands the second officer of an order on.
+func pair(p *link.Pair) *control.Pair {
+	if p == nil {
+		return nil
+	}
+	return &control.Pair{Officer: p.Officer, Document: p.Document}
+}

@@ -95,6 +95,7 @@ func follow(ctx context.Context, evidence *audit.Log, lk *link.Link, board *heal
 type part struct {
 	what, is string
 	rows     map[string]string
+	by       []string // keys that signed it
 }
 
 // parts are what decides at this gate. A file that is not there is "absent": whoever needs it says so.
@@ -111,7 +112,7 @@ func parts(path string, cfg configs.Gate, kid string, who *officers.Keeper, by r
 	all := []part{
 		{what: "software", is: token(buildinfo.Version)},
 		{what: "config", is: fileHash(path)},
-		{what: "policy", is: hash(policy), rows: by.rows},
+		{what: "policy", is: hash(policy), rows: by.rows, by: by.signers},
 		{what: "model", is: fileHash(filepath.Join(cfg.Inspect.Models, "manifest.json"))},
 		{what: "trust", is: fileHash(cfg.Inspect.Trust, cfg.Inspect.TrustKey)},
 		{what: "key_gate", is: token(kid)},
@@ -175,7 +176,7 @@ func tellChanges(ctx context.Context, j *journal.Journal, last uint64, now []par
 		if old == "" {
 			old = "none"
 		}
-		data, err := json.Marshal(api.Change{What: p.what, Old: old, New: p.is})
+		data, err := json.Marshal(api.Change{What: p.what, Old: old, New: p.is, By: p.by})
 		if err != nil {
 			return last, err
 		}

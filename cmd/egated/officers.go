@@ -37,7 +37,7 @@ func keeper(cfg configs.Gate, rows map[string]string, now func() time.Time, log 
 
 // rosterPart names the roster in force, with the row that keeps it.
 func rosterPart(r *officers.Roster) part {
-	return part{"roster", fmt.Sprintf("v%d-%s", r.Version, hash(r.Raw())), map[string]string{rosterRow: string(r.Raw())}}
+	return part{what: "roster", is: fmt.Sprintf("v%d-%s", r.Version, hash(r.Raw())), rows: map[string]string{rosterRow: string(r.Raw())}}
 }
 
 // document is a roster as the loop takes it.

@@ -21,9 +21,10 @@ const refusedPolicy = "refused"
 
 // ruling is the policy in force: the hash of its file, empty for the built-in one, and what the journal keeps.
 type ruling struct {
-	file  string
-	rows  map[string]string
-	until time.Time // zero for one that does not end
+	file    string
+	rows    map[string]string
+	signers []string
+	until   time.Time // zero for one that does not end
 }
 
 // rule accepts the policy of the configuration: signed by two persons, of this site, not ended, no older than what the
@@ -63,6 +64,6 @@ func rule(cfg configs.Gate, rows map[string]string, now time.Time) (ruling, erro
 	if err != nil {
 		return refused, err
 	}
-	out.rows, out.until = map[string]string{policyRow: doc.Row()}, doc.ExpiresAt
+	out.rows, out.until, out.signers = map[string]string{policyRow: doc.Row()}, doc.ExpiresAt, doc.Signers
 	return out, nil
 }

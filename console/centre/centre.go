@@ -139,6 +139,7 @@ type gateState struct {
 	uncovered time.Time
 	coveredTo uint64
 	skews     []time.Duration
+	proposed  map[string]proposed // by id: orders that may wait for a second officer
 }
 
 var _ console.Centre = (*Centre)(nil)

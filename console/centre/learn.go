@@ -74,8 +74,8 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 		}
 		switch second := g.view.Second; {
 		case o.Reason == secondOfficer:
-			g.view.Second = &console.SecondView{Name: o.Name, Officer: o.Officer, Passage: o.Passage, Until: e.Time.Add(secondLife)}
-		case second != nil && second.Name == o.Name:
+			g.view.Second = &console.SecondView{ID: o.ID, Payload: g.proposed[o.ID].Payload, Name: o.Name, Officer: o.Officer, Passage: o.Passage, Until: e.Time.Add(secondLife)}
+		case second != nil && second.ID == o.ID && o.Result != "rejected":
 			g.view.Second = nil
 		}
 		if o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {

@@ -159,6 +159,8 @@ func mosquitto(t *testing.T, ca *authority) *brokers.Broker {
 
 // line is a centre with two gates, over TLS.
 type line struct {
+	two     []string                          // orders of two persons
+	others  map[string]*passkey.Authenticator // of further officers
 	t       *testing.T
 	c       *Centre
 	ca      *authority
@@ -179,10 +181,12 @@ type line struct {
 func (l *line) listed(version uint64, names ...string) {
 	l.t.Helper()
 	now := time.Now().UTC()
-	r := api.Roster{Site: site, Version: version, IssuedAt: now.Add(-time.Minute), ExpiresAt: now.Add(time.Hour), RPID: host, Origins: []string{"https://" + host}, TwoPersons: []string{}, Officers: []api.RosterOfficer{}}
+	r := api.Roster{Site: site, Version: version, IssuedAt: now.Add(-time.Minute), ExpiresAt: now.Add(time.Hour), RPID: host, Origins: []string{"https://" + host}, TwoPersons: append([]string{}, l.two...), Officers: []api.RosterOfficer{}}
 	for _, n := range names {
-		a := l.auth
-		if n != pseud {
+		a := l.others[n]
+		if n == pseud {
+			a = l.auth
+		} else if a == nil {
 			a = must(passkey.New(officers.EdDSA, host, "https://"+host))
 		}
 		r.Officers = append(r.Officers, api.RosterOfficer{Officer: n, Passkeys: []api.Passkey{must(a.Public())}, Roles: officers.Roles(), Gates: []string{here, there}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)})

@@ -1,6 +1,7 @@
 package centre
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func TestX02RemovedOfficer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.c.sign(here, "cmd", api.TopicCommand+"/"+Principal+"/"+c.Name, 1, payload, p)
+		l.c.sign(here, "cmd", api.TopicCommand+"/"+Principal+"/"+c.Name, 1, payload, p, nil)
 		if i := g.next(); i.Command == nil || i.Refused != "officer_unknown" {
 			t.Errorf("%+v", i)
 		}
@@ -83,6 +84,77 @@ func TestX02RemovedOfficer(t *testing.T) {
 		if l.c.roster.Current().Version != 2 || g.who.Current().Version != 2 {
 			t.Error("an older roster is back")
 		}
+	})
+}
+
+// TestF06SecondOfficer: what waits for a second officer is shown with the very bytes that the first one signed; the second one's signature over
+// them reaches the gate with the first one's, and no other way: not of the first again, not over other bytes, not of what does not wait.
+func TestF06SecondOfficer(t *testing.T) {
+	each(t, func(t *testing.T, embedded bool) {
+		l := newLine(t, embedded)
+		ben := must(passkey.New(officers.EdDSA, host, "https://"+host))
+		l.two, l.others = []string{api.CmdManual}, map[string]*passkey.Authenticator{"officer-8": ben}
+		g := l.gate(here)
+		l.listed(2, pseud, "officer-8")
+		g.version(2)
+		first := l.signIn()
+		second, key, err := ben.SignIn(t.Context(), l.c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, _ := g.order(first, api.CmdManual, "", nil, "", func(c api.Command) {
+			g.commit(map[string]any{api.EventOrder: api.OrderEvent{ID: c.ID, Principal: Principal, Officer: c.Officer, Name: c.Name, Result: "rejected", Reason: "second_officer"}})
+		})
+		var view console.SecondView
+		l.until("the order that waits", func(all map[string]console.GateView) bool {
+			v := all[here].Second
+			if v != nil {
+				view = *v
+			}
+			return v != nil
+		})
+		payload, proof, err := key.Sign(asked, time.Now())
+		if err != nil || view.ID != asked.ID || view.Officer != pseud || string(view.Payload) != string(payload) {
+			t.Fatalf("%v: %+v", err, view)
+		}
+		_, again, err := l.key.Sign(asked, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := asked
+		other.ID = "another"
+		for what, x := range map[string]func() (api.Response, error){
+			"the first again": func() (api.Response, error) {
+				return l.c.Order(t.Context(), first.Session, asked, console.Order{Payload: payload, Proof: *again, Second: true})
+			},
+			"other bytes": func() (api.Response, error) {
+				return l.c.Order(t.Context(), second.Session, asked, console.Order{Payload: append([]byte(" "), payload...), Proof: *proof, Second: true})
+			},
+			"what does not wait": func() (api.Response, error) {
+				return l.c.Order(t.Context(), second.Session, other, console.Order{Payload: payload, Proof: *proof, Second: true})
+			},
+			"without saying that it is a second signature": func() (api.Response, error) {
+				return l.c.Order(t.Context(), second.Session, asked, console.Order{Payload: payload, Proof: *proof})
+			},
+		} {
+			if _, err := x(); err == nil {
+				t.Errorf("%s: sent", what)
+			}
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := l.c.Order(context.Background(), second.Session, asked, console.Order{Payload: payload, Proof: *proof, Second: true})
+			done <- err
+		}()
+		if i := g.next(); i.Pair == nil || i.Pair.Officer != "officer-8" || i.Command.ID != asked.ID || i.Refused != "" {
+			t.Errorf("%+v", i)
+		}
+		g.l.Respond(Principal, api.Response{ID: asked.ID, Result: "accepted", At: time.Now().UTC()})
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		g.commit(map[string]any{api.EventOrder: api.OrderEvent{ID: asked.ID, Principal: Principal, Officer: pseud, Second: "officer-8", Name: asked.Name, Result: "accepted"}})
+		l.until("nothing waits", func(all map[string]console.GateView) bool { return all[here].Second == nil })
 	})
 }
 

@@ -173,13 +173,13 @@ func (c *Centre) send(gate, kind, rest string, qos byte, v any) bool {
 		c.log.Error("centre: encode", "kind", kind, "err", err)
 		return false
 	}
-	return c.sign(gate, kind, rest, qos, body, nil)
+	return c.sign(gate, kind, rest, qos, body, nil, nil)
 }
 
 // sign signs a message with the centre's key and publishes it; an order goes with its officer's own proof.
-func (c *Centre) sign(gate, kind, rest string, qos byte, body []byte, p *api.Proof) bool {
+func (c *Centre) sign(gate, kind, rest string, qos byte, body []byte, p, second *api.Proof) bool {
 	s := c.cfg.Signer.Sign(kind, body)
-	b, err := json.Marshal(api.Signed{Kind: kind, Payload: body, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}, Proof: p})
+	b, err := json.Marshal(api.Signed{Kind: kind, Payload: body, Signatures: []api.Signature{{Alg: s.Alg, Kid: s.Kid, Sig: s.Sig}}, Proof: p, Second: second})
 	if err != nil {
 		c.log.Error("centre: encode", "kind", kind, "err", err)
 		return false

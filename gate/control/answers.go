@@ -13,7 +13,6 @@ import (
 const (
 	answerKeep  = 2 * time.Minute // an order lives ten seconds, a console that asks again waits no longer
 	maxAnswers  = 256
-	secondLimit = time.Minute // for the second officer of an order that needs two
 	answerRow   = "order/"
 	documentRow = "part/"
 )
@@ -70,27 +69,6 @@ func (a *answers) changed() map[string]string {
 	r := a.rows
 	a.rows = map[string]string{}
 	return r
-}
-
-// asked is an order that waits for a second officer.
-type asked struct {
-	officer string
-	until   time.Time
-}
-
-// second tells whether an order has its two persons (the rule of the roster): another officer gave the same one
-// within the last minute. Otherwise it is remembered as the first.
-func (l *Loop) second(c *api.Command, now time.Time) bool {
-	if l.cfg.TwoPersons == nil || !l.cfg.TwoPersons(c.Name) {
-		return true
-	}
-	key := c.Name + "\x00" + c.Passage
-	if first, there := l.asked[key]; there && first.until.After(now) && first.officer != c.Officer {
-		delete(l.asked, key)
-		return true
-	}
-	l.asked[key] = asked{c.Officer, now.Add(secondLimit)} // names and passages of one gate: few
-	return false
 }
 
 // inForce notes a signed document that came into force.

@@ -58,7 +58,9 @@ func (l *Loop) inbound(in Inbound) {
 	case in.Command != nil && in.Refused != "":
 		l.reject(in.Command, in.Refused)
 	case in.Command != nil:
+		l.pair = in.Pair
 		l.command(in.Command)
+		l.pair = nil
 	case in.Local != nil:
 		l.local(*in.Local)
 	}
@@ -123,6 +125,12 @@ func (l *Loop) became(c *api.Command, r api.Response) {
 	e := api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason, Override: c.Reason}
 	if c.Name == api.CmdOpenExit && c.Passage == "" {
 		e.Passage = l.trips[gate.LanePassage].id()
+	}
+	if l.pair != nil {
+		e.Second = l.pair.Officer
+		if r.Result == "accepted" {
+			e.Signed = l.pair.Document
+		}
 	}
 	if l.cfg.Group != nil {
 		e.Group = l.cfg.Group(c.Officer)
@@ -197,7 +205,7 @@ func (l *Loop) command(c *api.Command) {
 	case !known:
 		reject("not_supported")
 		return
-	case !c.ExpiresAt.After(l.now()):
+	case l.pair == nil && !c.ExpiresAt.After(l.now()): // of two persons: the link holds the minute
 		reject("expired")
 		return
 	case needsReason[order] && c.Reason == "":
@@ -235,8 +243,8 @@ func (l *Loop) command(c *api.Command) {
 			e.Lane, e.Mine = gate.LanePassage, t.owner == c.Officer && t.owner != ""
 		}
 	}
-	if !l.second(c, l.now()) {
-		reject("second_officer") // the same order of another officer within a minute is followed
+	if l.cfg.TwoPersons != nil && l.cfg.TwoPersons(c.Name) && l.pair == nil {
+		reject("second_officer") // the same document with the signature of another officer within a minute is followed
 		return
 	}
 	l.orderRef++

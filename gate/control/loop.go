@@ -86,7 +86,7 @@ type Loop struct {
 	healthAt time.Time
 	tested   *api.SelfTest // nil: not since boot
 	answers  *answers
-	asked    map[string]asked  // orders that wait for a second officer
+	pair     *Pair             // of the order that is followed now
 	docs     map[string]string // signed documents in force
 	faults   bool              // blocked by a fault, as last told to the model
 	told     map[latched]bool  // active faults, as last told in events
@@ -141,7 +141,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
-		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), asked: map[string]asked{}, kept: map[string]bool{}, docs: documents(cfg.Rows), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
+		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), kept: map[string]bool{}, docs: documents(cfg.Rows), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
 		drives: [2]*drive{newDrive(), newDrive()}, lampDrive: newDrive(), mending: map[string]bool{}}, nil
 }
 

@@ -67,6 +67,7 @@ type Inbound struct {
 	Command *api.Command
 	Refused string // why a Command is not followed: it is answered and nothing else
 	Again   bool   // a Command that was seen: it has the answer that it had
+	Pair    *Pair  // of a Command that two officers have signed
 	Answer  *api.Envelope
 	Lease   *api.Lease
 	// Document is a signed document that came into force.
@@ -74,6 +75,12 @@ type Inbound struct {
 	Local    *Local // a technician at the gate
 	Up       bool   // connected, subscribed
 	Down     bool
+}
+
+// Pair is the second officer of an order, with the document that both signed; the link has verified it.
+type Pair struct {
+	Officer  string
+	Document []byte
 }
 
 // Local is what a technician at the gate does, network or not (M-09). Exactly one of the fields is set.

@@ -169,7 +169,7 @@ const manual = async (name) => {
   await page.locator("egate-details").getByRole("button", { name: "Press again to confirm" }).click();
 };
 await manual("Manual mode");
-await page.getByText("a second officer must give the same order within a minute").waitFor();
+await page.getByText("a second officer must sign the same order within a minute").waitFor();
 await page.locator(".queue").getByText("Waits for another officer").waitFor();
 await page.keyboard.press("Escape");
 await page.locator("#sign-out").click();
@@ -186,7 +186,7 @@ const asked = page.locator(".queue .pill", { hasText: "Second officer" });
 await asked.waitFor();
 await shot(page, "second-officer");
 for (const c of await contrast(page)) fail(`second officer: contrast ${c}`);
-await page.locator(".queue").getByRole("button", { name: "Give the same order" }).click();
+await page.locator(".queue").getByRole("button", { name: "Sign the same order" }).click();
 await page.locator(".queue").getByRole("button", { name: "Press again to confirm" }).click();
 await asked.waitFor({ state: "detached" });
 

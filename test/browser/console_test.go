@@ -58,7 +58,8 @@ type line struct {
 	dossier map[string]api.Dossier // by passage
 	roster  *officers.Roster       // as gates have it
 	nonce   int
-	refused []string // orders that the roster's rules refused
+	refused []string   // orders that the roster's rules refused
+	first   *api.Proof // of the order that waits for a second signature
 }
 
 // Challenge is one of its own each time.
@@ -161,6 +162,9 @@ func (l *line) Order(_ context.Context, _ string, c api.Command, o console.Order
 	rsp := api.Response{ID: c.ID, Result: "done", At: time.Now()}
 	l.mu.Lock()
 	err := l.roster.Verify(gate, o.Payload, c, &o.Proof, time.Now())
+	if o.Second { // over the very bytes of the first
+		_, err = l.roster.VerifySecond(gate, o.Payload, c, l.first, &o.Proof, time.Now())
+	}
 	var why officers.Refusal
 	if errors.As(err, &why) {
 		l.refused = append(l.refused, name+" "+string(why))
@@ -199,8 +203,9 @@ func (l *line) Order(_ context.Context, _ string, c api.Command, o console.Order
 		case api.CmdReset:
 			g.Alerts = nil
 		case api.CmdManual: // two persons
-			if g.Second == nil || g.Second.Officer == c.Officer {
-				g.Second = &console.SecondView{Name: name, Officer: c.Officer, Until: time.Now().Add(time.Minute)}
+			if !o.Second {
+				l.first = &o.Proof
+				g.Second = &console.SecondView{ID: c.ID, Payload: o.Payload, Name: name, Officer: c.Officer, Until: time.Now().Add(time.Minute)}
 				rsp.Result, rsp.Reason = "rejected", "second_officer"
 				return
 			}

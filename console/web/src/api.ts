@@ -15,7 +15,7 @@ export interface GateView {
   referral?: Referral;
   alerts: Alert[] | null;
   acked_upto: number;
-  second?: { name: string; officer: string; passage?: string; until: string };
+  second?: { id: string; payload?: string; name: string; officer: string; passage?: string; until: string };
 }
 export interface Referral { gate: string; passage: string; reason: string; since: string; state: string; owner?: string; dossier: boolean; overturn?: string; questions?: string[] | null }
 export interface Alert { id: string; gate: string; passage?: string; reason: string; severity: string; since: string; count: number; active: boolean }
@@ -66,7 +66,7 @@ export const signIn = (by: { order_key: string; assertion: Assertion }) => call<
 export const signOut = () => call<void>("POST", "/api/sign-out");
 export const input = () => call<void>("POST", "/api/input");
 /** send passes an order on that officer.ts has signed. */
-export const send = (payload: string, proof: Proof) => call<{ id: string; result: string; reason?: string }>("POST", "/api/orders", { payload, proof });
+export const send = (payload: string, proof: Proof, second = false) => call<{ id: string; result: string; reason?: string }>("POST", "/api/orders", { payload, proof, ...(second && { second }) });
 export const openReferral = (gate: string, passage: string) => call<Facts>("POST", at(gate, passage) + "/open");
 export const closeReferral = (gate: string, passage: string) => call<void>("DELETE", at(gate, passage));
 export const photo = (gate: string, passage: string, which: "portrait" | "live") => at(gate, passage) + "/photo/" + which;

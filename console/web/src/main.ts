@@ -3,7 +3,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { hello, input, Refused, signOut, whoami, type Hello, type Me } from "./api.js";
 import { answer, clock, language, reason, seconds, t, trouble, use, waiting, word } from "./i18n.js";
 import { LineStore, queue, type Item } from "./line.js";
-import { forget, give, signed } from "./officer.js";
+import { forget, confirm, give, signed } from "./officer.js";
 import { base } from "./style.js";
 import { chime } from "./sound.js";
 import "./page.css";
@@ -161,14 +161,14 @@ class App extends LitElement {
     this.saidTimer = window.setTimeout(() => { this.said = ""; }, 6000);
   }
 
-  private async give(e: CustomEvent<{ gate: string; name: string; reason?: string }>): Promise<void> {
-    const { gate, name, reason: why } = e.detail;
+  private async give(e: CustomEvent<{ gate: string; name: string; reason?: string; second?: boolean }>): Promise<void> {
+    const { gate, name, reason: why, second } = e.detail;
     const view = this.line.gates.find((g) => g.gate === gate);
     if (!this.me || !view) return;
     const what = `${gate}: ${t("act." + name)}`;
     this.say(`${what} – ${t(this.me.fresh.includes(name) && !this.me.demo ? "order.touch" : "order.sent")}`);
     try {
-      const r = await give(this.me, view, name, "", "", why ?? "");
+      const r = second ? await confirm(this.me, view) : await give(this.me, view, name, "", "", why ?? "");
       this.say(`${what} – ${answer(r)}`);
     } catch (err) {
       this.say(`${what} – ${trouble(err)}`);
@@ -254,14 +254,11 @@ class App extends LitElement {
   /** asked is an order that waits for a second officer. */
   private asked(i: Item) {
     const mine = i.owner === this.me!.pseudonym;
-    const needsReason = i.reason === "door_open_exit"; // which the second officer gives too
     return html`<li class="warning">
       <div class="top"><span class="pill warn">${t("second.mark")}</span><b>${i.gate}</b></div>
       <div class="what">${t("act." + i.reason)}</div>
       <div class="do">${mine ? t("second.mine") : `${i.owner} – ${t("second.do")}`}</div>
-      <div class="row">${mine ? nothing : needsReason
-        ? html`<button @click=${() => { this.open = { kind: "details", gate: i.gate }; }}>${t("gate.details")}</button>`
-        : html`<egate-act .text=${t("second.give")} sure ?disabled=${!this.me!.may.includes(i.reason)} @act=${() => void this.give(new CustomEvent("order", { detail: { gate: i.gate, name: i.reason } }))}></egate-act>`}</div>
+      <div class="row">${mine ? nothing : html`<egate-act .text=${t("second.give")} sure ?disabled=${!this.me!.may.includes(i.reason)} @act=${() => void this.give(new CustomEvent("order", { detail: { gate: i.gate, name: i.reason, second: true } }))}></egate-act>`}</div>
     </li>`;
   }
 

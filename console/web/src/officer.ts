@@ -1,7 +1,7 @@
 // The officer's own end of an order: a passkey, and a key that this page makes, cannot give away and forgets with
 // itself. The passkey certifies the key for the gates of the line and an hour at most; the gate checks all of it
 // against the roster, and believes neither this page's server nor the broker.
-import { challenge, Refused, send, type Assertion, type GateView, type Hello, type Me } from "./api.js";
+import { challenge, Refused, send, type Assertion, type GateView, type Hello, type Me, type Proof } from "./api.js";
 
 const HOUR = 3_600_000, SPARE = 30_000, LIFE = 8_000;
 
@@ -112,24 +112,46 @@ async function held(): Promise<Key> {
   return (key = await making);
 }
 
-/** give signs an order and sends it. Where the order needs it, the passkey is touched for it. */
-export async function give(me: Me, g: GateView, name: string, passage = "", dossier = "", why = ""): Promise<{ id: string; result: string; reason?: string }> {
+interface Text { id: string; session: string; gate: string; name: string; passage?: string; reason?: string }
+
+/** touched has the passkey touched for an order that needs it: before the order's short life begins. */
+async function touched(me: Me, o: Text): Promise<Proof["fresh"]> {
+  if (!me.fresh.includes(o.name)) return undefined;
+  const at = Date.now() + offset;
+  const text = ["egate/v1/fresh", o.id, o.gate, o.session, o.name, o.passage ?? "", o.reason ?? "", String(at)].join("\0");
+  return { at: new Date(at).toISOString(), assertion: await touch(await sha256(utf8(text))) };
+}
+
+/** prove signs the exact bytes of an order. */
+async function prove(payload: Uint8Array<ArrayBuffer>, fresh: Proof["fresh"]): Promise<Proof> {
   const k = await held();
+  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, k.pair.privateKey, join(utf8("egate/v1/cmd\0"), payload));
+  return { order_key: base64(k.text), assertion: k.assertion, signature: base64(signature), ...(fresh && { fresh }) };
+}
+
+/** give signs an order and sends it. */
+export async function give(me: Me, g: GateView, name: string, passage = "", dossier = "", why = ""): Promise<{ id: string; result: string; reason?: string }> {
+  await held();
   const id = base64url(crypto.getRandomValues(new Uint8Array(18)));
-  let fresh: { at: string; assertion: Assertion } | undefined;
-  if (me.fresh.includes(name)) {
-    const at = Date.now() + offset;
-    const text = ["egate/v1/fresh", id, g.gate, g.status.session, name, passage, why, String(at)].join("\0");
-    fresh = { at: new Date(at).toISOString(), assertion: await touch(await sha256(utf8(text))) };
-  }
+  const o: Text = { id, session: g.status.session, gate: g.gate, name, ...(passage && { passage }), ...(why && { reason: why }) };
+  const fresh = await touched(me, o);
   const now = Date.now() + offset;
   const payload = utf8(JSON.stringify({
     id, gate: g.gate, session: g.status.session, epoch: g.status.epoch, name, principal: "console", officer: me.pseudonym,
     ...(passage && { passage }), ...(dossier && { dossier }), ...(why && { reason: why }),
     issued_at: new Date(now).toISOString(), expires_at: new Date(now + LIFE).toISOString(),
   }));
-  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, k.pair.privateKey, join(utf8("egate/v1/cmd\0"), payload));
-  return send(base64(payload), { order_key: base64(k.text), assertion: k.assertion, signature: base64(signature), ...(fresh && { fresh }) });
+  return send(base64(payload), await prove(payload, fresh));
+}
+
+/** confirm signs, as the second officer, the very bytes that the first one signed. */
+export async function confirm(me: Me, g: GateView): Promise<{ id: string; result: string; reason?: string }> {
+  if (!g.second?.payload) throw new Refused("gone", 0);
+  const payload = bytes(g.second.payload);
+  const o = JSON.parse(new TextDecoder().decode(payload)) as Text;
+  if (o.gate !== g.gate || o.name !== g.second.name) throw new Refused("gone", 0); // not what this page shows
+  await held();
+  return send(base64(payload), await prove(payload, await touched(me, o)), true);
 }
 
 /** enrol makes a passkey and returns its registration, for whoever signs the roster. */
