@@ -73,6 +73,7 @@ func (e *Engine) Examine(img *Image, withLive bool) (x Examination, err error) {
 	}
 	f.quality.set(&limits, SingleFace, 1/float64(x.Faces))
 	x.Quality, r.quality = f.quality, f.quality
+	r.look = likeness{f.pts, f.quality.Raw[Sharpness]}
 	if x.Portrait == "" {
 		portrait := PortraitLimits()
 		if portrait[EyeDistance].score(f.quality.Raw[EyeDistance]) < 50 {

@@ -2,6 +2,7 @@ package facematch
 
 import (
 	"math"
+	"slices"
 
 	"egate/verdict"
 )
@@ -14,6 +15,7 @@ const (
 	moireLow   = 8    // slower ones, of four pixels and more, belong to the face
 	moireLeast = 3    // pictures; fewer say nothing
 	moirePeak  = 25.0 // of the strongest frequency over the mean of all: skin in noise has 3 to 13
+	moireGrain = 0.12 // of the lowest quarter of the frequencies over the mean: a sensor's grain has 0.25 and more, colours that JPEG thinned out 0.05
 )
 
 // moire looks for a regular pattern on brow and cheeks. It keeps one number a picture.
@@ -21,6 +23,7 @@ type moire struct {
 	peaks  []float64
 	re, im [moireSize][moireSize]float32
 	sum    [moireSize][moireSize]float32
+	low    [moireSize * (moireSize/2 + 1)]float32
 }
 
 var moireCos, moireSin = func() (c, s [moireSize]float32) {
@@ -52,6 +55,7 @@ func (w *moire) look(img *Image, p *[68]Point) {
 	}
 	var all, top float64
 	n := 0
+	low := &w.low
 	for v := range moireSize {
 		for u := range moireSize/2 + 1 {
 			fv := min(v, moireSize-v)
@@ -61,14 +65,19 @@ func (w *moire) look(img *Image, p *[68]Point) {
 			e := float64(w.sum[v][u])
 			all += e
 			top = max(top, e)
+			low[n] = w.sum[v][u]
 			n++
 		}
 	}
+	slices.Sort(low[:n])
+	quarter := float64(low[n/4])
+	clear(low[:])
 	clear(w.sum[:])
 	clear(w.re[:])
 	clear(w.im[:])
-	if all > 0 {
-		w.peaks = append(w.peaks, top/(all/float64(n)))
+	// A compressed picture has lost the fine colours that this looks at: what is left are edges of its blocks.
+	if mean := all / float64(n); quarter >= moireGrain*mean && all > 0 {
+		w.peaks = append(w.peaks, top/mean)
 	}
 }
 

@@ -11,6 +11,44 @@ func homographyResidual(from, to *[68]Point) (float64, bool) {
 	return r, ok
 }
 
+// rigidResidual is the same of a similarity: what two sets of face points differ by beside place, size and roll.
+func rigidResidual(from, to *[68]Point) (float64, bool) {
+	nf, ok1 := normaliser(from)
+	nt, ok2 := normaliser(to)
+	if !ok1 || !ok2 {
+		return 0, false
+	}
+	var a, b, n float64
+	for i := range from {
+		x, y := nf.apply(from[i])
+		u, v := nt.apply(to[i])
+		a, b, n = a+x*u+y*v, b+x*v-y*u, n+x*x+y*y
+	}
+	a, b = a/n, b/n
+	var sum float64
+	for i := range from {
+		x, y := nf.apply(from[i])
+		u, v := nt.apply(to[i])
+		du, dv := a*x-b*y-u, b*x+a*y-v
+		sum += du*du + dv*dv
+	}
+	return math.Sqrt(sum/68) * nt.scale / nt.eyes, true
+}
+
+// relief is what two sets of face points differ by, in eye distances: beside a similarity, and beside a homography.
+// Of what a turn does to a sheet a homography explains most; of what it does to a head, less than half.
+type relief struct{ rigid, plane float64 }
+
+func reliefBetween(from, to *[68]Point) (r relief, ok bool) {
+	var ok1, ok2 bool
+	r.rigid, ok1 = rigidResidual(from, to)
+	r.plane, ok2 = homographyResidual(from, to)
+	return r, ok1 && ok2 && r.rigid > 0
+}
+
+// part is what a homography leaves of the difference, 0 … 1.
+func (r relief) part() float64 { return r.plane / r.rigid }
+
 // fitHomography also returns the horizontal perspective term, per pixel: the sine of the yaw between
 // the two, over the focal length, if the points lie on a plane that faced the camera at first.
 // Positive where the plane's right half (in the picture) moved away.

@@ -14,6 +14,7 @@ type Reference struct {
 	template []float32
 	model    string
 	quality  Quality
+	look     likeness
 	poor     []string
 }
 
@@ -21,7 +22,7 @@ type Reference struct {
 func (r *Reference) Wipe() {
 	if r != nil {
 		clear(r.template)
-		r.quality = Quality{}
+		r.quality, r.look = Quality{}, likeness{}
 	}
 }
 
@@ -102,7 +103,7 @@ func (e *Engine) Enrol(img *Image, l Limits) (*Reference, error) {
 			r.poor = append(r.poor, c.String())
 		}
 	}
-	r.quality = f.quality
+	r.quality, r.look = f.quality, likeness{f.pts, f.quality.Raw[Sharpness]}
 	if err := e.embed(e.embedder.crop, r.template); err != nil {
 		r.Wipe()
 		return nil, err

@@ -10,10 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"egate/verdict"
 )
 
 // head is 68 points with a relief, millimetres, nose towards the camera; turned and projected.
@@ -69,6 +72,61 @@ func TestF08Homography(t *testing.T) {
 			t.Error("points without extent were fitted")
 		}
 		turnBetween(p[0], p[1], 1000)
+	}
+}
+
+// F-08: films of points, with the noise of landmarks: a sheet that is moved and turned by hand is refused or, turned
+// little, not evaluated; a head that turns passes; one that hardly turns is not evaluated. Whatever the noise, no
+// sheet passes and no head is called a sheet.
+func TestF08PlanarityOfFilms(t *testing.T) {
+	judge := func(rnd *rand.Rand, relief, swing, noise float64, gate bool, turn func(k int) float64) (verdict.Result, float64) {
+		r := Recording{p: DefaultParams(verdict.DefaultMatch), gate: gate, focal: 1100}
+		for k := range 30 {
+			at := 2 * math.Pi * float64(k) / 20
+			p := head(relief, swing*turn(k), 700+60*math.Sin(0.7*at), 1100)
+			roll, sx, sy := 0.1*math.Sin(0.4*at), 40*math.Sin(0.6*at), 30*math.Sin(0.9*at)
+			for i := range p {
+				x, y := p[i].X-320, p[i].Y-240
+				p[i] = Point{320 + sx + x*math.Cos(roll) - y*math.Sin(roll) + noise*99*rnd.NormFloat64(), 240 + sy + x*math.Sin(roll) + y*math.Cos(roll) + noise*99*rnd.NormFloat64()}
+			}
+			r.seen = append(r.seen, seen{pts: p, nose: noseOffset(&p), ok: true, template: []float32{1}})
+		}
+		var j Judgement
+		score, res := r.planarity(r.frontal(), &j)
+		if res == verdict.Fail && score >= r.p.Planarity || res == verdict.Pass && score < r.p.Planarity {
+			t.Errorf("%s with %.4f against %.4f", res, score, r.p.Planarity)
+		}
+		return res, score
+	}
+	both := func(k int) float64 { return math.Sin(2 * math.Pi * float64(k) / 20) }
+	one := func(k int) float64 { return math.Abs(both(k)) }
+	for seed := range uint64(2) {
+		rnd := rand.New(rand.NewPCG(seed, 9))
+		for _, noise := range []float64{0, 0.004, 0.008} { // eye distances
+			for _, c := range []struct {
+				name          string
+				relief, swing float64
+				gate          bool
+				turn          func(int) float64
+				want          []verdict.Result
+			}{
+				{"sheet, 35", 0, 35, false, both, []verdict.Result{verdict.Fail}},
+				{"sheet, 25", 0, 25, false, both, []verdict.Result{verdict.Fail}},
+				{"sheet, 15", 0, 15, true, both, []verdict.Result{verdict.Fail, verdict.NotPossible}},
+				{"sheet, moved only", 0, 1, false, both, []verdict.Result{verdict.NotPossible}},
+				{"sheet to one side", 0, 35, false, one, []verdict.Result{verdict.Fail, verdict.NotPossible}},
+				{"head, 15", 40, 15, true, both, []verdict.Result{verdict.Pass}},
+				{"head, 30", 40, 30, false, both, []verdict.Result{verdict.Pass}},
+				{"head, 5", 40, 5, false, both, []verdict.Result{verdict.NotPossible}},
+				{"head, still", 40, 1, false, both, []verdict.Result{verdict.NotPossible}},
+				{"head to one side", 40, 30, false, one, []verdict.Result{verdict.Pass}},
+				{"head to one side, gate", 40, 30, true, one, []verdict.Result{verdict.NotPossible}},
+			} {
+				if res, score := judge(rnd, c.relief, c.swing, noise, c.gate, c.turn); !slices.Contains(c.want, res) {
+					t.Errorf("%s, noise %.3f, seed %d: %s %.4f, want %v", c.name, noise, seed, res, score, c.want)
+				}
+			}
+		}
 	}
 }
 

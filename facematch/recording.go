@@ -10,9 +10,16 @@ import (
 
 // Limits of a recording.
 const (
-	MaxRecording   = 2000 // pictures of one presentation
-	texturePicks   = 8    // pictures, nearest to frontal, whose texture and template are looked at
-	maxLeanDegrees = 20.0 // of roll; beyond it a picture is no frontal one
+	MaxRecording   = 2000  // pictures of one presentation
+	texturePicks   = 8     // pictures, nearest to frontal, whose texture and template are looked at
+	maxLeanDegrees = 20.0  // of roll; beyond it a picture is no frontal one
+	leastFrontal   = 2     // pictures; a film is asked for nothing and may show few
+	filmYaw        = 40.0  // degrees of a turn that counts: a film may show few between
+	shapeChanged   = 0.018 // eye distances beside a similarity; what landmarks are wrong by no homography explains
+	heldChanged    = 0.012 // the same of the mean of a row
+	// flatRelief is Params.Relief of the mean of rows whose nose did not turn. It is nearer to heads, because nothing
+	// depends on it but the word: who was not seen to turn is not accepted either way.
+	flatRelief = 0.57
 )
 
 // Recording judges a presentation that was filmed without a gate: pictures in their order, of somebody
@@ -228,30 +235,35 @@ func (r *Recording) frontal() []int {
 	return out
 }
 
-// planarity measures the turns of a recording from its most frontal pictures.
+// planarity measures the turns of a recording from its most frontal pictures. A film has no dot that says when to
+// look for a turn, so that what is called flat must have changed its shape by more than landmarks are wrong by: a
+// head that hardly turns is not evaluated.
 func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Result) {
-	if len(front) < frontalFrames {
+	if len(front) < leastFrontal {
 		return 0, verdict.NotPossible
 	}
+	front = front[:min(frontalFrames, len(front))]
 	var base [68]Point
-	sum := make([]float32, r.e.embedder.m.Embedding.Dim)
+	sum := make([]float32, len(r.seen[front[0]].template))
 	defer func() { clear(sum); clear(base[:]) }()
-	for _, k := range front[:frontalFrames] {
+	for _, k := range front {
 		for i, p := range r.seen[k].pts {
-			base[i].X += p.X / frontalFrames
-			base[i].Y += p.Y / frontalFrames
+			base[i].X += p.X / float64(len(front))
+			base[i].Y += p.Y / float64(len(front))
 		}
 		for i, v := range r.seen[k].template {
 			sum[i] += v
 		}
 	}
-	var heads [2][]float64
+	var heads [2][]relief
 	var turns [2]float64
-	var best [2]*held
-	var window []int
+	var flat []relief // of single pictures whose nose stayed
+	rows := newHeldRows(&base, r.focal)
+	defer rows.wipe()
 	strangers := 0
 	for k := range r.seen {
-		nose, _ := turnBetween(&base, &r.seen[k].pts, r.focal)
+		pts := &r.seen[k].pts
+		nose, _ := turnBetween(&base, pts, r.focal)
 		side := 0
 		if nose < 0 {
 			side = 1
@@ -264,46 +276,111 @@ func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Resul
 		} else {
 			strangers = 0
 		}
-		if size := math.Abs(nose); size >= r.p.Turn && size < maxYaw && same {
-			if res, ok := homographyResidual(&base, &r.seen[k].pts); ok {
-				heads[side] = append(heads[side], res)
-				turns[side] = max(turns[side], size)
-			}
+		size := math.Abs(nose)
+		change, ok := reliefBetween(&base, pts)
+		switch {
+		case !ok:
+		case size >= r.p.Turn && size < filmYaw && same:
+			heads[side] = append(heads[side], change)
+			turns[side] = max(turns[side], size)
+		case size < r.p.Turn && change.rigid >= shapeChanged:
+			flat = append(flat, change)
 		}
-		// Held still by the nose: rows of pictures whose mean tells a turn by its perspective.
-		if math.Abs(nose) >= stillNose {
-			window = window[:0]
-			continue
-		}
-		if window = append(window, k); len(window) > heldFrames {
-			window = window[1:]
-		}
-		if len(window) < heldFrames {
-			continue
-		}
-		h := new(held)
-		for _, i := range window {
-			h.add(&base, &r.seen[i].pts)
-		}
-		if h.n < minHeld {
-			continue
-		}
-		t := h.turn(&base, r.focal)
-		if best[0] == nil || t > best[0].turn(&base, r.focal) {
-			best[0] = h
-		}
-		if best[1] == nil || t < best[1].turn(&base, r.focal) {
-			best[1] = h
-		}
+		rows.add(pts, size < stillNose)
 	}
 	j.Turned = [2]int{len(heads[0]), len(heads[1])}
 	j.TurnNose, j.Spread = max(turns[0], turns[1]), turns[0]+turns[1]
-	for k := range best {
-		if best[k] == nil {
-			best[k] = new(held)
+	score, res := judgePlanarity(&r.p, &base, &heads, new(held), new(held), r.focal)
+	if side := 0; res == verdict.NotPossible && !r.gate {
+		// Nobody asked for the other side: as many degrees to one side serve.
+		if turns[1] > turns[0] {
+			side = 1
+		}
+		if n := len(heads[side]); turns[side] >= 2*r.p.Turn && n >= 2*sideFrames {
+			halves := [2][]relief{heads[side][:n/2], heads[side][n/2:]}
+			score, res = judgePlanarity(&r.p, &base, &halves, new(held), new(held), r.focal)
 		}
 	}
-	return judgePlanarity(&r.p, &base, &heads, best[0], best[1], r.focal)
+	if res != verdict.NotPossible || len(heads[0])+len(heads[1]) >= moveFrames {
+		return score, res // a nose that turned to one side only is no sheet, and no head yet
+	}
+	if len(flat) >= minHeld {
+		if residual, part := medians(flat); part < r.p.Relief {
+			return r.p.flatter(residual, part), verdict.Fail
+		}
+	}
+	return rows.judge(&r.p)
+}
+
+// heldRows looks for rows of pictures that were held still by the nose: the mean of their points tells a turn by its
+// perspective, and a shape, that single pictures are too noisy for.
+type heldRows struct {
+	base  *[68]Point
+	focal float64
+	row   [][68]Point
+	turns [2]float64 // least and most, degrees
+	ends  [2]held    // the rows that they are of
+	any   bool
+}
+
+func newHeldRows(base *[68]Point, focal float64) *heldRows {
+	return &heldRows{base: base, focal: focal}
+}
+
+func (w *heldRows) add(pts *[68]Point, still bool) {
+	if !still {
+		w.row = w.row[:0]
+		return
+	}
+	if len(w.row) == heldFrames {
+		copy(w.row, w.row[1:])
+		w.row = w.row[:heldFrames-1]
+	}
+	if w.row = append(w.row, *pts); len(w.row) < heldFrames {
+		return
+	}
+	var h held
+	for i := range w.row {
+		h.add(w.base, &w.row[i])
+	}
+	if h.n < minHeld {
+		return
+	}
+	t := h.turn(w.base, w.focal)
+	if !w.any || t < w.turns[0] {
+		w.turns[0], w.ends[0] = t, h
+	}
+	if !w.any || t > w.turns[1] {
+		w.turns[1], w.ends[1] = t, h
+	}
+	w.any = true
+}
+
+// wipe overwrites the points.
+func (w *heldRows) wipe() {
+	clear(w.row[:cap(w.row)])
+	clear(w.ends[:])
+}
+
+// judge refuses what followed to both sides and is flat at the end where its shape had changed more.
+func (w *heldRows) judge(p *Params) (float64, verdict.Result) {
+	if !w.any || w.turns[1]-w.turns[0] < followedBoth*p.Turn {
+		return 0, verdict.NotPossible
+	}
+	// The most frontal picture of a photo that shows somebody aside is a turned one: the ends are compared with each
+	// other too.
+	one, other := w.ends[0].mean(), w.ends[1].mean()
+	var most relief
+	for _, pair := range [][2]*[68]Point{{w.base, &one}, {w.base, &other}, {&one, &other}} {
+		if x, ok := reliefBetween(pair[0], pair[1]); ok && x.rigid > most.rigid {
+			most = x
+		}
+	}
+	r := median(slices.Concat(w.ends[0].residuals, w.ends[1].residuals))
+	if most.rigid >= heldChanged && most.part() < flatRelief && r < p.Planarity {
+		return r, verdict.Fail
+	}
+	return 0, verdict.NotPossible
 }
 
 // match is the median score of the best frontal pictures, by quality.

@@ -34,11 +34,15 @@ type Params struct {
 	// Turn is how far the head must turn to either side, degrees, for the planarity to be measured;
 	// Planarity is the residual, in eye distances, from which what turned is no sheet. Measured at 10
 	// to 15 degrees: heads 0.023 and more, flat sheets 0.009 and less.
-	Turn, Planarity float64
+	// Relief is the part of the change of shape that a homography must leave over, too: heads that turn 0.55 and more,
+	// flat sheets 0.46 and less, sheets bent to a third of a half cylinder 0.45.
+	Turn, Planarity, Relief float64
 	// Focal is the focal length of the camera in pixels; 0 takes 1.2 times the longer side.
 	Focal float64
 	// Light asks for a light challenge while the dot is followed.
 	Light bool
+	// Morph asks for a hint at a morphed portrait (F-10).
+	Morph bool
 	// Named are the slots that the policy names, Signals the sensors that answer for them.
 	Named   []verdict.CheckID
 	Signals []Signal
@@ -46,7 +50,7 @@ type Params struct {
 
 // DefaultParams are the start values: not calibrated on a gate's own camera.
 func DefaultParams(match float64) Params {
-	return Params{Match: match, Limits: LiveLimits(), Turn: 10, Planarity: 0.016}
+	return Params{Match: match, Limits: LiveLimits(), Turn: 10, Planarity: 0.016, Relief: 0.5}
 }
 
 func (p *Params) focal(img *Image) float64 {
@@ -123,6 +127,7 @@ type Result struct {
 type kept struct {
 	quality  float64
 	live     float64
+	sharp    float64
 	template []float32
 }
 
@@ -149,9 +154,9 @@ type Session struct {
 	focal     float64
 	back      bool // the head came back since the last move
 	inMove    int
-	heads     [2][]float64 // residuals of pictures turned to the right, to the left
-	held      [2]held      // what was held at the dot without a nose that turned
-	faces     int          // pictures with a face
+	heads     [2][]relief // of pictures turned to the right, to the left
+	held      [2]held     // what was held at the dot without a nose that turned
+	faces     int         // pictures with a face
 	count     headCount
 	sawTwo    bool
 	track     Detection
@@ -215,7 +220,7 @@ func (s *Session) forget() {
 	s.beat.peaks = nil
 	clear(s.sum)
 	clear(s.base[:])
-	s.heads, s.held = [2][]float64{}, [2]held{}
+	s.heads, s.held = [2][]relief{}, [2]held{}
 }
 
 // Frame looks at one picture taken at a time.
@@ -358,7 +363,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 		s.keepBest(img, d, q)
 		return nil
 	}
-	k := kept{quality: q, template: make([]float32, len(s.probe))}
+	k := kept{quality: q, sharp: f.quality.Raw[Sharpness], template: make([]float32, len(s.probe))}
 	if err := s.e.embed(s.e.embedder.crop, k.template); err != nil {
 		return err
 	}
@@ -462,7 +467,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 		if s.strange(o, at) {
 			return nil
 		}
-		if r, ok := homographyResidual(&s.base, &pts); ok && s.strangers == 0 {
+		if r, ok := reliefBetween(&s.base, &pts); ok && s.strangers == 0 {
 			s.heads[k] = append(s.heads[k], r)
 			s.inMove++
 		}
@@ -693,6 +698,9 @@ func (s *Session) Decide() Result {
 		return r
 	}
 	r.Score, r.MatchBand = score, verdict.Band(score, s.p.Match)
+	if s.p.Morph {
+		r.Checks = append(r.Checks, s.morph(score))
+	}
 	if score >= s.p.Match {
 		add(verdict.CheckMatch, verdict.Pass, verdict.OK, score, s.p.Match)
 	} else {
@@ -719,9 +727,12 @@ func (s *Session) planarity() (float64, verdict.Result) {
 }
 
 // judgePlanarity is the rule of a session and of a recording.
-func judgePlanarity(p *Params, base *[68]Point, heads *[2][]float64, right, left *held, focal float64) (float64, verdict.Result) {
+func judgePlanarity(p *Params, base *[68]Point, heads *[2][]relief, right, left *held, focal float64) (float64, verdict.Result) {
 	if len(heads[0]) >= sideFrames && len(heads[1]) >= sideFrames {
-		r := median(slices.Concat(heads[0], heads[1]))
+		r, part := medians(slices.Concat(heads[0], heads[1]))
+		if part < p.Relief {
+			return p.flatter(r, part), verdict.Fail
+		}
 		if r >= p.Planarity {
 			return r, verdict.Pass
 		}
@@ -733,6 +744,20 @@ func judgePlanarity(p *Params, base *[68]Point, heads *[2][]float64, right, left
 		}
 	}
 	return 0, verdict.NotPossible
+}
+
+// medians of the residual and of the part that a homography leaves over.
+func medians(of []relief) (residual, part float64) {
+	var r, q []float64
+	for _, x := range of {
+		r, q = append(r, x.plane), append(q, x.part())
+	}
+	return median(r), median(q)
+}
+
+// flatter is the residual of what is flat by its relief, below the threshold on the one scale that is reported.
+func (p *Params) flatter(residual, part float64) float64 {
+	return min(residual, p.Planarity*part/p.Relief)
 }
 
 // held is what was held at one side while the dot was there: the mean of its points tells a turn in
@@ -759,13 +784,19 @@ func (h *held) turn(base *[68]Point, focal float64) float64 {
 	if h.n == 0 {
 		return 0
 	}
+	mean := h.mean()
+	_, flat := turnBetween(base, &mean, focal)
+	return flat
+}
+
+// mean of the points, n of them.
+func (h *held) mean() [68]Point {
 	mean := h.points
 	for i := range mean {
 		mean[i].X /= float64(h.n)
 		mean[i].Y /= float64(h.n)
 	}
-	_, flat := turnBetween(base, &mean, focal)
-	return flat
+	return mean
 }
 
 // compare is the median score of the best frames against the reference: a fixed number of frames, in
@@ -782,6 +813,22 @@ func (s *Session) compare() (float64, error) {
 		scores = append(scores, cosine(k.template, s.ref.template))
 	}
 	return median(scores), nil
+}
+
+// morph is the hint at a portrait of two faces: the face points are the mean of the frontal pictures.
+func (s *Session) morph(score float64) verdict.Check {
+	live := likeness{pts: s.base}
+	defer clear(live.pts[:])
+	var sharp []float64
+	for _, k := range s.frontal {
+		sharp = append(sharp, k.sharp)
+	}
+	live.sharp = median(sharp)
+	if len(s.frontal) < frontalFrames {
+		live.sharp = 0 // base is a mean of so many
+	}
+	h, ok := hintMorph(&s.ref.look, &live, score, s.p.Match)
+	return h.check(ok)
 }
 
 // norm is the length of a template, 1 where there is none.

@@ -1,7 +1,10 @@
 package facematch_test
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/jpeg"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -211,4 +214,74 @@ func TestF08Recordings(t *testing.T) {
 			t.Errorf("%s %s: edges %s %.0f, moire %s %.1f", c.name, c.who, edge.Result, edge.Score, raster.Result, raster.Score)
 		}
 	}
+}
+
+// F-08: compression takes the fine colours that moire is looked for in: a compressed picture is not evaluated, whoever
+// is in it. A living person who stands still is not called a sheet.
+func TestF08CompressedFilm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: draws films: left out of the short run")
+	}
+	e := engine(t)
+	p, err := faces.Get("astronaut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, quality := range []int{0, 90, 60} {
+		sc := camera.New(7)
+		if _, err := sc.Person(p, camera.Place{}); err != nil {
+			t.Fatal(err)
+		}
+		r := facematch.NewRecording(e, facematch.DefaultParams(verdict.DefaultMatch), false)
+		var f hal.Frame
+		n := 3
+		if quality == 90 {
+			n = 12
+		}
+		for k := range n {
+			sc.Render(time.Duration(k)*125*time.Millisecond, &f)
+			m := picture(&f, nil)
+			if quality > 0 {
+				m = compressed(t, m, quality)
+			}
+			if err := r.Add(m, time.Duration(k)*125*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := r.Judge(nil)
+		r.Close()
+		raster, planar := checkOf(j.Checks, verdict.CheckPADMoire), checkOf(j.Checks, verdict.CheckPADPlanarity)
+		t.Logf("quality %d: moire %.1f %s, planarity %.4f %s", quality, raster.Score, raster.Result, planar.Score, planar.Result)
+		want := verdict.NotPossible
+		if quality == 0 {
+			want = verdict.Pass
+		}
+		if raster.Result != want || planar.Result != verdict.NotPossible {
+			t.Errorf("quality %d: moire %s, want %s; planarity %s", quality, raster.Result, want, planar.Result)
+		}
+	}
+}
+
+// compressed is a picture as a JPEG of a quality shows it.
+func compressed(t testing.TB, m *facematch.Image, quality int) *facematch.Image {
+	t.Helper()
+	c := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
+	for y := range m.H {
+		for x := range m.W {
+			copy(c.Pix[y*c.Stride+4*x:], append(m.Pix[y*m.Stride+3*x:y*m.Stride+3*x+3:y*m.Stride+3*x+3], 255))
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, c, &jpeg.Options{Quality: quality}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := jpeg.Decode(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := facematch.FromImage(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -94,6 +94,7 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 	params := facematch.DefaultParams(i.cfg.Policy.Match)
 	// A policy that does not name the light challenge shows none.
 	_, params.Light = i.cfg.Policy.Checks[verdict.CheckPADLight]
+	_, params.Morph = i.cfg.Policy.Checks[verdict.CheckMorph]
 	for _, id := range facematch.Slots {
 		if _, named := i.cfg.Policy.Checks[id]; named {
 			params.Named = append(params.Named, id)

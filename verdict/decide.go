@@ -10,6 +10,7 @@ var missing = map[CheckID]Reason{
 	CheckQuality: FaceQuality, CheckPADTexture: PADNotEvaluated, CheckPADPlanarity: PADNotEvaluated, CheckPADLight: PADNotEvaluated,
 	CheckPADTemporal: PADNotEvaluated, CheckPADEdges: PADNotEvaluated,
 	CheckPADMoire: PADNotEvaluated, CheckPADNIR: PADNotEvaluated, CheckPADDepth: PADNotEvaluated, CheckPADSecondCamera: PADNotEvaluated,
+	CheckMorph: PADNotEvaluated,
 	CheckMatch: FaceMismatch,
 }
 
@@ -37,6 +38,9 @@ func decide(p Policy, checks []Check, last CheckID) Verdict {
 	var failed, open Reason
 	minor := false
 	for id := CheckNone + 1; id <= last; id++ {
+		if id == CheckMorph {
+			continue // a hint never decides (F-10)
+		}
 		c := made[id]
 		switch p.Checks[id] {
 		case Required:

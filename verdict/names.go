@@ -39,6 +39,7 @@ const (
 	CheckPADNIR
 	CheckPADDepth
 	CheckPADSecondCamera
+	CheckMorph // advisory whatever a policy says (F-10)
 	CheckMatch
 	checkEnd
 )
@@ -52,7 +53,7 @@ var checkNames = [...]string{
 	CheckAge: "age", CheckLookup: "centre_lookup", CheckPortrait: "portrait", CheckSingleFace: "single_face",
 	CheckQuality: "face_quality", CheckPADTexture: "pad_texture", CheckPADPlanarity: "pad_planarity",
 	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckPADMoire: "pad_moire",
-	CheckPADNIR: "pad_nir", CheckPADDepth: "pad_depth", CheckPADSecondCamera: "pad_second_camera", CheckMatch: "face_match",
+	CheckPADNIR: "pad_nir", CheckPADDepth: "pad_depth", CheckPADSecondCamera: "pad_second_camera", CheckMorph: "morph_hint", CheckMatch: "face_match",
 }
 
 // Reason is the machine-readable reason of a verdict, a check result or the end of a passage.
@@ -146,6 +147,7 @@ const (
 	NotAtADistance
 	SecondOfficerNeeded
 	ClockUntrusted // E-07: dates cannot be judged
+	MorphSuspected // F-10: a hint for an officer, never a verdict
 	reasonEnd
 )
 
@@ -180,7 +182,7 @@ var reasonNames = [...]string{
 	OfficerAccepted: "officer_accepted", OfficerSentBack: "officer_sent_back",
 	OfficerNoDecision: "officer_no_decision", OfficerHeld: "officer_held",
 	AlreadyDecided: "already_decided", NotAtADistance: "not_at_a_distance", SecondOfficerNeeded: "second_officer_needed",
-	ClockUntrusted: "clock_untrusted",
+	ClockUntrusted: "clock_untrusted", MorphSuspected: "morph_suspected",
 }
 
 var (

@@ -123,6 +123,9 @@ func (p Policy) Validate() error {
 		if r == Veto && (c < CheckPADTexture || c > CheckPADSecondCamera) {
 			return fmt.Errorf("verdict: policy: %s: veto is for presentation attack detection", c)
 		}
+		if c == CheckMorph && r != Advisory {
+			return fmt.Errorf("verdict: policy: %s is a hint for officers: it may be advisory or left out (F-10)", c)
+		}
 		if r == RequiredIfAnnounced && c != CheckClone {
 			return fmt.Errorf("verdict: policy: %s: required_if_announced is for %s", c, CheckClone)
 		}

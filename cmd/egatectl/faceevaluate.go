@@ -78,7 +78,7 @@ func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	b := newBar(os.Stderr)
 	b.unit = "pictures"
 	defer b.done()
-	cfg := evaluate.Config{Decode: openPicture, Engine: engines, Workers: max(1, min(*workers, maxWorkers)), Policy: evaluate.Policy(*policy), Journal: journal, Progress: b.show}
+	cfg := evaluate.Config{Decode: openPicture, Engine: engines, Workers: max(1, min(*workers, maxWorkers)), Policy: evaluate.Policy(*policy), Match: rules.Match, Journal: journal, Progress: b.show}
 	o, err := evaluate.Run(ctx, set, cfg)
 	b.done()
 	if err != nil {

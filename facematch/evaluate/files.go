@@ -118,6 +118,7 @@ func (r *Report) Summary() string {
 	}
 	if m := r.Morph; m != nil {
 		say("morph attack potential", "%s (%s)", rateText(m.MAP[0]), boundsText(m.MAP[0]))
+		say("morph hint", "APCER %s (%s), BPCER %s (%s), of pairs that match", rateText(m.HintAPCER), boundsText(m.HintAPCER), rateText(m.HintBPCER), boundsText(m.HintBPCER))
 	}
 	for _, n := range r.NotEvaluated {
 		say("not evaluated", "%s", n)

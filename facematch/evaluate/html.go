@@ -190,7 +190,8 @@ const pageText = `{{define "facts"}}<dl>
 <p class="s">Worst group over the geometric mean of all: false matches {{with .FMRRatio}}{{num .}}{{else}}not evaluated (a group has none){{end}}{{with .WorstFMR}}, worst {{.}}{{end}}; false non-matches {{with .FNMRRatio}}{{num .}}{{else}}not evaluated (a group has none){{end}}{{with .WorstFNMR}}, worst {{.}}{{end}}. {{.Unlabeled}} pairs belong to no group or to two.</p>{{end}}{{end}}
 
 {{with .Morph}}<h2>Morphed portraits</h2><p>{{bounds .Accepted}} of single attempts accepted ({{rate .Accepted}}). {{.Morphs}} morphs with two contributors and more{{if .Skipped}}; {{.Skipped}} with one only are not in the potential{{end}}.</p>
-<table><tr><th>attempts accepted for every contributor</th><th>morph attack potential</th><th></th></tr>{{range $i, $x := .MAP}}<tr><td>{{inc $i}}</td><td class="n">{{rate $x}}</td><td class="s">{{bounds $x}}</td></tr>{{end}}</table>{{end}}
+<table><tr><th>attempts accepted for every contributor</th><th>morph attack potential</th><th></th></tr>{{range $i, $x := .MAP}}<tr><td>{{inc $i}}</td><td class="n">{{rate $x}}</td><td class="s">{{bounds $x}}</td></tr>{{end}}</table>
+<p>The gate's morph hint, of pairs that match: no alert for {{rate .HintAPCER}} of morphs (APCER, {{bounds .HintAPCER}}), an alert for {{rate .HintBPCER}} of genuine pairs (BPCER, {{bounds .HintBPCER}}). The portrait of a pair is its first picture.</p>{{end}}
 
 {{if .LookAlikes}}<h2>Look-alikes</h2><p class="s">Different persons with the highest scores. First find out whether the label is wrong.</p>
 <table><tr><th>score</th><th>pictures</th></tr>{{range .LookAlikes}}<tr><td class="n">{{score .Score}}{{if .Match}} <span class="weak">match</span>{{end}}</td><td>{{.A}}<br>{{.B}}</td></tr>{{end}}</table>{{end}}

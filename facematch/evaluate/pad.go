@@ -1,18 +1,24 @@
 package evaluate
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"egate/facematch"
 	"egate/verdict"
@@ -28,15 +34,31 @@ type Presentation struct {
 // BonaFide is the species of presentations that are no attack.
 const BonaFide = "bona fide"
 
-// bonaFideNames are folders of living persons.
-var bonaFideNames = map[string]bool{"live": true, "bonafide": true, "bona-fide": true, "bona_fide": true, "bona fide": true, "genuine": true, "real": true, "heads": true, "head": true, "client": true}
+// Words that tell in the name of a folder, or in a column of a list, who was filmed.
+var (
+	bonaFideWords = map[string]bool{"live": true, "living": true, "bonafide": true, "bona": true, "genuine": true, "real": true, "heads": true, "head": true, "client": true, "person": true, "persons": true}
+	attackWords   = map[string]bool{"attack": true, "attacks": true, "spoof": true, "fake": true, "print": true, "printed": true, "photo": true, "photos": true, "flat": true, "paper": true, "poster": true,
+		"sheet": true, "replay": true, "screen": true, "tablet": true, "phone": true, "monitor": true, "display": true, "mask": true, "masks": true, "imposter": true, "impostor": true, "no": true, "not": true, "non": true}
+)
+
+// bonaFide tells whether a name is of living persons: a word says so and none says that it is an attack.
+func bonaFide(name string) bool {
+	yes := false
+	for _, w := range strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if attackWords[w] {
+			return false
+		}
+		yes = yes || bonaFideWords[w]
+	}
+	return yes
+}
 
 // PADSet is what pad-evaluate is given.
 type PADSet struct {
-	Name, Root, Hash string
-	Presentations    []Presentation
-	Pictures         int
-	Note             []string
+	Name, Root, Hash, Form string
+	Presentations          []Presentation
+	Pictures               int
+	Note                   []string
 }
 
 // Limits of a set of presentations.
@@ -45,47 +67,135 @@ const (
 	maxSpecies       = 200
 )
 
-// LoadPAD reads a folder of species/presentation/picture. Pictures that lie beside the folders of a species
-// are told apart by the names before their numbers; with stills every picture is a presentation.
-func LoadPAD(root string, stills bool) (*PADSet, error) {
-	s := &PADSet{Name: filepath.Base(filepath.Clean(root)), Root: root}
-	films := map[string]*Presentation{}
-	species := map[string]bool{}
-	h := sha256.New()
-	others, loose := 0, 0
-	err := walkPictures(root, func(rel string) {
-		path := filepath.ToSlash(rel)
-		kind, rest, ok := strings.Cut(path, "/")
-		if !ok {
-			others++
-			return
+// LoadPAD reads a folder of species/presentation/picture, or a list (CSV) that names pictures and their species.
+// Pictures that lie beside the folders of a species are told apart by the names before their numbers; with stills
+// every picture is a presentation.
+func LoadPAD(path string, stills bool) (*PADSet, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	if !st.IsDir() {
+		return loadPADList(path, stills)
+	}
+	s := &PADSet{Name: filepath.Base(filepath.Clean(path)), Root: path, Form: "species/presentation/picture"}
+	var shots []shot
+	others, top := 0, true
+	err = walkPictures(path, func(rel string) {
+		p := filepath.ToSlash(rel)
+		kind, _, nested := strings.Cut(p, "/")
+		top = top && !nested
+		if !nested {
+			kind = ""
 		}
-		name := filepath.ToSlash(filepath.Dir(rel))
-		switch {
-		case stills:
-			name = path
-		case !strings.Contains(rest, "/"):
-			loose++
-			name += "/" + prefix(rest)
-		}
-		if bonaFideNames[strings.ToLower(kind)] {
-			kind = BonaFide
-		}
-		species[kind] = true
-		if films[name] == nil {
-			films[name] = &Presentation{Name: name, Species: kind}
-		}
-		films[name].Pictures = append(films[name].Pictures, rel)
-		s.Pictures++
+		shots = append(shots, shot{rel: rel, kind: kind})
 	}, &others)
 	if err != nil {
 		return nil, err
 	}
-	if len(films) == 0 {
-		return nil, fmt.Errorf("evaluate: %s: pictures are expected as species/presentation/picture (.jpg .jpeg .png .jp2 .j2k), living persons below live/", root)
+	if top { // one folder of pictures is one species
+		for i := range shots {
+			shots[i].kind = s.Name
+		}
+	} else {
+		n := len(shots)
+		shots = slices.DeleteFunc(shots, func(x shot) bool { return x.kind == "" })
+		others += n - len(shots)
+	}
+	if len(shots) == 0 {
+		return nil, fmt.Errorf("evaluate: %s: pictures are expected as species/presentation/picture (.jpg .jpeg .png .jp2 .j2k), living persons below live/", path)
+	}
+	s.note(others, "files lie beside the folders of species or do not end like a picture: left out")
+	loose := 0
+	for i := range shots {
+		x := &shots[i]
+		p := filepath.ToSlash(x.rel)
+		x.film = filepath.ToSlash(filepath.Dir(x.rel))
+		if strings.Count(p, "/") < 2 {
+			loose++
+			if x.film == "." {
+				x.film = s.Name
+			}
+			x.loose = x.film
+			x.film += "/" + prefix(filepath.Base(p))
+		}
+	}
+	if n := joinLoose(shots); n > 0 {
+		s.note(n, "folders hold pictures whose names tell no films apart: each folder is one film")
+	}
+	s.note(loose, "pictures lie in the folder of their species itself: those whose names differ in their number only are one film (--stills: each is one presentation)")
+	return s, s.films(shots, stills)
+}
+
+// shot is one picture of a set of presentations.
+type shot struct {
+	rel, kind, film string
+	loose           string // folder, of a picture that lies in that of its species
+}
+
+// joinLoose makes one film of the loose pictures of a folder whose names would make most of them films of one picture.
+func joinLoose(shots []shot) (folders int) {
+	of := map[string]map[string]int{}
+	for _, x := range shots {
+		if x.loose != "" {
+			if of[x.loose] == nil {
+				of[x.loose] = map[string]int{}
+			}
+			of[x.loose][x.film]++
+		}
+	}
+	join := map[string]bool{}
+	for dir, films := range of {
+		single := 0
+		for _, n := range films {
+			if n == 1 {
+				single++
+			}
+		}
+		if join[dir] = single >= joinLeast && 2*single > len(films); join[dir] {
+			folders++
+		}
+	}
+	for i := range shots {
+		if x := &shots[i]; x.loose != "" && join[x.loose] {
+			x.film = x.loose
+		}
+	}
+	return folders
+}
+
+// joinLeast are the films of one picture in a folder from which they are taken for pictures of one film.
+const joinLeast = 4
+
+// note adds what is to be known of how the set was made, if there is any.
+func (s *PADSet) note(n int, text string) {
+	if n > 0 {
+		s.Note = append(s.Note, fmt.Sprintf("%d %s", n, text))
+	}
+}
+
+// films makes presentations of pictures.
+func (s *PADSet) films(shots []shot, stills bool) error {
+	films := map[string]*Presentation{}
+	species := map[string]bool{}
+	living := map[string]bool{}
+	for _, x := range shots {
+		kind, name := x.kind, x.film
+		if stills {
+			name = filepath.ToSlash(x.rel)
+		}
+		if bonaFide(kind) {
+			living[kind], kind = true, BonaFide
+		}
+		species[kind] = true
+		key := kind + "\x00" + name
+		if films[key] == nil {
+			films[key] = &Presentation{Name: name, Species: kind}
+		}
+		films[key].Pictures = append(films[key].Pictures, x.rel)
 	}
 	if len(films) > maxPresentations || len(species) > maxSpecies {
-		return nil, fmt.Errorf("evaluate: %d presentations of %d species are more than %d of %d", len(films), len(species), maxPresentations, maxSpecies)
+		return fmt.Errorf("evaluate: %d presentations of %d species are more than %d of %d", len(films), len(species), maxPresentations, maxSpecies)
 	}
 	long := 0
 	for _, p := range films {
@@ -96,7 +206,8 @@ func LoadPAD(root string, stills bool) (*PADSet, error) {
 		}
 		s.Presentations = append(s.Presentations, *p)
 	}
-	slices.SortFunc(s.Presentations, func(a, b Presentation) int { return natural(a.Name, b.Name) })
+	slices.SortFunc(s.Presentations, func(a, b Presentation) int { return cmp.Or(natural(a.Name, b.Name), cmp.Compare(a.Species, b.Species)) })
+	h := sha256.New()
 	s.Pictures = 0
 	for _, p := range s.Presentations {
 		s.Pictures += len(p.Pictures)
@@ -106,21 +217,112 @@ func LoadPAD(root string, stills bool) (*PADSet, error) {
 		}
 	}
 	s.Hash = hex.EncodeToString(h.Sum(nil))
-	for n, text := range map[int]string{others: "files lie beside the folders of species or do not end like a picture: left out",
-		loose: "pictures lie in the folder of their species itself: those whose names differ in their number only are one film (--stills: each is one presentation)",
-		long:  fmt.Sprintf("films are longer than %d pictures: the rest is left out", facematch.MaxRecording)} {
-		if n > 0 {
-			s.Note = append(s.Note, fmt.Sprintf("%d %s", n, text))
-		}
+	s.note(long, fmt.Sprintf("films are longer than %d pictures: the rest is left out", facematch.MaxRecording))
+	if len(living) > 0 {
+		s.Note = append(s.Note, "taken for living persons by their names: "+strings.Join(slices.Sorted(maps.Keys(living)), ", "))
 	}
 	slices.Sort(s.Note)
-	return s, nil
+	return nil
+}
+
+// Names of the columns of a list of presentations.
+var padColumns = map[string]string{
+	"path": "path", "file": "path", "filename": "path", "picture": "path", "image": "path", "frame": "path", "img": "path", "filepath": "path", "file_path": "path", "image_path": "path",
+	"species": "species", "label": "species", "class": "species", "type": "species", "attack": "species", "attack_type": "species", "pai": "species", "kind": "species",
+	"presentation": "presentation", "film": "presentation", "video": "presentation", "sequence": "presentation", "clip": "presentation", "session": "presentation", "seq": "presentation",
+}
+
+// loadPADList reads a list of pictures: path, species and, if it likes, presentation. A path may name a folder, whose
+// pictures are then one film.
+func loadPADList(path string, stills bool) (*PADSet, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() > maxListBytes {
+		return nil, fmt.Errorf("evaluate: %s is longer than %d bytes", path, maxListBytes)
+	}
+	in := bufio.NewReaderSize(f, 1<<16)
+	comma, err := separator(in)
+	if err != nil {
+		return nil, err
+	}
+	c := csv.NewReader(in)
+	c.Comma, c.FieldsPerRecord, c.Comment, c.TrimLeadingSpace = comma, -1, '#', true
+	s := &PADSet{Name: filepath.Base(path), Root: filepath.Dir(path), Form: "list"}
+	at := map[string]int{}
+	var shots []shot
+	for line := 1; ; line++ {
+		rec, err := c.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("evaluate: list of presentations: %w", err)
+		}
+		if line == 1 {
+			for i, n := range rec {
+				if k, ok := padColumns[strings.ToLower(strings.TrimSpace(n))]; ok {
+					if _, twice := at[k]; twice {
+						return nil, fmt.Errorf("evaluate: list of presentations: two columns for %q", k)
+					}
+					at[k] = i
+				}
+			}
+			_, p := at["path"]
+			_, k := at["species"]
+			if !p || !k {
+				return nil, errors.New("evaluate: list of presentations: the first line must name the columns path and species (live, or the kind of attack) and may name presentation")
+			}
+			continue
+		}
+		field := func(k string) string {
+			if i, ok := at[k]; ok && i < len(rec) {
+				return strings.TrimSpace(rec[i])
+			}
+			return ""
+		}
+		rel, kind, film := filepath.FromSlash(field("path")), field("species"), field("presentation")
+		if rel == "" || kind == "" {
+			return nil, fmt.Errorf("evaluate: list of presentations, record %d: path or species is missing", line)
+		}
+		if kind == "0" || kind == "1" {
+			return nil, fmt.Errorf("evaluate: list of presentations, record %d: species %q does not say what it is; write live, or the kind of attack", line, kind)
+		}
+		if !filepath.IsLocal(rel) {
+			return nil, fmt.Errorf("evaluate: %.80q leads out of %s: write paths below the folder of the list", rel, s.Root)
+		}
+		if film == "" {
+			film = filepath.ToSlash(filepath.Dir(rel))
+		}
+		if st, err := os.Stat(filepath.Join(s.Root, rel)); err == nil && st.IsDir() {
+			others := 0
+			if field("presentation") == "" {
+				film = filepath.ToSlash(rel)
+			}
+			if err := walkPictures(filepath.Join(s.Root, rel), func(below string) {
+				shots = append(shots, shot{rel: filepath.Join(rel, below), kind: kind, film: film})
+			}, &others); err != nil {
+				return nil, err
+			}
+		} else {
+			shots = append(shots, shot{rel: rel, kind: kind, film: film})
+		}
+		if len(shots) > MaxPictures {
+			return nil, fmt.Errorf("evaluate: more than %d pictures", MaxPictures)
+		}
+	}
+	if len(shots) == 0 {
+		return nil, fmt.Errorf("evaluate: %s names no pictures", path)
+	}
+	return s, s.films(shots, stills)
 }
 
 // prefix is a file name without its ending and the number before it.
 func prefix(name string) string {
 	name = strings.TrimSuffix(name, filepath.Ext(name))
-	return strings.TrimRight(strings.TrimRight(name, "0123456789"), "-_. ")
+	return strings.TrimRight(name, "0123456789-_. ()[]#")
 }
 
 // natural orders names as people number them: 2 before 10.

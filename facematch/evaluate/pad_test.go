@@ -37,7 +37,7 @@ func TestF08Presentations(t *testing.T) {
 	if want := "[{Live/anna bona fide [Live/anna/9.jpg Live/anna/10.jpg]} {print/a4 print [print/a4/x_2.png print/a4/x_10.png]} {print/b print [print/b_1.jpg print/b_2.jpg]} {print/c print [print/c-1.jpg]}]"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if s.Pictures != 7 || len(s.Note) != 2 {
+	if s.Pictures != 7 || len(s.Note) != 3 || !strings.Contains(strings.Join(s.Note, "; "), "living persons by their names: Live") {
 		t.Errorf("%d pictures, notes %q", s.Pictures, s.Note)
 	}
 	if s, err = LoadPAD(dir, true); err != nil || len(s.Presentations) != 7 {
@@ -45,6 +45,62 @@ func TestF08Presentations(t *testing.T) {
 	}
 	if _, err := LoadPAD(t.TempDir(), false); err == nil || !strings.Contains(err.Error(), "species/presentation/picture") {
 		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+// F-08: folders and lists as people make them: one folder of pictures, names that tell nothing, words in names, lists
+// with odd quotes, separators and marks.
+func TestF08PresentationsOfAnyNaming(t *testing.T) {
+	set := func(path string) string {
+		t.Helper()
+		s, err := LoadPAD(path, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(s.Presentations)
+	}
+	dir := t.TempDir()
+	for _, n := range []string{"frame (1).JPG", "frame (2).JPG", "frame (10).JPG", "readme.md"} {
+		write(t, filepath.Join(dir, "turning_heads_01"), n, "x")
+	}
+	if got, want := set(filepath.Join(dir, "turning_heads_01")), "[{turning_heads_01/frame bona fide [frame (1).JPG frame (2).JPG frame (10).JPG]}]"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for _, n := range []string{"1a.png", "2c.png", "3b.png", "4x.png"} {
+		write(t, filepath.Join(dir, "flat-photo"), n, "x")
+	}
+	if got, want := set(dir), "[{flat-photo flat-photo [flat-photo/1a.png flat-photo/2c.png flat-photo/3b.png flat-photo/4x.png]} {turning_heads_01/frame bona fide [turning_heads_01/frame (1).JPG turning_heads_01/frame (2).JPG turning_heads_01/frame (10).JPG]}]"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for name, want := range map[string]bool{"live": true, "Real-2": true, "bona_fide": true, "heads": true, "turning heads": true, "photo of a real head": false, "not live": false, "print": false, "alive": false, "": false} {
+		if bonaFide(name) != want {
+			t.Errorf("%q living: %v", name, !want)
+		}
+	}
+	lists := t.TempDir()
+	write(t, lists, "heads/1.png", "x")
+	write(t, lists, "heads/2.png", "x")
+	list := func(text string) (*PADSet, error) { return LoadPAD(write(t, lists, "list.csv", text), false) }
+	s, err := list("\ufeff\"Frame\";label;sequence;note\n\"b;2.png\";print;s1;odd\nb10.png;\"print\";s1\n# a comment\nheads;live\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(s.Presentations), "[{heads bona fide [heads/1.png heads/2.png]} {s1 print [b10.png b;2.png]}]"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for text, want := range map[string]string{
+		"":                           "names no pictures",
+		"path,species\n":             "names no pictures",
+		"a,b\n1,2\n":                 "the columns path and species",
+		"path,file,species\n":        "two columns",
+		"path,species\nx.png,1\n":    "does not say what it is",
+		"path,species\n../x.png,p\n": "leads out of",
+		"path,species\nx.png\n":      "record 2",
+		"path,species\n\"x.png,p\n":  "list of presentations",
+	} {
+		if _, err := list(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
 	}
 }
 
@@ -113,6 +169,12 @@ func TestF08RatesByHand(t *testing.T) {
 		t.Errorf("%+v", r.NotEvaluated)
 	}
 	checkPADFiles(t, r)
+	// A policy that requires what a film cannot have is judged without it, and says so.
+	rules.Checks[verdict.CheckPADLight] = verdict.Required
+	o.judged, set.Presentations = o.judged[:4], set.Presentations[:4]
+	if r = o.Report(PADTerms{Policy: rules}); r.BonaFide.Error.Events != 3 || !strings.Contains(strings.Join(r.NotEvaluated, "; "), "pad_light (required): the policy asks for it") || rules.Checks[verdict.CheckPADLight] != verdict.Required {
+		t.Errorf("light required: %+v, %q", r.BonaFide.Error, r.NotEvaluated)
+	}
 	// A policy that requires nothing accepts nobody: it decides nothing.
 	for _, id := range Signals() {
 		rules.Checks[id] = verdict.Advisory

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"image/color"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -91,6 +92,9 @@ type SpeciesSignal struct {
 	High   *float64 `json:"highest_score"`
 }
 
+// needGate are the signals that a film cannot have: the gate plays the light, and sensors stand beside its camera.
+var needGate = []verdict.CheckID{verdict.CheckPADLight, verdict.CheckPADNIR, verdict.CheckPADDepth, verdict.CheckPADSecondCamera}
+
 // PADReportFormat names the form of the JSON.
 const PADReportFormat = "egate/pad-evaluation/1"
 
@@ -106,8 +110,17 @@ func (o *PADOutcome) Report(t PADTerms) *PADReport {
 	s := o.Set
 	r := &PADReport{Format: PADReportFormat, Tool: t.Tool, Made: t.Now.UTC().Format(time.RFC3339), Seconds: math.Round(o.Took.Seconds()*10) / 10,
 		Model: Facts(o.Info), Policy: PADPolicyFacts{string(o.Policy), t.PolicyHash, t.PolicyName, []string{}, []string{}, o.Rate},
-		Set:     PADSetFacts{s.Name, "species/presentation/picture", s.Hash, len(s.Presentations), s.Pictures, s.Note},
+		Set:     PADSetFacts{s.Name, s.Form, s.Hash, len(s.Presentations), s.Pictures, s.Note},
 		Species: []Species{}, NotEvaluated: []string{}, outcome: o}
+	// What a film cannot have is left out of the decision and named below: a policy that asks for it would judge nobody.
+	t.Policy.Checks = maps.Clone(t.Policy.Checks)
+	var gateOnly []string
+	for _, id := range needGate {
+		if q := t.Policy.Checks[id]; q == verdict.Required || q == verdict.Veto {
+			gateOnly = append(gateOnly, id.String()+" ("+string(q)+")")
+			delete(t.Policy.Checks, id)
+		}
+	}
 	for _, id := range Signals() {
 		switch t.Policy.Checks[id] {
 		case verdict.Required:
@@ -176,7 +189,10 @@ func (o *PADOutcome) Report(t PADTerms) *PADReport {
 			no("%s: of no presentation", id)
 		}
 	}
-	no("pad_edges of a film whose camera was not fixed: its lines move with it; pad_moire of compressed films: blocks are a raster too")
+	if len(gateOnly) > 0 {
+		no("%s: the policy asks for it and a film cannot have it; figures are without it", strings.Join(gateOnly, ", "))
+	}
+	no("pad_edges of a film whose camera was not fixed: its lines move with it; pad_moire of compressed films, which have lost the fine colours that it looks at")
 	no("whether an attack would also match the portrait (IAPAR): there is no reference here")
 	no("who follows a dot or a light: films have none, a turn to any side counts as one")
 	if o.Policy == Measure {

@@ -182,6 +182,9 @@ type MorphFacts struct {
 	Attempts int    `json:"attempts"`
 	Accepted Rate   `json:"attempts_accepted"`
 	MAP      []Rate `json:"morph_attack_potential"` // with one system, by number of accepted attempts each: 1, 2, …
+	// The gate's morph hint, of pairs that match: morphs without an alert, genuine pairs with one.
+	HintAPCER Rate `json:"hint_apcer"`
+	HintBPCER Rate `json:"hint_bpcer"`
 }
 
 // Latency is time per picture, milliseconds, as measured in this run with so many workers.
@@ -261,7 +264,7 @@ func (o *Outcome) Report(t Terms) *Report {
 	}
 	r.LookAlikes, r.Missed = o.extremes(t.Match)
 	if r.Morph = o.morph(t.Match); r.Morph == nil {
-		no("morphed portraits: no pair has the label morph")
+		no("morphed portraits, and the morph hint: no pair has the label morph")
 	}
 	if len(s.Columns) == 0 {
 		no("differences between groups (ISO/IEC 19795-10): the data carry no labels")
@@ -672,6 +675,7 @@ func (o *Outcome) morph(match float64) *MorphFacts {
 		return nil
 	}
 	m.Accepted = NewRate(accepted, m.Attempts)
+	m.HintAPCER, m.HintBPCER = o.hint()
 	for _, i := range order {
 		if len(by[i]) < 2 {
 			m.Skipped++
@@ -696,6 +700,28 @@ func (o *Outcome) morph(match float64) *MorphFacts {
 		m.MAP = append(m.MAP, NewRate(good, m.Morphs))
 	}
 	return m
+}
+
+// hint counts the alerts of the morph hint.
+func (o *Outcome) hint() (apcer, bpcer Rate) {
+	var missed, morphs, alarmed, genuine int
+	for k, p := range o.Set.Pairs {
+		if o.hints == nil || o.hints[k] == noHint {
+			continue
+		}
+		alert := facematch.MorphHint{Cues: int(o.hints[k])}.Alert()
+		switch p.Kind {
+		case Morph:
+			if morphs++; !alert {
+				missed++
+			}
+		case Genuine:
+			if genuine++; alert {
+				alarmed++
+			}
+		}
+	}
+	return NewRate(missed, morphs), NewRate(alarmed, genuine)
 }
 
 func (o *Outcome) latency(workers int) Latency {

@@ -104,6 +104,18 @@ m/3.png,p/4.jpg,morph,,,
 	}
 	// Morph 1: p accepted twice, q once. Morph 2: q not. Morph 3 has one contributor.
 	m := r.Morph
+	// No hint was made of these scores: not evaluated, which is no rate of zero.
+	if m.HintAPCER.Trials != 0 || m.HintAPCER.Value != nil {
+		t.Errorf("a hint without data: %+v", m.HintAPCER)
+	}
+	o.hints = make([]int8, len(o.scores)) // F-10: of matching morphs one alert of two, of genuine pairs one of three
+	for k := range o.hints {
+		o.hints[k] = noHint
+	}
+	o.hints[0], o.hints[1], o.hints[2], o.hints[10], o.hints[11] = 0, 2, 1, 1, 3
+	if h := o.Report(terms()).Morph; h.HintAPCER.Events != 1 || h.HintAPCER.Trials != 2 || h.HintBPCER.Events != 1 || h.HintBPCER.Trials != 3 {
+		t.Errorf("hint: APCER %+v, BPCER %+v", h.HintAPCER, h.HintBPCER)
+	}
 	if m.Morphs != 2 || m.Skipped != 1 || m.Accepted.Events != 5 || m.Accepted.Trials != 6 || len(m.MAP) != 2 ||
 		m.MAP[0].Events != 1 || m.MAP[0].Trials != 2 || m.MAP[1].Events != 0 {
 		t.Errorf("morph %+v", m)

@@ -48,7 +48,8 @@ type Config struct {
 	Engine  func() (*facematch.Engine, error) // one per worker
 	Workers int
 	Policy  Policy
-	Journal string // file of what is done; empty: none, and nothing can be resumed
+	Match   float64 // threshold of the morph hint, which looks at matches only; 0: no hint
+	Journal string  // file of what is done; empty: none, and nothing can be resumed
 	// Progress is told of pictures done and of all that are to be looked at.
 	Progress func(stage string, done, total int)
 }
@@ -76,6 +77,7 @@ type Outcome struct {
 	Info     facematch.Info
 	pictures []picture
 	scores   []float32 // per pair; NaN: not compared
+	hints    []int8    // per pair: cues of a morph hint; noHint: none
 	Resumed  int       // pairs taken from the journal
 	Took     time.Duration
 }
@@ -106,13 +108,13 @@ func Run(ctx context.Context, s *Set, cfg Config) (*Outcome, error) {
 		}
 		engines = append(engines, e)
 	}
-	o := &Outcome{Set: s, Policy: cfg.Policy, Info: engines[0].Info(), pictures: make([]picture, len(s.Samples)), scores: make([]float32, len(s.Pairs))}
+	o := &Outcome{Set: s, Policy: cfg.Policy, Info: engines[0].Info(), pictures: make([]picture, len(s.Samples)), scores: make([]float32, len(s.Pairs)), hints: make([]int8, len(s.Pairs))}
 	todo := make([]bool, len(s.Pairs))
 	for i := range todo {
 		todo[i] = true
-		o.scores[i] = float32(math.NaN())
+		o.scores[i], o.hints[i] = float32(math.NaN()), noHint
 	}
-	j, err := openJournal(cfg.Journal, head{Format: journalFormat, Set: s.Hash, Pairs: len(s.Pairs), Pack: o.Info.Hash}, func(raw []byte) bool { return o.take(raw, todo) })
+	j, err := openJournal(cfg.Journal, head{Format: journalFormat, Set: s.Hash, Match: cfg.Match, Pairs: len(s.Pairs), Pack: o.Info.Hash}, func(raw []byte) bool { return o.take(raw, todo) })
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +177,13 @@ func (o *Outcome) work(ctx context.Context, cfg Config, engines []*facematch.Eng
 				}
 			}
 			o.scores[k] = float32(score)
-			if err := j.pair(int(k), score); err != nil {
+			// The portrait of a pair is its first picture.
+			if cfg.Match > 0 && p.Kind != Impostor {
+				if h, ok := facematch.HintMorph(o.pictures[p.A].ref, o.pictures[p.B].ref, score, cfg.Match); ok {
+					o.hints[k] = int8(h.Cues)
+				}
+			}
+			if err := j.pair(int(k), score, o.hints[k]); err != nil {
 				return err
 			}
 			o.served(waiting, p.A)
@@ -313,15 +321,20 @@ type head struct {
 	Set    string `json:"set"`
 	Pairs  int    `json:"pairs"`
 	Pack   string `json:"pack"`
+	// Match is what the hints of the pairs are of.
+	Match float64 `json:"match,omitempty"`
 }
 
-const journalFormat = "egate/face-evaluation-journal/1"
+const journalFormat = "egate/face-evaluation-journal/2"
+
+const noHint = -1
 
 type line struct {
 	Sample  *int     `json:"s,omitempty"`
 	Picture *picture `json:"p,omitempty"`
 	Pair    *int     `json:"k,omitempty"`
 	Score   *float64 `json:"c,omitempty"` // absent: not compared
+	Hint    *int8    `json:"m,omitempty"` // cues of a morph hint; absent: none
 }
 
 // openJournal reads what was done before and opens the file for more; whole lines that take refuses, and what
@@ -398,6 +411,9 @@ func (o *Outcome) take(raw []byte, todo []bool) bool {
 		if l.Score != nil {
 			o.scores[*l.Pair] = float32(*l.Score)
 		}
+		if o.hints[*l.Pair] = noHint; l.Hint != nil {
+			o.hints[*l.Pair] = *l.Hint
+		}
 	default:
 		return false
 	}
@@ -426,13 +442,16 @@ func (j *journal) picture(i int, p picture) error {
 	return j.write(line{Sample: &i, Picture: &p})
 }
 
-func (j *journal) pair(k int, score float64) error {
+func (j *journal) pair(k int, score float64, hint int8) error {
 	if !j.pairs {
 		return nil
 	}
 	l := line{Pair: &k}
 	if !math.IsNaN(score) {
 		l.Score = &score
+	}
+	if hint != noHint {
+		l.Hint = &hint
 	}
 	return j.write(l)
 }

@@ -211,6 +211,13 @@ func separator(in *bufio.Reader) (rune, error) {
 	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
 		return 0, errors.New("evaluate: list of pairs: it is UTF-16; save it as UTF-8")
 	}
+	// A byte order mark goes: before a quoted name it would be a malformed field.
+	if mark := []byte("\ufeff"); bytes.HasPrefix(head, mark) {
+		if _, err := in.Discard(len(mark)); err != nil {
+			return 0, err
+		}
+		head = head[len(mark):]
+	}
 	line, _, _ := bytes.Cut(head, []byte("\n"))
 	for _, c := range []byte(",;\t") {
 		if bytes.IndexByte(line, c) >= 0 {
@@ -248,7 +255,6 @@ func (s *Set) readCSV(in *bufio.Reader) error {
 			return fmt.Errorf("evaluate: list of pairs: %w", err)
 		}
 		if line == 1 {
-			rec[0] = strings.TrimPrefix(rec[0], "\ufeff")
 			for i, n := range rec {
 				if k, ok := columnNames[strings.ToLower(strings.TrimSpace(n))]; ok {
 					if _, twice := at[k]; twice {

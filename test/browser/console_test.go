@@ -348,8 +348,8 @@ func newLine(t *testing.T) *line {
 		switch id {
 		case verdict.CheckMatch:
 			c.Result, c.Reason = verdict.Fail, verdict.FaceMismatch
-		case verdict.CheckPADNIR, verdict.CheckPADDepth, verdict.CheckPADSecondCamera:
-			continue // slots that no policy of this site names
+		case verdict.CheckPADNIR, verdict.CheckPADDepth, verdict.CheckPADSecondCamera, verdict.CheckMorph:
+			continue // what no policy of this site names
 		case verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges, verdict.CheckPADMoire:
 			c.Result, c.Reason = verdict.NotEvaluated, verdict.ReasonNone
 		case verdict.CheckDSRevocation:
