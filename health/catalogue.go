@@ -20,6 +20,8 @@ const (
 	BeamStuck             Code = "beam_stuck"
 	BeamBlind             Code = "beam_blind"
 	BeamFlicker           Code = "beam_flicker"
+	BeamDirty             Code = "beam_dirty"
+	BeamsInsufficient     Code = "beams_insufficient"
 	CountDisagreement     Code = "count_disagreement"
 	CountWitnessLost      Code = "count_witness_lost"
 	DoorContactImplause   Code = "door_contact_implausible"
@@ -177,6 +179,12 @@ var catalogue = []Entry{
 		"shield or replace the light barrier"},
 	{BeamFlicker, Warning, false, Itself, 0, "a line changed more than 40 times in 10 s for less than its debounce time",
 		"the changes are ignored", "loose contact, misaligned barrier, interference", "egatectl hardware watch shows the changes", "seat the connector, align the barrier"},
+	{BeamDirty, Warning, false, Itself, 0, "one light beam lost its light three times in half a minute with nobody near it",
+		"it is taken out of its row; counting goes on with the other beams; after five minutes without a loss it is back", "dirt or condensation, loose or misaligned emitter",
+		"look at the beam named as part; egatectl hardware watch shows its losses", "clean, align and fasten the light barrier; replace it"},
+	{BeamsInsufficient, Error, true, Itself, 0, "two neighbouring light beams of a row are out of service, or too few of a row are left",
+		"the count of persons is unknown: no new traveller, nothing opens across the border", "several dirty or misaligned beams, a panel knocked out of place",
+		"the beams are named by beam_dirty", "clean and align the beams; check the panel that carries them"},
 	{CountDisagreement, Warning, false, Itself, 0, "the beams and the witness named as part told different counts for longer than a step through a door takes",
 		"the count is unknown: nothing opens across the border, who is inside is referred to an officer", "somebody hidden from one of them, side by side or carried; witness misadjusted",
 		"look into the mantrap; walk test with one and two persons", "adjust or replace the witness; clean and align the beams"},

@@ -29,6 +29,8 @@ const (
 	CodeBeamStuck   = "beam_stuck"
 	CodeBeamBlind   = "beam_blind"
 	CodeFlicker     = "beam_flicker"
+	CodeBeamDirty   = "beam_dirty"
+	CodeBeamsFew    = "beams_insufficient"
 	CodeImplausible = "door_contact_implausible"
 	CodeDoorLate    = "door_position_late"
 	CodeTamper      = "tamper"
@@ -38,6 +40,7 @@ const (
 // Parts of findings that are no line.
 const (
 	PartLines     = "lines"
+	PartMantrap   = "mantrap"
 	PartEntry     = "entry_door"
 	PartExit      = "exit_door"
 	PartEnclosure = "enclosure"
@@ -179,7 +182,8 @@ type Tracker struct {
 	button    *signal
 	matrix    *passage.Tracker
 	witnesses []witness
-	high      []string // names of the high row
+	rows      [2][]string // names of the beams of each row
+	few       bool        // too many are out of service
 	lost      bool
 	stuck     string
 	dirt      time.Duration
@@ -230,13 +234,13 @@ func New(cfg Config) (*Tracker, error) {
 		row := &pc.Low
 		if b.Row == passage.High {
 			row = &pc.High
-			t.high = append(t.high, b.Name)
 		}
 		if n := len(*row); n > 0 && (*row)[n-1] >= b.X || t.lines[b.Name] != nil {
 			return nil, fmt.Errorf("sensors: beam %s: beams of a row must be named once and in order from the entry to the exit", b.Name)
 		}
 		i := len(*row)
 		*row = append(*row, b.X)
+		t.rows[b.Row] = append(t.rows[b.Row], b.Name)
 		r := b.Row
 		add(b.Name, cfg.BeamDebounce, cfg.BeamDebounce, func(t *Tracker, s *signal, at time.Duration) {
 			t.matrix.Beam(r, i, s.stable == gpio.High, at)
@@ -491,7 +495,14 @@ func (t *Tracker) look() {
 	}
 	t.lookStuck(st)
 	for _, i := range t.matrix.Blind() {
-		t.find(CodeBeamBlind, t.high[i], true)
+		t.find(CodeBeamBlind, t.rows[passage.High][i], true)
+	}
+	for _, o := range t.matrix.Outages() {
+		t.find(CodeBeamDirty, t.rows[o.Row][o.I], o.Out)
+		if few := !t.matrix.Suffices(); few != t.few {
+			t.few = few
+			t.find(CodeBeamsFew, PartMantrap, few)
+		}
 	}
 	if bad := t.tamper.tri() == gate.Low; bad != t.toldTamper {
 		t.toldTamper = bad

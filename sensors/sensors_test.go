@@ -276,6 +276,52 @@ func TestD10Doubt(t *testing.T) {
 	closed(false)
 }
 
+// S-06: a beam that loses its light again and again is named and taken out; two neighbours are too many.
+func TestS06DirtyBeams(t *testing.T) {
+	b := newBench(t)
+	b.rest()
+	b.forget()
+	lose := func(name string) {
+		for range 3 {
+			b.after(time.Second)
+			b.set(name, true)
+			b.after(100 * time.Millisecond)
+			b.set(name, false)
+		}
+		b.after(2 * time.Second)
+	}
+	lose("beam_12")
+	if want := []string{"beam_dirty/beam_12/true"}; !slices.Equal(b.findings, want) {
+		t.Fatal(b.findings)
+	}
+	if e, _ := b.last(gate.EvCounted, 0); e.Count != gate.CountZero {
+		t.Fatal(e.Count)
+	}
+	b.forget()
+	lose("beam_12") // what it does now is nobody's doing
+	if len(b.findings) != 0 {
+		t.Fatal(b.findings)
+	}
+	if len(b.events) != 0 {
+		t.Fatal("a beam out of service counts", b.events)
+	}
+	lose("beam_13")
+	if want := []string{"beam_dirty/beam_13/true", "beams_insufficient/mantrap/true"}; !slices.Equal(b.findings, want) {
+		t.Fatal(b.findings)
+	}
+	if e, _ := b.last(gate.EvCounted, 0); e.Count != gate.CountUnknown {
+		t.Fatal(e.Count)
+	}
+	b.forget()
+	b.after(6 * time.Minute)
+	if want := []string{"beam_dirty/beam_12/false", "beams_insufficient/mantrap/false", "beam_dirty/beam_13/false"}; !slices.Equal(b.findings, want) {
+		t.Fatal(b.findings)
+	}
+	if e, _ := b.last(gate.EvCounted, 0); e.Count != gate.CountZero {
+		t.Fatal(e.Count)
+	}
+}
+
 // S-06: a lone broken beam in a closed empty gate is a fault after 10 s, gone when it is free.
 func TestS06StuckBeam(t *testing.T) {
 	for _, name := range []string{"beam_05", "beam_13"} {

@@ -63,6 +63,7 @@ type walk struct {
 	said    passage.Class
 	two     bool
 	doubt   bool // the count was unknown for a while
+	few     bool // too many beams were out of service
 	latency time.Duration
 }
 
@@ -83,9 +84,9 @@ func play(l layout, c people.Class, seed uint64, o people.TraceOptions) (walk, e
 	if err != nil {
 		return walk{}, err
 	}
-	w := walk{class: c, gap: tr.Gap, speed: tr.Speed, said: nothing}
+	w := walk{class: c, gap: tr.Gap, speed: tr.Speed, said: nothing, few: run.Few}
 	for _, x := range run.Changes {
-		w.doubt = w.doubt || x.Count == gate.CountUnknown
+		w.doubt = w.doubt || x.Count == gate.CountUnknown && x.At > o.Lead
 	}
 	for _, p := range run.Passages {
 		if w.said == nothing || p.Persons == 2 {

@@ -69,7 +69,8 @@ func report(n int, dir string) error {
 		name string
 		opt  people.TraceOptions
 	}{{"clean", people.TraceOptions{}}, {"flicker, 2 false edges a beam and second", people.TraceOptions{Flicker: 2}},
-		{"beams 15 mm out of place", people.TraceOptions{MisalignedMM: 15}}, {"one beam in ten dirty", people.TraceOptions{Dirty: 0.1}}}
+		{"beams 15 mm out of place", people.TraceOptions{MisalignedMM: 15}}, {"one beam in ten dirty, from the moment of the walk", people.TraceOptions{Dirty: 0.1}},
+		{"one beam in ten dirty, for 10 s before", people.TraceOptions{Dirty: 0.1, Lead: 10 * time.Second}}}
 	begin := len(jobs)
 	for k, d := range disturbed {
 		for _, c := range []people.Class{people.Single, people.SingleCase, people.Tailgating} {
@@ -218,11 +219,16 @@ func report(n int, dir string) error {
 	fmt.Fprintf(&b, "\n## Tailgating against gap and speed\n\n%d walks a point. The gap is between the trunks; arms swing into it.\n\n![gap](pictures/passage-gap.svg)\n\n![speed](pictures/passage-speed.svg)\n", sweepWalks)
 
 	b.WriteString("\n## Disturbed beams (16 beams)\n\n")
-	table(&b, "beams", "one person: more than one", "unknown for a moment", "tailgating: more than one", "unknown for a moment")
+	table(&b, "beams", "one person: more than one", "unknown for a moment", "tailgating: more than one", "unknown for a moment", "out of service")
 	for k, d := range disturbed {
 		var one, tail sum
+		few := 0
 		for i := begin; i < len(jobs); i++ {
 			if jobs[i].n != 3+k {
+				continue
+			}
+			if walks[i].few {
+				few++ // no traveller is let in: two neighbours of a row are out
 				continue
 			}
 			s := &one
@@ -237,8 +243,10 @@ func report(n int, dir string) error {
 				s.doubt++
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", d.name, percent(one.two, one.all), percent(one.doubt, one.all), percent(tail.two, tail.all), percent(tail.doubt, tail.all))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", d.name, percent(one.two, one.all), percent(one.doubt, one.all), percent(tail.two, tail.all), percent(tail.doubt, tail.all), percent(few, few+one.all+tail.all))
 	}
+	b.WriteString("\nA beam that loses its light three times in half a minute with nobody near is taken out of its row and named in the health document (`beam_dirty`);\n" +
+		"where two neighbours are out, the gate is out of service (`beams_insufficient`), and the walk stands in the last column only.\n")
 
 	// Latency.
 	var late []time.Duration
@@ -298,10 +306,7 @@ func report(n int, dir string) error {
 		fmt.Printf("%-55s %-9s %6d walks  %6.2f %%  %s\n", g.what, g.want, g.of, 100*float64(g.part)/float64(max(1, g.of)), strings.Trim(held, "*"))
 	}
 
-	b.WriteString("\n## The tracker on other traces\n\n`egatectl passage track TRACE.csv --geometry FILE [--json]` runs the tracker of the gate on a recorded trace.\n\n" +
-		"- **Trace**: lines `t_us,beam,0|1`, microseconds rising, 1 for broken; a line of names may come first, `#` begins a comment. `entry_beam` and\n  `exit_beam` are the safety beams of the doors; without them who vanishes near a door has left.\n" +
-		"- **Geometry**: lines `id,x_mm,z_mm`, or a YAML list of `{id, x_mm, z_mm}`. The row nearest to 900 mm counts trunks, the one nearest to 300 mm sees the floor;\n  beams at other heights are named and not used.\n" +
-		"- `egate-sim trace` and `egate-sim geometry` write both for a simulated walk.\n")
+	b.WriteString(formats)
 	pictures := filepath.Join(dir, "pictures")
 	if err := os.MkdirAll(pictures, 0o755); err != nil {
 		return err
@@ -420,3 +425,32 @@ func heat(path string, m map[people.Class]map[passage.Class]int, cols []passage.
 	p.X.Tick.Label.Font.Size, p.Y.Tick.Label.Font.Size = vg.Points(8), vg.Points(8)
 	return p.Save(22*vg.Centimeter, 18*vg.Centimeter, path)
 }
+
+// formats are those of egatectl passage track.
+const formats = `
+## The tracker on other traces
+
+` + "`egatectl passage track TRACE.csv --geometry FILE [--json]`" + ` runs the tracker of the gate on a recorded trace.
+
+- **Trace**: lines ` + "`t_us,beam,0|1`" + `, whole microseconds of any clock, 1 for broken. A line of names may come first, ` + "`#`" + ` begins a comment; empty lines,
+  any line ends, semicolons, tabs and quoted fields are read. Lines out of order are sorted, lines that tell no change are left out: both are noted.
+  A beam that the geometry does not name, a fraction, or times that nobody walks in (milliseconds) are an error that names the line.
+  ` + "`entry_beam` and `exit_beam`" + ` are the safety beams of the doors; without them who vanishes near a door has left.
+- **Geometry**: lines ` + "`id,x_mm,z_mm`" + ` in any order, or a YAML list of ` + "`{id, x_mm, z_mm}`" + `, also under ` + "`beams`" + `. x rises from the entry to the exit; where
+  both safety beams are listed, they are the planes of the doors and tell the direction. The row nearest to 900 mm (700 to 1250) counts trunks,
+  the one nearest to 300 mm (50 to 550) sees the floor, each with what lies within 60 mm of it; beams at other heights are named and not used.
+- ` + "`egate-sim trace` and `egate-sim geometry`" + ` write both for a simulated walk.
+
+With ` + "`--json`" + `; times are those of the trace, in microseconds:
+
+| field | meaning |
+| --- | --- |
+| ` + "`rows`" + ` | heights and numbers of the beams used, ` + "`unused`, `blind` (never broke while its neighbours did), `dirty` (taken out), `insufficient`, `door_beams`" + ` |
+| ` + "`passages[]`" + ` | from the first beam broken to all free: ` + "`from_us`, `to_us`, `class`, `confidence` (how often the class was right in the tuning walks), `persons`" + ` (2: two or more), ` + "`likely_more_than_one`, `decided_us`, `latency_us`" + ` after the edge that told it |
+| ` + "`changes[]`" + ` | each change of the count: ` + "`t_us`, `count` (zero, one, many, unknown), `likely_more_than_one`, `seen[]` (`from_mm`, `to_mm`, `persons`: 0 for an arm or somebody, `toward`" + ` exit or entry) |
+| ` + "`end`" + ` | how it ends: ` + "`count`, `object`, `entered`, `left_across`, `left_back`, `doubts`" + ` |
+| ` + "`notes[]`" + ` | what was odd about the trace |
+
+Classes: single, suitcase, suitcase_before, trolley, wheelchair, child, adult_with_child, pram, tailgating, piggyback, intrusion, crawling, wrong_direction, u_turn,
+object_left, unclear.
+`

@@ -37,14 +37,15 @@ func passageTrack(_ context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	edges, err := opened(trace, passage.ReadTrace)
+	read, err := opened(trace, passage.ReadTrace)
 	if err != nil {
 		return err
 	}
-	run, err := passage.Replay(g, edges)
+	run, err := passage.Replay(g, read.Edges)
 	if err != nil {
 		return err
 	}
+	run.Notes = read.Notes
 	if *asJSON {
 		return printRunJSON(out, run)
 	}
@@ -75,6 +76,7 @@ type (
 		Passages []passageDoc `json:"passages"`
 		Changes  []changeDoc  `json:"changes"`
 		End      endDoc       `json:"end"`
+		Notes    []string     `json:"notes"` // what was odd about the trace
 	}
 	rowsDoc struct {
 		HighMM float64  `json:"high_z_mm"`
@@ -84,6 +86,8 @@ type (
 		Doors  bool     `json:"door_beams"`
 		Unused []string `json:"unused"`
 		Blind  []string `json:"blind"`
+		Dirty  []string `json:"dirty"`        // taken out of service
+		Few    bool     `json:"insufficient"` // too many of them to count
 	}
 	passageDoc struct {
 		From       int64   `json:"from_us"`
@@ -96,9 +100,16 @@ type (
 		Latency    int64   `json:"latency_us"`
 	}
 	changeDoc struct {
-		At    int64   `json:"t_us"`
-		Count string  `json:"count"`
-		Two   float64 `json:"likely_more_than_one"`
+		At    int64     `json:"t_us"`
+		Count string    `json:"count"`
+		Two   float64   `json:"likely_more_than_one"`
+		Seen  []seenDoc `json:"seen"`
+	}
+	seenDoc struct {
+		FromMM  float64 `json:"from_mm"`
+		ToMM    float64 `json:"to_mm"`
+		Persons int     `json:"persons"` // 0: an arm, or somebody; not decided
+		Toward  string  `json:"toward"`  // exit, entry, or nothing for standing
 	}
 	endDoc struct {
 		Count   string `json:"count"`
@@ -113,14 +124,19 @@ type (
 func printRunJSON(out io.Writer, run *passage.Run) error {
 	l := run.Layout
 	d := runDoc{Passages: []passageDoc{}, Changes: []changeDoc{}, Rows: rowsDoc{HighMM: l.HighMM, High: len(l.Config.High), LowMM: l.LowMM, Low: len(l.Config.Low),
-		Doors: !l.Config.NoDoors, Unused: append([]string{}, l.Unused...), Blind: append([]string{}, run.Blind...)},
+		Doors: !l.Config.NoDoors, Unused: append([]string{}, l.Unused...), Blind: append([]string{}, run.Blind...),
+		Dirty: append([]string{}, run.Dirty...), Few: run.Few}, Notes: append([]string{}, run.Notes...),
 		End: endDoc{run.End.Count.String(), run.End.Object, run.Totals.EnteredOrigin + run.Totals.EnteredFar, run.Totals.LeftAcross, run.Totals.LeftOrigin, run.Totals.Doubts}}
 	for _, p := range run.Passages {
 		d.Passages = append(d.Passages, passageDoc{p.From.Microseconds(), p.To.Microseconds(), string(p.Class), p.Confidence, p.Persons, p.Two,
 			p.Decided.Microseconds(), p.Latency.Microseconds()})
 	}
 	for _, c := range run.Changes {
-		d.Changes = append(d.Changes, changeDoc{c.At.Microseconds(), c.Count.String(), c.Two})
+		seen := []seenDoc{}
+		for _, s := range c.Seen {
+			seen = append(seen, seenDoc(s))
+		}
+		d.Changes = append(d.Changes, changeDoc{c.At.Microseconds(), c.Count.String(), c.Two, seen})
 	}
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
@@ -139,6 +155,15 @@ func printRun(out io.Writer, run *passage.Run) error {
 	}
 	if len(run.Blind) > 0 {
 		fmt.Fprintf(out, "blind, people walked by without breaking it: %s\n", strings.Join(run.Blind, " "))
+	}
+	if len(run.Dirty) > 0 {
+		fmt.Fprintf(out, "dirty, taken out of service: %s\n", strings.Join(run.Dirty, " "))
+	}
+	if run.Few {
+		fmt.Fprintln(out, "two neighbours were out of service: nobody could be counted for a while")
+	}
+	for _, n := range run.Notes {
+		fmt.Fprintf(out, "note: %s\n", n)
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "from\tto\tclass\tconfidence\tpersons\tdecided\tafter the edge")

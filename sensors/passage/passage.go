@@ -133,10 +133,12 @@ type stretch struct {
 
 // Tracker tracks one mantrap. It is used by one goroutine.
 type Tracker struct {
-	cfg  Config
-	now  time.Duration
-	rows [2][]beam
-	door [2]beam
+	cfg     Config
+	now     time.Duration
+	all     [2][]watched // the geometry
+	rows    [2][]beam    // what of it is in service
+	outages []Outage
+	door    [2]beam
 
 	blobs   []stretch
 	leaving [2]int           // persons in the door, on their way out
@@ -170,8 +172,12 @@ type Tracker struct {
 // New makes a tracker. Until every beam is known the count is unknown.
 func New(cfg Config) *Tracker {
 	t := &Tracker{cfg: cfg}
-	t.rows[High] = make([]beam, len(cfg.High))
-	t.rows[Low] = make([]beam, len(cfg.Low))
+	for r, row := range [2][]float64{cfg.High, cfg.Low} {
+		for _, x := range row {
+			t.all[r] = append(t.all[r], watched{x: x})
+		}
+	}
+	t.arrange()
 	return t
 }
 
@@ -198,6 +204,9 @@ func (t *Tracker) Lose() {
 	for r := range t.rows {
 		for i := range t.rows[r] {
 			t.rows[r][i] = beam{missed: t.rows[r][i].missed}
+		}
+		for i := range t.all[r] {
+			t.all[r][i].known, t.all[r][i].ended = false, 0
 		}
 	}
 	t.door = [2]beam{}
@@ -282,7 +291,11 @@ func (t *Tracker) reaches() bool {
 // Beam tells that beam i of a row has changed. An index outside the row is ignored.
 func (t *Tracker) Beam(r Row, i int, broken bool, at time.Duration) {
 	t.Advance(at)
-	if int(r) >= len(t.rows) || i < 0 || i >= len(t.rows[r]) {
+	if int(r) >= len(t.all) || i < 0 || i >= len(t.all[r]) {
+		return
+	}
+	if i = t.watch(r, i, broken); i < 0 {
+		t.settle()
 		return
 	}
 	b := &t.rows[r][i]
@@ -770,6 +783,12 @@ func (t *Tracker) Next() time.Duration {
 	want(t.lowSince+settleFor, t.lowAlone)
 	want(t.lowSince+feetFor, t.lowAlone)
 	want(t.lowFree+emptyFor, t.object)
+	for r := range t.all {
+		for _, w := range t.all[r] {
+			want(w.ended+aloneFor, w.ended > 0)
+			want(w.last()+quietFor, w.out)
+		}
+	}
 	want(t.lastHigh+StillFor, len(t.blobs) > 0)
 	for _, s := range t.blobs {
 		want(s.born+reachFor, s.reach)
@@ -779,6 +798,7 @@ func (t *Tracker) Next() time.Duration {
 
 // settle draws the conclusions of time and of what is free.
 func (t *Tracker) settle() {
+	defer t.lose()
 	if !t.known() {
 		return
 	}
@@ -885,7 +905,7 @@ func (t *Tracker) selfTest() {
 		return
 	}
 	if t.rows[High][miss].missed++; t.rows[High][miss].missed == 2 {
-		t.blind = append(t.blind, miss)
+		t.blind = append(t.blind, slices.IndexFunc(t.all[High], func(w watched) bool { return w.at == miss }))
 	}
 }
 
@@ -896,8 +916,32 @@ func (t *Tracker) State() State {
 	return s
 }
 
+// Seen is where persons are.
+type Seen struct {
+	FromMM, ToMM float64 // from the entry: the outermost beams that they break
+	Persons      int     // 0: an arm, or somebody; not decided
+	Toward       string  // "exit", "entry", or "" for standing
+}
+
+// Seen returns who is seen by the high row, from the entry to the exit.
+func (t *Tracker) Seen() []Seen {
+	var out []Seen
+	for _, s := range t.blobs {
+		p := Seen{FromMM: t.cfg.High[s.lo], ToMM: t.cfg.High[s.hi], Persons: s.k}
+		switch ahead, back := max(s.brokeHi, s.clearLo), max(s.brokeLo, s.clearHi); {
+		case t.now-max(ahead, back) >= StillFor:
+		case ahead >= back:
+			p.Toward = gate.Exit.String()
+		default:
+			p.Toward = gate.Entry.String()
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 func (t *Tracker) count() gate.Count {
-	if !t.known() {
+	if !t.known() || !t.Suffices() {
 		return gate.CountUnknown
 	}
 	n := t.persons()

@@ -44,6 +44,9 @@ const (
 	kneeMM, kneeFrom, kneeTo = 300.0, 50.0, 550.0
 )
 
+// rowMM is how far from the height of a row a beam may lie and belong to it.
+const rowMM = 60.0
+
 // BeamAt is where a beam crosses the way, in mm along it and above the floor.
 type BeamAt struct {
 	ID string  `yaml:"id"`
@@ -149,7 +152,18 @@ type Layout struct {
 	places map[string]place
 }
 
-// Layout finds the two rows. Without doors the way begins and ends half a spacing beyond the outermost beams.
+// at finds a beam by its name, nil for none.
+func (g Geometry) at(id string) *BeamAt {
+	for i := range g {
+		if g[i].ID == id {
+			return &g[i]
+		}
+	}
+	return nil
+}
+
+// Layout finds the two rows. x rises from the entry to the exit, unless both safety beams stand in the geometry and tell the other
+// direction; they are where the way begins and ends, which is half a spacing beyond the outermost beams without them.
 func (g Geometry) Layout(doors bool) (*Layout, error) {
 	pick := func(want, from, to float64) (z float64, row Geometry) {
 		best := math.Inf(1)
@@ -159,11 +173,14 @@ func (g Geometry) Layout(doors bool) (*Layout, error) {
 			}
 		}
 		for _, b := range g {
-			if b.ID != EntryBeam && b.ID != ExitBeam && math.Abs(b.Z-z) <= 25 && !math.IsInf(best, 1) {
+			if b.ID != EntryBeam && b.ID != ExitBeam && math.Abs(b.Z-z) <= rowMM && !math.IsInf(best, 1) {
 				row = append(row, b)
 			}
 		}
-		slices.SortStableFunc(row, func(a, b BeamAt) int { return cmp.Compare(a.X, b.X) })
+		slices.SortStableFunc(row, func(a, b BeamAt) int {
+			return cmp.Or(cmp.Compare(a.X, b.X), cmp.Compare(math.Abs(a.Z-z), math.Abs(b.Z-z)))
+		})
+		row = slices.CompactFunc(row, func(a, b BeamAt) bool { return math.Abs(b.X-a.X) < 5 }) // one above the other: the better one counts
 		return z, row
 	}
 	l := &Layout{places: map[string]place{}}
@@ -173,12 +190,37 @@ func (g Geometry) Layout(doors bool) (*Layout, error) {
 	if len(high) < 3 {
 		return nil, fmt.Errorf("geometry: %d beams between %.0f and %.0f mm; trunks are counted there, by three at least", len(high), hipFrom, hipTo)
 	}
+	entry, exit := g.at(EntryBeam), g.at(ExitBeam)
+	if entry != nil && exit != nil {
+		if entry.X == exit.X {
+			return nil, fmt.Errorf("geometry: %s and %s stand at one place", EntryBeam, ExitBeam)
+		}
+		if exit.X < entry.X { // x rises towards the entry
+			for _, row := range []Geometry{high, low} {
+				slices.Reverse(row)
+			}
+			for _, row := range []Geometry{high, low} {
+				for i := range row {
+					row[i].X = -row[i].X
+				}
+			}
+			entry, exit = &BeamAt{X: -entry.X}, &BeamAt{X: -exit.X}
+		}
+	} else {
+		entry, exit = nil, nil
+	}
 	spacing := (high[len(high)-1].X - high[0].X) / float64(len(high)-1)
 	if spacing < 20 || spacing > 1000 {
 		return nil, fmt.Errorf("geometry: %.0f mm between the beams of a row; 20 to 1000 are expected", spacing)
 	}
 	origin := high[0].X - spacing/2
 	l.Config.LengthMM = high[len(high)-1].X + spacing/2 - origin
+	if entry != nil {
+		if entry.X >= high[0].X || exit.X <= high[len(high)-1].X {
+			return nil, fmt.Errorf("geometry: %s and %s must stand outside the rows", EntryBeam, ExitBeam)
+		}
+		origin, l.Config.LengthMM = entry.X, exit.X-entry.X
+	}
 	l.Config.NoDoors = !doors
 	for i, b := range high {
 		l.Config.High = append(l.Config.High, b.X-origin)
@@ -196,6 +238,29 @@ func (g Geometry) Layout(doors bool) (*Layout, error) {
 	return l, nil
 }
 
+// name is the beam at a place.
+func (l *Layout) name(r Row, i int) string {
+	for id, p := range l.places {
+		if p == (place{r, i}) {
+			return id
+		}
+	}
+	return ""
+}
+
+// names lists the first beams of a geometry, for who has mistyped one.
+func (g Geometry) names() string {
+	const few = 6
+	var ids []string
+	for _, b := range g[:min(few, len(g))] {
+		ids = append(ids, b.ID)
+	}
+	if len(g) > few {
+		ids = append(ids, fmt.Sprintf("and %d more", len(g)-few))
+	}
+	return strings.Join(ids, ", ")
+}
+
 // Edge is one change of a beam in a trace.
 type Edge struct {
 	At     time.Duration
@@ -203,51 +268,112 @@ type Edge struct {
 	Broken bool
 }
 
-// ReadTrace reads the lines of a trace, "t_us,beam,0|1" with 1 for broken, in order of time. A line of names may
-// come first, comments begin with #.
-func ReadTrace(r io.Reader) ([]Edge, error) {
-	var out []Edge
+// Trace is what beams did, in order of time.
+type Trace struct {
+	Edges []Edge
+	Notes []string // what was odd about the file and was put right
+}
+
+// quickest is the shortest time in which anybody passes manyBeams beams.
+const (
+	manyBeams = 5
+	quickest  = 100 * time.Millisecond
+)
+
+// ReadTrace reads the lines of a trace, "t_us,beam,0|1" with 1 for broken. A line of names may come first, comments begin with #, fields
+// may be quoted and stand between commas, semicolons or tabs, lines may end as on any system. Lines that are out of order are sorted,
+// and noted; times that cannot be microseconds are an error.
+func ReadTrace(r io.Reader) (Trace, error) {
+	var tr Trace
+	var high time.Duration
+	late, first := 0, true
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, maxTraceLine), maxTraceLine)
 	for n := 1; in.Scan(); n++ {
-		line := strings.TrimSpace(in.Text())
+		line := strings.TrimSpace(strings.TrimPrefix(in.Text(), "\ufeff"))
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		f := strings.Split(line, ",")
 		bad := func(what string) error { return fmt.Errorf("trace: line %d: %s; t_us,beam,0|1 is expected", n, what) }
+		f := strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' || c == '\t' })
+		for i := range f {
+			f[i] = strings.Trim(strings.TrimSpace(f[i]), `"`)
+		}
 		if len(f) != 3 {
-			return nil, bad("not three fields")
+			return Trace{}, bad("not three fields")
 		}
-		us, err := strconv.ParseInt(strings.TrimSpace(f[0]), 10, 64)
+		us, err := strconv.ParseInt(f[0], 10, 64)
 		if err != nil {
-			if len(out) == 0 && n == 1 {
-				continue
+			_, fraction := strconv.ParseFloat(f[0], 64)
+			switch {
+			case fraction == nil:
+				return Trace{}, bad("the time is no whole number of microseconds; seconds or milliseconds must be multiplied")
+			case !first:
+				return Trace{}, bad("no time in microseconds")
 			}
-			return nil, bad("no time in microseconds")
+			if name := strings.ToLower(f[0]); strings.HasSuffix(name, "ms") || strings.HasSuffix(name, "ns") || strings.HasSuffix(name, "_s") {
+				return Trace{}, bad(fmt.Sprintf("the column %q is not in microseconds", f[0]))
+			}
+			if strings.Contains(strings.ToLower(f[1]), "t_us") || strings.Contains(strings.ToLower(f[2]), "t_us") {
+				return Trace{}, bad("the columns stand in another order")
+			}
+			first = false
+			continue
 		}
-		if us < 0 || us > maxTraceTime.Microseconds() {
-			return nil, bad("a time before zero or beyond a week")
+		first = false
+		if us < 0 || us > math.MaxInt64/int64(time.Microsecond)/2 {
+			return Trace{}, bad("a time before zero or beyond all clocks")
 		}
-		e := Edge{At: time.Duration(us) * time.Microsecond, Beam: strings.TrimSpace(f[1])}
-		switch strings.TrimSpace(f[2]) {
+		e := Edge{At: time.Duration(us) * time.Microsecond, Beam: f[1]}
+		switch f[2] {
 		case "1":
 			e.Broken = true
 		case "0":
 		default:
-			return nil, bad("a state other than 0 and 1")
+			return Trace{}, bad(fmt.Sprintf("a state other than 0 (free) and 1 (broken), %q", f[2]))
 		}
-		if len(out) > 0 && e.At < out[len(out)-1].At {
-			return nil, bad("time runs backwards")
+		if e.At < high {
+			late++
 		}
-		if out = append(out, e); len(out) > maxEdges {
-			return nil, fmt.Errorf("trace: more than %d edges", maxEdges)
+		high = max(high, e.At)
+		if tr.Edges = append(tr.Edges, e); len(tr.Edges) > maxEdges {
+			return Trace{}, fmt.Errorf("trace: more than %d edges", maxEdges)
 		}
 	}
 	if err := in.Err(); err != nil {
-		return nil, fmt.Errorf("trace: %w", err)
+		return Trace{}, fmt.Errorf("trace: %w", err)
 	}
-	return out, nil
+	if late > 0 {
+		slices.SortStableFunc(tr.Edges, func(a, b Edge) int { return cmp.Compare(a.At, b.At) })
+		tr.Notes = append(tr.Notes, fmt.Sprintf("%d lines were out of order of time and were sorted", late))
+	}
+	return tr, tr.plausible()
+}
+
+// plausible refuses times that nobody can have walked in, and notes what repeats itself.
+func (tr *Trace) plausible() error {
+	state := map[string]bool{}
+	again := 0
+	for _, e := range tr.Edges {
+		if was, known := state[e.Beam]; known && was == e.Broken {
+			again++
+		}
+		state[e.Beam] = e.Broken
+	}
+	if again > 0 {
+		tr.Notes = append(tr.Notes, fmt.Sprintf("%d lines tell no change of their beam and were ignored", again))
+	}
+	if len(tr.Edges) == 0 {
+		return errors.New("trace: no line t_us,beam,0|1 in it")
+	}
+	span := tr.Edges[len(tr.Edges)-1].At - tr.Edges[0].At
+	if span > maxTraceTime {
+		return fmt.Errorf("trace: from its first to its last line %v pass, more than %v; are these microseconds?", span, maxTraceTime)
+	}
+	if len(state) >= manyBeams && span < quickest {
+		return fmt.Errorf("trace: %d beams change within %v, faster than anybody walks; these look like milliseconds, and microseconds are expected", len(state), span)
+	}
+	return nil
 }
 
 // settled drops what did not last for Debounce, as the gate's inputs do.
@@ -280,6 +406,7 @@ type Change struct {
 	At    time.Duration
 	Count gate.Count
 	Two   float64 // how likely it is more than one
+	Seen  []Seen  // where they are
 }
 
 // Run is what a tracker made of a trace.
@@ -290,11 +417,18 @@ type Run struct {
 	End      State
 	Totals   Totals
 	Blind    []string // high beams that people walked by without breaking them
+	Dirty    []string // beams taken out of service, for they lost their light often
+	Few      bool     // too many of them to count
+	Notes    []string // what was odd about the trace
 }
 
 // Replay tracks a trace. A beam's first edge tells how it was before. Beams that the geometry does not know are
 // an error, because a typing mistake would be a blind beam.
 func Replay(g Geometry, edges []Edge) (*Run, error) {
+	var base time.Duration // a trace may begin at any time of a clock
+	if len(edges) > 0 {
+		base = edges[0].At
+	}
 	doors := slices.ContainsFunc(edges, func(e Edge) bool { return e.Beam == EntryBeam || e.Beam == ExitBeam })
 	l, err := g.Layout(doors)
 	if err != nil {
@@ -306,7 +440,7 @@ func Replay(g Geometry, edges []Edge) (*Run, error) {
 			before[e.Beam] = !e.Broken
 		}
 		if _, used := l.places[e.Beam]; !used && e.Beam != EntryBeam && e.Beam != ExitBeam && !slices.Contains(l.Unused, e.Beam) {
-			return nil, fmt.Errorf("trace: beam %q stands in no line of the geometry", e.Beam)
+			return nil, fmt.Errorf("trace: beam %q stands in no line of the geometry, which names %s", e.Beam, g.names())
 		}
 	}
 	edges = settled(edges)
@@ -331,9 +465,15 @@ func Replay(g Geometry, edges []Edge) (*Run, error) {
 	const lead = time.Second
 	look := func() {
 		run.Passages = append(run.Passages, t.Passages()...)
+		for _, o := range t.Outages() {
+			if id := l.name(o.Row, o.I); !slices.Contains(run.Dirty, id) {
+				run.Dirty = append(run.Dirty, id)
+			}
+			run.Few = run.Few || !t.Suffices()
+		}
 		c := t.State().Count
 		if n := len(run.Changes); n == 0 || run.Changes[n-1].Count != c {
-			run.Changes = append(run.Changes, Change{max(0, t.now-lead), c, t.Likely()})
+			run.Changes = append(run.Changes, Change{max(0, t.now-lead) + base, c, t.Likely(), t.Seen()})
 		}
 	}
 	until := func(at time.Duration) {
@@ -346,22 +486,18 @@ func Replay(g Geometry, edges []Edge) (*Run, error) {
 	}
 	until(lead)
 	for _, e := range edges {
-		until(e.At + lead)
-		set(Edge{e.At + lead, e.Beam, e.Broken})
+		until(e.At - base + lead)
+		set(Edge{e.At - base + lead, e.Beam, e.Broken})
 		look()
 	}
 	until(t.now + settleFor + feetFor + emptyFor)
 	run.End, run.Totals = t.State(), t.totals
 	for i := range run.Passages {
 		p := &run.Passages[i]
-		p.From, p.To, p.Decided = p.From-lead, p.To-lead, max(0, p.Decided-lead)
+		p.From, p.To, p.Decided = p.From-lead+base, p.To-lead+base, max(0, p.Decided-lead)+base
 	}
 	for _, i := range t.Blind() {
-		for id, p := range l.places {
-			if p == (place{High, i}) {
-				run.Blind = append(run.Blind, id)
-			}
-		}
+		run.Blind = append(run.Blind, l.name(High, i))
 	}
 	return run, nil
 }

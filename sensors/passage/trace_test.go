@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"egate/sim/people"
 	"egate/sim/plant"
@@ -42,10 +43,11 @@ func TestS02Classes(t *testing.T) {
 			if err := tr.WriteCSV(&b); err != nil {
 				t.Fatal(err)
 			}
-			edges, err := ReadTrace(&b)
+			read, err := ReadTrace(&b)
 			if err != nil {
 				t.Fatal(err)
 			}
+			edges := read.Edges
 			for _, doors := range []bool{true, false} {
 				if !doors {
 					edges = slices.DeleteFunc(edges, func(e Edge) bool { return e.Beam == EntryBeam || e.Beam == ExitBeam })
@@ -83,7 +85,12 @@ func TestReplayRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"three fields": {"1,beam_01\n", "line 1: not three fields"},
 		"time":         {"t_us,beam,state\n5,a,1\nx,a,0\n", "line 3: no time"},
-		"backwards":    {"5,a,1\n4,a,0\n", "line 2: time runs backwards"},
+		"milliseconds": {"1,a,1\n2,b,1\n3,c,1\n4,d,1\n900,e,1\n", "these look like milliseconds"},
+		"seconds":      {"0.25,a,1\n", "line 1: the time is no whole number of microseconds"},
+		"t_ms":         {"t_ms,beam,state\n5,a,1\n", "line 1: the column \"t_ms\" is not in microseconds"},
+		"order":        {"beam,t_us,state\na,5,1\n", "line 1: the columns stand in another order"},
+		"nothing":      {"t_us,beam,state\n", "no line"},
+		"two weeks":    {"0,a,1\n1209600000000,a,0\n", "are these microseconds"},
 		"negative":     {"-5,a,1\n", "line 1: a time before zero"},
 		"state":        {"5,a,2\n", "line 1: a state other"},
 		"long line":    {strings.Repeat("x", 1000), "token too long"},
@@ -117,6 +124,52 @@ func TestReplayRefuses(t *testing.T) {
 	}
 }
 
+// TestS02ForeignFiles: what other programs write is read, and what was put right is said.
+func TestS02ForeignFiles(t *testing.T) {
+	text := "\ufeff\r\n# a recorder\r\n\r\n\"t_us\";\"beam\";\"broken\"\r\n1700000000000000; a ;1\r\n1700000000300000\tb\t1\r\n\"1700000000200000\",\"a\",\"0\"\r\n" +
+		"1700000000400000,b,1\r\n"
+	tr, err := ReadTrace(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const base = 1_700_000_000 * time.Second
+	want := []Edge{{base, "a", true}, {base + 200*time.Millisecond, "a", false}, {base + 300*time.Millisecond, "b", true}, {base + 400*time.Millisecond, "b", true}}
+	if !slices.Equal(tr.Edges, want) || len(tr.Notes) != 2 || !strings.Contains(tr.Notes[0], "1 lines were out of order") || !strings.Contains(tr.Notes[1], "1 lines tell no change") {
+		t.Errorf("%v %q", tr.Edges, tr.Notes)
+	}
+	// A walk of any clock, through a geometry whose beams are listed in any order and whose x runs the other way, is the same walk.
+	g := simulated(t)
+	w, err := people.Generate(people.SingleCase, 5001, people.TraceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var edges, later []Edge
+	for _, e := range w.Edges {
+		edges = append(edges, Edge(e))
+		later = append(later, Edge{e.At + base, e.Beam, e.Broken})
+	}
+	mirrored := Geometry{{ExitBeam, -plant.Default().LengthMM, 700}, {EntryBeam, 0, 700}}
+	for _, b := range g {
+		mirrored = append(mirrored, BeamAt{b.ID, -b.X, b.Z})
+	}
+	slices.Reverse(mirrored)
+	here, err := Replay(g, edges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := Replay(mirrored, later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(here.Passages) != 1 || len(there.Passages) != 1 || here.Passages[0].Class != Suitcase || there.Passages[0].Class != Suitcase ||
+		there.Passages[0].From-here.Passages[0].From != base {
+		t.Errorf("%+v\n%+v", here.Passages, there.Passages)
+	}
+	if !slices.ContainsFunc(here.Changes, func(c Change) bool { return len(c.Seen) == 1 && c.Seen[0].Toward == "exit" && c.Seen[0].Persons == 1 }) {
+		t.Errorf("nobody is seen on the way to the exit: %+v", here.Changes)
+	}
+}
+
 // FuzzTrace: any file ends in an error or a run, never in a panic or an endless loop.
 func FuzzTrace(f *testing.F) {
 	g := simulated(f)
@@ -132,7 +185,8 @@ func FuzzTrace(f *testing.F) {
 		f.Add(b.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		edges, err := ReadTrace(bytes.NewReader(raw))
+		read, err := ReadTrace(bytes.NewReader(raw))
+		edges := read.Edges
 		if err != nil || len(edges) > 2000 {
 			return
 		}

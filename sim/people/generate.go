@@ -85,6 +85,8 @@ type TraceOptions struct {
 	Flicker float64
 	// Dirty is the chance that a beam is a dirty one: it is lost for 20 to 200 ms about once a second.
 	Dirty float64
+	// Lead is how long the gate stands idle before the walk.
+	Lead time.Duration
 	// MisalignedMM shifts every beam by up to so much along the way, unknown to who reads the trace.
 	MisalignedMM float64
 }
@@ -253,6 +255,9 @@ func child(r *rand.Rand, b Build) Build {
 
 // finish adds false edges.
 func (t *Trace) finish(o TraceOptions, r *rand.Rand, cfg plant.Config) *Trace {
+	for i := range t.Edges {
+		t.Edges[i].At += o.Lead
+	}
 	if o.Dirty > 0 {
 		t.soil(o, r, cfg)
 	}
