@@ -37,6 +37,7 @@ type Recording struct {
 	seen   []seen
 	lines  edges
 	beat   moire
+	noise  grain
 	focal  float64
 	why    map[string]int
 }
@@ -98,6 +99,7 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 	}
 	r.order.found(img, d, at, true)
 	r.lines.look(img, d)
+	r.noise.look(img, d)
 	if len(r.seen) >= MaxRecording {
 		return nil
 	}
@@ -201,6 +203,8 @@ func (r *Recording) fabric(front []int, add func(verdict.CheckID, verdict.Result
 	add(verdict.CheckPADEdges, res, reasonOf(res), score, threshold)
 	score, threshold, res = r.beat.judge()
 	add(verdict.CheckPADMoire, res, reasonOf(res), score, threshold)
+	score, threshold, res = r.noise.judge()
+	add(verdict.CheckPADGrain, res, reasonOf(res), score, threshold)
 }
 
 func (r *Recording) temporal(j *Judgement, add func(verdict.CheckID, verdict.Result, verdict.Reason, float64, float64)) {

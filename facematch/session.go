@@ -174,6 +174,7 @@ type Session struct {
 	light      light
 	lines      edges
 	beat       moire
+	noise      grain
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
@@ -217,7 +218,7 @@ func (s *Session) forget() {
 	s.frontal = nil
 	s.light.forget()
 	s.lines.forget()
-	s.beat.peaks = nil
+	s.beat.peaks, s.noise.parts = nil, nil
 	clear(s.sum)
 	clear(s.base[:])
 	s.heads, s.held = [2][]relief{}, [2]held{}
@@ -383,6 +384,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 		return err
 	}
 	s.beat.look(img, &f.pts)
+	s.noise.look(img, d)
 	s.lines.look(img, d)
 	s.frontal = append(s.frontal, k)
 	for i, v := range k.template {
@@ -683,7 +685,7 @@ func (s *Session) Decide() Result {
 	for _, x := range []struct {
 		id    verdict.CheckID
 		judge func() (score, threshold float64, r verdict.Result)
-	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADMoire, s.beat.judge}} {
+	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADMoire, s.beat.judge}, {verdict.CheckPADGrain, s.noise.judge}} {
 		score, threshold, r := x.judge()
 		add(x.id, r, reasonOf(r), score, threshold)
 		unlit = unlit || x.id == verdict.CheckPADLight && r == verdict.Fail

@@ -285,3 +285,68 @@ func compressed(t testing.TB, m *facematch.Image, quality int) *facematch.Image 
 	}
 	return out
 }
+
+// a film of somebody, smoothed as films are, that is laid into the camera's path over pictures of the booth has
+// less noise than the wall; a living person has not. What was compressed as a whole is not evaluated.
+func TestX08GrainOfOneSensor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: draws films: left out of the short run")
+	}
+	e := engine(t)
+	for _, c := range []struct {
+		name, who string
+		change    func(m *facematch.Image, booth *hal.Frame) *facematch.Image
+		want      verdict.Result
+	}{
+		{"living", "astronaut", func(m *facematch.Image, _ *hal.Frame) *facematch.Image { return m }, verdict.Pass},
+		{"living", "admiral", func(m *facematch.Image, _ *hal.Frame) *facematch.Image { return m }, verdict.Pass},
+		{"laid in", "astronaut", laidIn, verdict.Fail},
+		{"laid in", "admiral", laidIn, verdict.Fail},
+		{"compressed", "astronaut", func(m *facematch.Image, _ *hal.Frame) *facematch.Image { return compressed(t, m, 60) }, verdict.NotPossible},
+	} {
+		p, err := faces.Get(c.who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc, empty := camera.New(8), camera.New(9)
+		if _, err := sc.Person(p, camera.Place{}); err != nil {
+			t.Fatal(err)
+		}
+		r := facematch.NewRecording(e, facematch.DefaultParams(verdict.DefaultMatch), false)
+		var f, booth hal.Frame
+		for k := range 3 {
+			at := time.Duration(k) * 125 * time.Millisecond
+			sc.Render(at, &f)
+			empty.Render(at, &booth)
+			if err := r.Add(c.change(picture(&f, nil), &booth), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := r.Judge(nil)
+		r.Close()
+		got := checkOf(j.Checks, verdict.CheckPADGrain)
+		t.Logf("%-11s %-10s grain %.2f %s", c.name, c.who, got.Score, got.Result)
+		if got.Result != c.want {
+			t.Errorf("%s %s: %s %.2f, want %s", c.name, c.who, got.Result, got.Score, c.want)
+		}
+	}
+}
+
+// laidIn puts the smoothed middle of a picture into one of the booth.
+func laidIn(m *facematch.Image, booth *hal.Frame) *facematch.Image {
+	out := picture(booth, nil)
+	for y := m.H / 5; y < m.H-2; y++ {
+		for x := m.W / 4; x < 3*m.W/4; x++ {
+			for k := range 3 {
+				sum := 0
+				for dy := -2; dy <= 2; dy++ {
+					for dx := -2; dx <= 2; dx++ {
+						sum += int(m.Pix[(min(m.H-1, y+dy))*m.Stride+3*(x+dx)+k])
+					}
+				}
+				out.Pix[y*out.Stride+3*x+k] = byte(sum / 25)
+			}
+		}
+	}
+	return out
+}

@@ -9,7 +9,7 @@ var missing = map[CheckID]Reason{
 	CheckAge: AgeNotEligible, CheckLookup: CentreNoAnswer, CheckPortrait: PortraitUnusable, CheckSingleFace: NoFace,
 	CheckQuality: FaceQuality, CheckPADTexture: PADNotEvaluated, CheckPADPlanarity: PADNotEvaluated, CheckPADLight: PADNotEvaluated,
 	CheckPADTemporal: PADNotEvaluated, CheckPADEdges: PADNotEvaluated,
-	CheckPADMoire: PADNotEvaluated, CheckPADNIR: PADNotEvaluated, CheckPADDepth: PADNotEvaluated, CheckPADSecondCamera: PADNotEvaluated,
+	CheckPADMoire: PADNotEvaluated, CheckPADGrain: PADNotEvaluated, CheckPADNIR: PADNotEvaluated, CheckPADDepth: PADNotEvaluated, CheckPADSecondCamera: PADNotEvaluated,
 	CheckMorph: PADNotEvaluated,
 	CheckMatch: FaceMismatch,
 }

@@ -34,6 +34,7 @@ const (
 	CheckPADTemporal
 	CheckPADEdges
 	CheckPADMoire
+	CheckPADGrain // camera injection
 	// Slots for sensors that a gate may have beside its camera. None has a driver yet: a policy may name them, and
 	// they are not evaluated.
 	CheckPADNIR
@@ -52,7 +53,7 @@ var checkNames = [...]string{
 	CheckValidity: "document_validity", CheckDocumentType: "document_type", CheckNationality: "nationality",
 	CheckAge: "age", CheckLookup: "centre_lookup", CheckPortrait: "portrait", CheckSingleFace: "single_face",
 	CheckQuality: "face_quality", CheckPADTexture: "pad_texture", CheckPADPlanarity: "pad_planarity",
-	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckPADMoire: "pad_moire",
+	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckPADMoire: "pad_moire", CheckPADGrain: "pad_grain",
 	CheckPADNIR: "pad_nir", CheckPADDepth: "pad_depth", CheckPADSecondCamera: "pad_second_camera", CheckMorph: "morph_hint", CheckMatch: "face_match",
 }
 

@@ -278,7 +278,7 @@ func (r *PADReport) Page() ([]byte, error) {
 // Pictures of a report: the scores of each signal that has some, by species.
 func (r *PADReport) Pictures() ([]Picture, error) {
 	var out []Picture
-	for _, id := range []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADMoire} {
+	for _, id := range []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADMoire, verdict.CheckPADGrain} {
 		p, err := r.strip(id)
 		if err != nil {
 			return nil, err
@@ -298,7 +298,7 @@ func (r *PADReport) strip(id verdict.CheckID) (*plot.Plot, error) {
 	}
 	p := newPlot(strings.ReplaceAll(id.String(), "_", " "), axis, "")
 	p.Title.Text = map[verdict.CheckID]string{verdict.CheckPADTexture: "Texture model", verdict.CheckPADPlanarity: "Planarity over a turn (residual, eye distances)",
-		verdict.CheckPADEdges: "Straight lines that move (sides of the face)", verdict.CheckPADMoire: "A raster on brow and cheeks (peak over mean)"}[id]
+		verdict.CheckPADEdges: "Straight lines that move (sides of the face)", verdict.CheckPADMoire: "A raster on brow and cheeks (peak over mean)", verdict.CheckPADGrain: "Noise of the face over that of the wall"}[id]
 	if p.Title.Text == "" {
 		p.Title.Text = id.String()
 	}

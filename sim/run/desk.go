@@ -19,6 +19,7 @@ import (
 	"egate/api"
 	"egate/console"
 	"egate/sim/passkey"
+	"egate/sim/scenario"
 )
 
 // Desk is the officer at the console: signed in over the console's HTTP interface with an authenticator of his own,
@@ -279,10 +280,11 @@ func (d *Desk) Order(ctx context.Context, gate, name, passage string, hash []byt
 	return r, err
 }
 
-// Decide opens the referral, looks at it, and gives the order.
-func (d *Desk) Decide(ctx context.Context, gate, passage, order, reason string) error {
+// Decide opens the referral, looks at it, and gives the order. It returns what the console showed of the document.
+func (d *Desk) Decide(ctx context.Context, gate, passage, order, reason string) (scenario.Shown, error) {
 	var facts struct {
 		Hash []byte `json:"dossier_hash"`
+		scenario.Shown
 	}
 	path := "/api/referrals/" + url.PathEscape(gate) + "/" + url.PathEscape(passage)
 	opened := d.call(ctx, http.MethodPost, path+"/open", struct{}{}, &facts)
@@ -292,16 +294,16 @@ func (d *Desk) Decide(ctx context.Context, gate, passage, order, reason string) 
 			_ = d.call(ctx, http.MethodGet, path+"/photo/"+photo, nil, nil) // not every referral has both
 		}
 	} else if order == api.CmdAccept {
-		return opened // nobody is accepted unseen
+		return facts.Shown, opened // nobody is accepted unseen
 	}
 	if order != api.CmdAccept {
 		reason = ""
 	}
 	if _, err := d.Order(ctx, gate, order, passage, facts.Hash, reason); err != nil {
-		return errors.Join(err, taken)
+		return facts.Shown, errors.Join(err, taken)
 	}
 	_ = d.call(ctx, http.MethodDelete, path, nil, nil) // the decision has closed it already
-	return nil
+	return facts.Shown, nil
 }
 
 // History returns acknowledged events of a gate after a position, oldest first.

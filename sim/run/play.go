@@ -86,6 +86,7 @@ type stage struct {
 	things   []*people.Thing
 	second   *Passport
 	released bool
+	shown    scenario.Shown // to the officer of a referral
 	noMend   bool
 }
 
@@ -352,7 +353,7 @@ func (s *stage) collect() error {
 	}
 	s.seen.Documents = documents
 	s.mu.Lock()
-	s.seen.Released = s.released
+	s.seen.Released, s.seen.Shown = s.released, s.shown
 	s.mu.Unlock()
 	return nil
 }
@@ -383,10 +384,19 @@ func (s *stage) officer(ctx context.Context) {
 		if !pause(ctx, officerTime) {
 			return
 		}
-		if err := s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, answered(g.Referral)); err != nil && ctx.Err() == nil {
+		if err := s.decide(ctx, g.Referral, order); err != nil && ctx.Err() == nil {
 			s.trouble("officer: %v", err)
 		}
 	}
+}
+
+// decide has the officer decide a referral, and keeps what the officer was shown.
+func (s *stage) decide(ctx context.Context, r *console.ReferralView, order string) error {
+	shown, err := s.h.Desk.Decide(ctx, s.l.Gate.Name, r.Passage, order, answered(r))
+	s.mu.Lock()
+	s.shown = shown
+	s.mu.Unlock()
+	return err
 }
 
 func (s *stage) watchRelease(ctx context.Context) {
@@ -563,7 +573,7 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		if err != nil {
 			return err
 		}
-		return s.h.Desk.Decide(ctx, s.l.Gate.Name, g.Referral.Passage, order, answered(g.Referral))
+		return s.decide(ctx, g.Referral, order)
 	case scenario.DoOfficerReset:
 		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdReset, "", nil, "")
 		return err

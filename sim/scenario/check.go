@@ -24,6 +24,7 @@ type Seen struct {
 	EarlyFrame int          // frames that left it before the capture was due (DP-06)
 	Released   bool         // the doors were released
 	Restarted  bool         // a boot event of a new daemon was acknowledged
+	Shown      Shown        // to the officer of a referral
 	Documents  int          // documents whose inspection was begun and accepted
 	Inside     int          // people between the doors at the end
 	Seconds    float64
@@ -139,6 +140,9 @@ func (s *Scenario) Check(o *Seen) []string {
 	}
 	if e.Released != nil && *e.Released != o.Released {
 		say("doors released: %v, expected %v", o.Released, *e.Released)
+	}
+	if e.Shown != nil && *e.Shown != o.Shown {
+		say("the officer was shown %+v of the document, expected %+v (F-11)", o.Shown, *e.Shown)
 	}
 	if e.Restarted != nil && *e.Restarted != o.Restarted {
 		say("restart seen: %v, expected %v", o.Restarted, *e.Restarted)

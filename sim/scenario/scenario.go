@@ -156,8 +156,16 @@ type Expect struct {
 	Inside int `yaml:"inside"`
 	// Documents is how many documents were inspected to the end of the document part.
 	Documents int `yaml:"documents"`
+	// Shown is what the officer must have been shown of the document of a referral (F-11).
+	Shown *Shown `yaml:"shown"`
 	// Restarted: a new start of the controller must have been recorded.
 	Restarted *bool `yaml:"restarted"`
+}
+
+// Shown are the facts of a document that make a face plausible, as the console shows them.
+type Shown struct {
+	Sex string `yaml:"sex" json:"sex"` // of the machine readable zone
+	Age int    `yaml:"age" json:"age"` // full years
 }
 
 // Strings is one text or a list of texts.

@@ -106,6 +106,15 @@ func TestCheckCanFail(t *testing.T) {
 			t.Errorf("%s: not noticed", name)
 		}
 	}
+	// F-11: what the officer is shown of the document.
+	s.Expect.Shown = &Shown{Sex: "M", Age: 61}
+	for _, shown := range []Shown{{}, {"F", 61}, {"M", 60}, {"M", 61}} {
+		o := ok()
+		o.Shown = shown
+		if bad := s.Check(o); (len(bad) == 0) != (shown == Shown{"M", 61}) {
+			t.Errorf("shown %+v: %v", shown, bad)
+		}
+	}
 }
 
 // The shipped files parse, and each names a requirement that it proves.
