@@ -78,6 +78,16 @@ type Lines struct {
 	Device  string          `yaml:"device"` // gpio: /dev/gpiochipN; simhal: unix socket
 	Inputs  map[string]Line `yaml:"inputs"`
 	Outputs map[string]Line `yaml:"outputs"`
+	// Buses are devices beside the lines that lamps may hang on: an expander on I²C, an LED strip on SPI.
+	Buses map[string]Bus `yaml:"buses,omitempty"`
+}
+
+// Bus is a device that lamps hang on. It keeps its outputs when the controller dies: no door, lock or release may.
+type Bus struct {
+	Driver  string `yaml:"driver"`            // mcp23017 or apa102
+	Device  string `yaml:"device"`            // mcp23017: /dev/i2c-N; apa102: /dev/spidevN.M
+	Address int    `yaml:"address,omitempty"` // mcp23017: 0x20 to 0x27
+	LEDs    int    `yaml:"leds,omitempty"`    // apa102: how many are on the strip
 }
 
 // Line is how a logical name is wired. The zero value is an active-high line with no bias whose
@@ -87,6 +97,10 @@ type Line struct {
 	Name      string `yaml:"name,omitempty"` // in place of pin: the kernel's name of the line (gpio-line-names), on whichever chip it is
 	ActiveLow bool   `yaml:"active_low,omitempty"`
 	Bias      string `yaml:"bias,omitempty"` // none, pull-up or pull-down; inputs only
+	// Bus is the bus of a lamp. On an expander pin is 0 to 15 (GPA0 to GPB7), on a strip leds tell first and last LED.
+	Bus    string `yaml:"bus,omitempty"`
+	LEDs   []int  `yaml:"leds,omitempty,flow"`
+	Colour string `yaml:"colour,omitempty"` // of a lamp on a strip: six hexadecimal digits, red, green, blue
 }
 
 // Doors are the drives.
@@ -314,6 +328,9 @@ var (
 	// witnessInputs are those of other sources of the count than the beams, where a site has them (S-03).
 	witnessInputs = []string{"overhead_ok", "overhead_occupied", "overhead_many", "mat_ok", "mat_occupied", "mat_many"}
 	plainName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	i2cNode       = regexp.MustCompile(`^/dev/i2c-[0-9]{1,3}$`)
+	spiNode       = regexp.MustCompile(`^/dev/spidev[0-9]{1,3}\.[0-9]{1,2}$`)
+	colour        = regexp.MustCompile(`^[0-9a-fA-F]{6}$`)
 	lineName      = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
 	beamName      = regexp.MustCompile(`^beam_[0-9]{2}$`)
 	langTag       = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
@@ -561,6 +578,11 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 			switch {
 			case !witness && !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))):
 				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " beam_01 … and those of witnesses (overhead_ok …)"}[beams])
+			case l.Bus != "":
+				g.checkLamp(at("lines", key, n), n, l, bad)
+				continue // its pin is on another chip
+			case len(l.LEDs) > 0 || l.Colour != "":
+				bad(at("lines", key, n), "leds and colour belong to a lamp on a bus: name the bus")
 			case g.Lines.Driver == "gpio" && (l.Pin == nil) == (l.Name == ""):
 				bad(at("lines", key, n), "needs pin, the offset of the line on %s, or name, the kernel's name of it (gpioinfo lists them)", g.Lines.Device)
 			case l.Pin != nil && (*l.Pin < 0 || *l.Pin > 1023):
@@ -585,6 +607,7 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 		entry := func(n string) bool { return slices.Contains(EntryDoorLines, n) }
 		inputs, outputs = slices.DeleteFunc(slices.Clone(inputs), entry), slices.DeleteFunc(slices.Clone(outputs), entry)
 	}
+	g.checkBuses(at, bad)
 	side("inputs", g.Lines.Inputs, inputs, true)
 	side("outputs", g.Lines.Outputs, outputs, false)
 	n := 0
@@ -595,6 +618,43 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 	}
 	if n < 4 {
 		bad(at("lines", "inputs"), "at least 4 beams are needed to count people, %d are listed", n)
+	}
+}
+
+// checkLamp checks a line that hangs on a bus.
+func (g *Gate) checkLamp(where, name string, l Line, bad func(string, string, ...any)) {
+	b, ok := g.Lines.Buses[l.Bus]
+	switch {
+	case !strings.HasPrefix(name, "lamp_") && !strings.HasPrefix(name, "light_") && name != "beacon":
+		bad(where, "only lamps may hang on a bus: what moves, locks or releases a door is a line of its own, because a chip on a bus keeps its outputs when the controller dies (D-09)")
+	case !ok:
+		bad(where, "bus %q is not under lines.buses", l.Bus)
+	case l.Name != "" || l.ActiveLow || l.Bias != "":
+		bad(where, "name, active_low and bias do not go with a bus")
+	case b.Driver == "mcp23017" && (l.Pin == nil || *l.Pin < 0 || *l.Pin > 15 || len(l.LEDs) > 0 || l.Colour != ""):
+		bad(where, "needs pin, 0 to 15 (GPA0 to GPB7), and nothing else beside the bus")
+	case b.Driver == "apa102" && (l.Pin != nil || len(l.LEDs) != 2 || l.LEDs[0] < 0 || l.LEDs[1] < l.LEDs[0] || l.LEDs[1] >= b.LEDs):
+		bad(where, "needs leds: [first, last] on a strip of %d", b.LEDs)
+	case b.Driver == "apa102" && !colour.MatchString(l.Colour):
+		bad(where, "needs colour: six hexadecimal digits, red, green, blue")
+	}
+}
+
+// checkBuses checks the buses themselves.
+func (g *Gate) checkBuses(at func(...string) string, bad func(string, string, ...any)) {
+	for n, b := range g.Lines.Buses {
+		switch where := at("lines", "buses", n); {
+		case g.Lines.Driver != "gpio":
+			bad(where, "goes with lines of driver gpio only")
+		case !lineName.MatchString(n):
+			bad(where, "its name must be 1 to 32 of a-z, 0-9 and \"_\"")
+		case b.Driver == "mcp23017" && (!i2cNode.MatchString(b.Device) || b.Address < 0x20 || b.Address > 0x27 || b.LEDs != 0):
+			bad(where, "an mcp23017 needs device: /dev/i2c-N and address: 0x20 to 0x27")
+		case b.Driver == "apa102" && (!spiNode.MatchString(b.Device) || b.LEDs < 1 || b.LEDs > 1024 || b.Address != 0):
+			bad(where, "an apa102 needs device: /dev/spidevN.M and leds: 1 to 1024")
+		case b.Driver != "mcp23017" && b.Driver != "apa102":
+			bad(where, "driver must be mcp23017 or apa102, is %q", b.Driver)
+		}
 	}
 }
 
@@ -610,7 +670,7 @@ func (l Limits) list() []limit {
 		{"lift", l.Lift, 2 * s, 60 * s}, {"no_show", l.NoShow, 3 * s, 60 * s}, {"secure", l.Secure, 3 * s, 60 * s},
 		{"capture", l.Capture, 5 * s, 60 * s}, {"decide", l.Decide, s, 30 * s}, {"release", l.Release, 3 * s, 60 * s},
 		{"clear", l.Clear, 2 * s, 60 * s}, {"leave_back", l.LeaveBack, 3 * s, 120 * s}, {"referral", l.Referral, 10 * s, 15 * 60 * s},
-		{"commit", l.Commit, 200 * time.Millisecond, 10 * s}, {"lease_grace", l.LeaseGrace, 2 * s, 60 * s}, {"warm", l.Warm, 2 * s, 60 * s},
+		{"commit", l.Commit, 200 * time.Millisecond, 10 * s}, {"lease_grace", l.LeaseGrace, 2 * s, 60 * s}, {"warm", l.Warm, 2 * s, 180 * s},
 		{"beat", l.Beat, 2 * s, 15 * s}, {"recover", l.Recover, 2 * s, 60 * s},
 		{"shift", l.Shift, shiftMin(l.Shift), 24 * time.Hour}, {"shift_warning", l.ShiftWarning, 0, l.Shift},
 	}

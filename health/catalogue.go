@@ -16,6 +16,7 @@ const (
 	CameraUnfocused       Code = "camera_unfocused"
 	CameraDrift           Code = "camera_drift"
 	LinesLost             Code = "lines_lost"
+	LampsLost             Code = "lamps_lost"
 	LinesEdgeLost         Code = "lines_edge_lost"
 	BeamStuck             Code = "beam_stuck"
 	BeamBlind             Code = "beam_blind"
@@ -168,6 +169,9 @@ var catalogue = []Entry{
 	{LinesLost, Danger, true, Itself, 0, "the driver of the digital lines failed: beams, contacts and fire input are unknown",
 		"every signal takes its safe reading: fire reads as alarm, beams as broken, doors as not closed; emergency release",
 		"I/O board lost, line taken by another process", "egatectl hardware watch", "check the I/O board and its supply; restart the controller"},
+	{LampsLost, Warning, false, Itself, 0, "the expander or LED strip named as part takes no commands: its lamps may stay as they were",
+		"the gate works; screen and other lamps still guide", "cable of the bus, no supply, another program or a kernel driver has the chip",
+		"egatectl hardware wire names the bus of each lamp; i2cdetect, or another strip, shows whether it answers", "fix cable and supply; the next change of a lamp finds it again"},
 	{LinesEdgeLost, Warning, false, Itself, 0, "changes of a line were lost between kernel and controller",
 		"the count of persons is unknown until the mantrap is proven empty", "processor overloaded, line flickers",
 		"load of the machine; flicker counters in the health document", "find the flickering line or the load"},

@@ -264,7 +264,9 @@ func hardwareWire(_ context.Context, out io.Writer, args []string) error {
 		for _, n := range configs.LineNames(side.m) {
 			l := side.m[n]
 			pin, level := "-", "high"
-			if l.Pin != nil {
+			if l.Bus != "" {
+				pin = place(b.cfg.Lines.Buses[l.Bus], l)
+			} else if l.Pin != nil {
 				pin = fmt.Sprint(*l.Pin)
 			} else if l.Name != "" {
 				pin = l.Name
@@ -283,6 +285,14 @@ func hardwareWire(_ context.Context, out io.Writer, args []string) error {
 	fmt.Fprintf(w, "%s\t%s\t%s\t%d x %d\t\t\n", health.PartCamera, d.Camera.Driver, d.Camera.Device, d.Camera.Width, d.Camera.Height)
 	fmt.Fprintf(w, "watchdog\t\t%s\t\t\t\n", dash(b.cfg.Watchdog.Device))
 	return w.Flush()
+}
+
+// place tells where on its bus a lamp hangs.
+func place(b configs.Bus, l configs.Line) string {
+	if l.Pin != nil {
+		return fmt.Sprintf("%s %#x GP%c%d", b.Device, b.Address, 'A'+rune(*l.Pin/8), *l.Pin%8)
+	}
+	return fmt.Sprintf("%s LED %v #%s", b.Device, l.LEDs, l.Colour)
 }
 
 func hardwareWatch(ctx context.Context, out io.Writer, args []string) error {

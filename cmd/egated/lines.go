@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 	"egate/hal"
 	"egate/hal/gpiohal"
 	"egate/hal/identity"
+	"egate/hal/lampbus"
+	"egate/hal/lineset"
 	"egate/hal/simhal"
 	"egate/health"
 	"egate/health/wear"
@@ -31,13 +34,15 @@ type lines struct {
 	cfg configs.Lines
 	// service refuses lines of a chip that is a program of the kernel (gpio-sim, gpio-mockup).
 	service bool
+	// busLost is told when a bus with lamps is lost, and that it is back.
+	busLost func(name string, lost bool)
 	mu      sync.Mutex
 	cur     hal.Lines
 	driven  map[string]gpio.Level // outputs, as driven last
 }
 
 func newLines(cfg configs.Gate) *lines {
-	return &lines{cfg: cfg.Lines, service: !cfg.Simulated, driven: map[string]gpio.Level{}}
+	return &lines{cfg: cfg.Lines, service: !cfg.Simulated, busLost: func(string, bool) {}, driven: map[string]gpio.Level{}}
 }
 
 func (l *lines) open() (hal.Lines, error) {
@@ -76,12 +81,14 @@ func (l *lines) open() (hal.Lines, error) {
 			errs = append(errs, add(n, c, false))
 		}
 		for n, c := range l.cfg.Outputs {
-			errs = append(errs, add(n, c, true))
+			if c.Bus == "" {
+				errs = append(errs, add(n, c, true))
+			}
 		}
 		if err = errors.Join(errs...); err == nil {
 			var g *gpiohal.Lines
 			if g, err = gpiohal.Open(l.cfg.Device, m); err == nil {
-				got = g
+				got = lineset.Join(g, l.buses()...)
 			}
 		}
 	}
@@ -93,6 +100,46 @@ func (l *lines) open() (hal.Lines, error) {
 	clear(l.driven) // an opening drives every output Low
 	l.mu.Unlock()
 	return got, nil
+}
+
+// buses are the devices that lamps hang on.
+func (l *lines) buses() (all []lineset.Bus) {
+	for name, b := range l.cfg.Buses {
+		pins, stretches := map[string]int{}, map[string]lampbus.Stretch{}
+		var lamps []string
+		for n, c := range l.cfg.Outputs {
+			if c.Bus != name {
+				continue
+			}
+			lamps = append(lamps, n)
+			if c.Pin != nil {
+				pins[n] = *c.Pin
+				continue
+			}
+			colour, err := strconv.ParseUint(c.Colour, 16, 24) // checked by configs
+			if err == nil && len(c.LEDs) == 2 {
+				stretches[n] = lampbus.Stretch{From: c.LEDs[0], To: c.LEDs[1], Colour: uint32(colour)}
+			}
+		}
+		open := func() (hal.Lines, error) {
+			bus, err := lampbus.I2C(b.Device)
+			if err != nil {
+				return nil, err
+			}
+			return lampbus.OpenExpander(bus, uint16(b.Address), pins)
+		}
+		if b.Driver == "apa102" {
+			open = func() (hal.Lines, error) {
+				port, err := lampbus.SPI(b.Device)
+				if err != nil {
+					return nil, err
+				}
+				return lampbus.OpenStrip(port, b.LEDs, stretches)
+			}
+		}
+		all = append(all, lineset.Bus{Name: name, Lamps: lamps, Open: open, Lost: func(lost bool) { l.busLost(name, lost) }})
+	}
+	return all
 }
 
 func biasOf(s string) (gpio.Pull, error) {

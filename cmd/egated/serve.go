@@ -135,6 +135,11 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		Topology: cfg.Topology, Languages: cfg.Languages, Simulated: cfg.Simulated})
 
 	wires := newLines(cfg)
+	wires.busLost = func(name string, lost bool) {
+		if board.Set(health.LampsLost, name, lost) {
+			log.Warn("egated: lamps", "bus", name, "lost", lost, "code", health.LampsLost)
+		}
+	}
 	defer wires.Close()
 	geometry, err := matrix(cfg)
 	if err != nil {
