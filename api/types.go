@@ -161,7 +161,7 @@ type Alarm struct {
 // ReferralEvent tells the life of a referral; it names no person.
 type ReferralEvent struct {
 	Passage  string         `json:"passage"`
-	State    string         `json:"state"` // open, taken, returned, decided, closed
+	State    string         `json:"state"` // open, taken, returned, decided, closed, confirmed, handed_over
 	Reason   verdict.Reason `json:"reason"`
 	Officer  string         `json:"officer,omitempty"`  // staff pseudonym
 	Decision string         `json:"decision,omitempty"` // accept, send_back, hold
@@ -181,7 +181,8 @@ type OrderEvent struct {
 	Officer   string `json:"officer,omitempty"` // staff pseudonym, as received
 	Name      string `json:"name"`
 	Passage   string `json:"passage,omitempty"`
-	Result    string `json:"result"` // accepted, rejected, done, failed, expired
+	To        string `json:"to,omitempty"` // of a hand-over, as received
+	Result    string `json:"result"`       // accepted, rejected, done, failed, expired
 	Reason    string `json:"reason,omitempty"`
 	Override  string `json:"override,omitempty"` // the officer's own reason for it, as received (O-07)
 	Group     string `json:"group,omitempty"`    // of the officer, as the roster has it (O-07)
@@ -253,6 +254,7 @@ type Command struct {
 	Passage   string    `json:"passage,omitempty"`
 	Dossier   []byte    `json:"dossier,omitempty"` // hash of the dossier the officer was shown
 	Reason    string    `json:"reason,omitempty"`  // reason code of an override (O-07)
+	To        string    `json:"to,omitempty"`      // of a hand-over: who has the gate then
 	IssuedAt  time.Time `json:"issued_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
@@ -277,6 +279,9 @@ const (
 	CmdManual       = "gate_manual"
 	CmdHoldEntry    = "door_hold_entry" // D-12; again: the officer is still there
 	CmdLetGo        = "door_let_go"
+	// CmdHandOver moves what the officer owns at the gate (his lease, referrals, the entry that he holds) to another
+	// officer who is signed in, in one step (O-02). His further orders are refused until he signs in anew.
+	CmdHandOver = "desk_hand_over"
 )
 
 // Response answers a command on rsp/{principal}/{id}. An order that moves a door is accepted first, and then done or
@@ -285,6 +290,7 @@ type Response struct {
 	ID     string    `json:"id"`
 	Result string    `json:"result"` // accepted, rejected, done, failed, expired
 	Reason string    `json:"reason,omitempty"`
+	Owner  string    `json:"owner,omitempty"` // of a refusal: the officer whose it is
 	At     time.Time `json:"at"`
 }
 
@@ -304,14 +310,16 @@ type Envelope struct {
 
 // Lease keeps a gate open for passages (O-01), inside Signed kind "lease".
 type Lease struct {
-	Gate      string         `json:"gate"`
-	Session   string         `json:"session"`
-	Epoch     uint64         `json:"epoch"`
-	Principal string         `json:"principal"`
-	Officer   string         `json:"officer"`
-	Seq       uint64         `json:"seq"`
-	ExpiresAt time.Time      `json:"expires_at"`
-	Keys      []RecipientKey `json:"keys"` // where to seal referral dossiers to
+	Gate      string    `json:"gate"`
+	Session   string    `json:"session"`
+	Epoch     uint64    `json:"epoch"`
+	Principal string    `json:"principal"`
+	Officer   string    `json:"officer"`
+	Seq       uint64    `json:"seq"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// SignedIn is when the officer signed in, by the centre's clock: after a hand-over only a later one counts.
+	SignedIn time.Time      `json:"signed_in,omitzero"`
+	Keys     []RecipientKey `json:"keys"` // where to seal referral dossiers to
 }
 
 // RecipientKey is an HPKE public key of a signed-in officer session.

@@ -107,7 +107,8 @@ type AlertView struct {
 type Line struct {
 	Seq       uint64       `json:"seq"`
 	Gates     []GateView   `json:"gates"`
-	Recent    []RecentView `json:"recent"` // last passages, newest first, no person in them
+	Recent    []RecentView `json:"recent"`  // last passages, newest first, no person in them
+	OnDuty    []string     `json:"on_duty"` // pseudonyms of who is signed in, to hand a gate over to
 	Simulated bool         `json:"simulated"`
 	At        time.Time    `json:"at"`
 }

@@ -63,10 +63,13 @@ const (
 	RefEvSentBack
 	RefEvClosed
 	RefEvConfirmed // by a second officer
+	RefEvHandedOver
+	refEvEnd
 )
 
 func (r RefEvent) String() string {
-	return [...]string{"", "open", "taken", "returned", "decided", "decided", "closed", "confirmed"}[r&7]
+	return [...]string{"", "open", "taken", "returned", "decided", "decided", "closed", "confirmed", "handed_over",
+		"", "", "", "", "", "", ""}[r&15]
 }
 
 // Action is one action.

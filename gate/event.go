@@ -82,7 +82,14 @@ const (
 	OrderManual
 	OrderHoldEntry // asked again: the officer is still there
 	OrderLetGo
+	OrderHandOver // Mine: of one who is here; Second: to another who is; N: what of it is his
 	orderEnd
+)
+
+// What an officer who hands a gate over has of it: bits of Event.N.
+const (
+	HandReception uint8 = 1 << iota // the referral at the reader
+	HandPassage                     // the referral inside, or the entry that he holds open
 )
 
 // Timer is one of the timers that actions start. Starting one again replaces it.

@@ -237,12 +237,15 @@ func events() []Event {
 				Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.FaceMismatch}, Event{Kind: k, Slot: sl, Outcome: verdict.Refer, Reason: verdict.PADFailed})
 		}
 	}
-	for o := OrderTake; o < orderEnd; o++ {
+	for o := OrderTake; o < OrderHandOver; o++ {
 		for _, l := range []Lane{LaneReception, LanePassage} {
 			for _, mine := range []bool{false, true} {
 				out = append(out, Event{Kind: EvOrder, Order: o, Lane: l, Mine: mine})
 			}
 		}
+	}
+	for what := HandReception; what <= HandReception|HandPassage; what++ {
+		out = append(out, Event{Kind: EvOrder, Order: OrderHandOver, Lane: LanePassage, Mine: true, Second: true, N: what})
 	}
 	out = append(out, Event{Kind: EvOrder, Order: OrderAccept, Lane: LanePassage, Second: true},
 		Event{Kind: EvOwnerLost, Lane: LaneReception}, Event{Kind: EvOwnerLost, Lane: LanePassage})
@@ -270,6 +273,8 @@ func possible(n *node, e Event) bool {
 		switch e.Order {
 		case OrderTake, OrderReturn, OrderAccept, OrderSendBack, OrderHold, OrderOpenExit:
 			return true
+		case OrderHandOver: // what is owned
+			return (e.N&HandReception == 0 || n.M.RRef == RefTaken) && (e.N&HandPassage == 0 || n.M.PRef == RefTaken || n.M.Passage == PasHold)
 		}
 		return e.Lane == LanePassage && e.Mine
 	}

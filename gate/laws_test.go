@@ -291,6 +291,35 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, on(EvShift)},
+	{"O-02 a hand-over moves no door and decides nothing, and what it tells of has its one owner as before", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if e.Kind != EvOrder || e.Order != OrderHandOver || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		var told uint8
+		for _, x := range acts {
+			if x.Kind == ActEmit && x.What == WhatReferral && x.RefEv == RefEvHandedOver {
+				told |= HandReception << (x.Lane - LaneReception)
+			}
+		}
+		owned := e.N
+		if b.M.RRef != RefTaken {
+			owned &^= HandReception
+		}
+		if b.M.PRef != RefTaken {
+			owned &^= HandPassage
+		}
+		switch {
+		case opens(acts, Entry) || opens(acts, Exit) || has(acts, ActClose) || has(acts, ActCommit):
+			return true, "a door moved"
+		case a.M.RRef != b.M.RRef || a.M.PRef != b.M.PRef || a.M.Reception != b.M.Reception || a.M.Passage != b.M.Passage || a.M.Grant != b.M.Grant || a.M.LetGo != b.M.LetGo:
+			return true, "more than the owner changed"
+		case e.N&HandPassage != 0 && a.M.PSecond:
+			return true, "who confirmed would decide alone"
+		case e.Mine && e.Second && told != owned:
+			return true, "another referral was told of than the officer owned"
+		}
+		return owned != 0, ""
+	}, on(EvOrder)},
 	{"D-12 a held entry closes by an officer's order alone, with nobody inside and the exit secured", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Passage != PasHold || a.M.Mode == ModeEmergency {
 			return false, ""
@@ -670,6 +699,8 @@ var invariants = []invariant{
 					x = RefOpen
 				case RefEvConfirmed:
 					ok = x == RefTaken && e.Kind == EvOrder && e.Second && !e.Mine
+				case RefEvHandedOver:
+					ok = x == RefTaken && e.Kind == EvOrder && e.Order == OrderHandOver && e.Mine && e.Second
 				case RefEvAccepted, RefEvSentBack:
 					ok = x == RefTaken && e.Kind == EvOrder && e.Mine
 					x = RefNone

@@ -34,7 +34,7 @@ func (s *step) order(e Event) {
 	case OrderTake:
 		switch {
 		case !referred:
-			no(s.undecided(referred))
+			no(s.undecided(referred, ref))
 		case ref == RefTaken && !e.Mine:
 			no(verdict.OfficerHeld)
 		default:
@@ -46,7 +46,7 @@ func (s *step) order(e Event) {
 		}
 	case OrderReturn:
 		if !mine {
-			no(s.undecided(referred))
+			no(s.undecided(referred, ref))
 			return
 		}
 		s.returned(e.Lane)
@@ -70,7 +70,7 @@ func (s *step) order(e Event) {
 			s.answer(e, true, verdict.OK)
 			s.referral(LanePassage, RefEvConfirmed, m.PReason)
 		case !mine:
-			no(verdict.OfficerNoDecision)
+			no(s.undecided(true, ref))
 		case authority == verdict.TwoOfficers && !m.PSecond:
 			no(verdict.SecondOfficerNeeded)
 		case !m.closed() || m.Occ != CountOne || m.Fire != High:
@@ -86,7 +86,7 @@ func (s *step) order(e Event) {
 		}
 	case OrderSendBack:
 		if !mine {
-			no(s.undecided(referred))
+			no(s.undecided(referred, ref))
 			return
 		}
 		s.answer(e, true, verdict.OK)
@@ -99,7 +99,11 @@ func (s *step) order(e Event) {
 		m.PRef = RefNone
 		s.leave()
 	case OrderHold:
-		if !mine || e.Lane != LanePassage {
+		switch {
+		case !mine:
+			no(s.undecided(referred, ref))
+			return
+		case e.Lane != LanePassage:
 			no(verdict.OfficerNoDecision)
 			return
 		}
@@ -175,6 +179,13 @@ func (s *step) order(e Event) {
 		m.LetGo = true
 		s.answer(e, true, verdict.OK)
 		s.start(TimerPassage, LimitClear, 1)
+	case OrderHandOver:
+		if !e.Mine || !e.Second {
+			no(verdict.LeaseLost)
+			return
+		}
+		s.answer(e, true, verdict.OK)
+		s.handOver(e.N)
 	case OrderReset:
 		busy := m.Passage != PasEmpty && m.Passage != PasClear && m.Passage != PasLeave || m.served()
 		if busy || m.Mode == ModeRecovering || m.Mode == ModeService && (m.Passage != PasEmpty || m.has(Entry) && !m.testable()) {
@@ -259,12 +270,33 @@ func (s *step) endService(open bool) {
 	}
 }
 
-// undecided says why an order about a referral has no effect: it was decided before, or is another's.
-func (s *step) undecided(referred bool) verdict.Reason {
-	if referred {
-		return verdict.OfficerNoDecision
+// handOver makes what one officer owns another's (O-02): no referral is nobody's meanwhile, or two officers'. Whoever
+// holds, or keeps the entry open, says so anew: the limits of that begin again.
+func (s *step) handOver(what uint8) {
+	m := &s.m
+	if what&HandReception != 0 && m.RRef == RefTaken {
+		s.referral(LaneReception, RefEvHandedOver, m.RReason)
 	}
-	return verdict.AlreadyDecided
+	switch {
+	case what&HandPassage == 0:
+	case m.PRef == RefTaken:
+		m.PSecond = false // who confirmed as the second may be the one who decides now
+		s.referral(LanePassage, RefEvHandedOver, m.PReason)
+		s.start(TimerPassage, LimitPrompt, 1)
+	case m.Passage == PasHold && !m.LetGo:
+		s.start(TimerPassage, LimitReferral, 1)
+	}
+}
+
+// undecided says why an order about a referral has no effect: it was decided before, is another's, or nobody's yet.
+func (s *step) undecided(referred bool, ref Referral) verdict.Reason {
+	switch {
+	case !referred:
+		return verdict.AlreadyDecided
+	case ref == RefTaken:
+		return verdict.OfficerHeld
+	}
+	return verdict.OfficerNoDecision
 }
 
 // returned puts a referral back into the queue.

@@ -256,6 +256,7 @@ var strayed = []string{
 	up + "\naccepted\nlaid slot=1\nchecked slot=1 outcome=refer reason=clone_suspected" + strings.Repeat("\ntimer timer=reception", maxTries+1),
 	up + document + inside + "\nready slot=2\naccepted\nlaid slot=2\nchecked slot=2 outcome=allow reason=ok\nlifted slot=2",
 	up + "\norder order=close_gate lane=passage mine=yes",
+	up + document + inside + "\nverdict slot=1 outcome=refer reason=face_mismatch\norder order=take lane=passage\norder order=hand_over lane=passage mine=yes second=yes n=2",
 	up + "\nfire tri=low",
 	up + "\norder order=hold_entry lane=passage mine=yes\norder order=let_go lane=passage mine=yes",
 	up + "\norder order=standby lane=passage mine=yes",

@@ -54,7 +54,7 @@ var modes = all(noFire, noObject, without(EvFault, EvHeads, EvTrackLost, EvSilen
 	switch e.Kind {
 	case EvOrder:
 		switch e.Order {
-		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset, OrderHoldEntry, OrderLetGo:
+		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset, OrderHoldEntry, OrderLetGo, OrderHandOver:
 			return e.Mine
 		}
 		return false
@@ -68,7 +68,7 @@ var modes = all(noFire, noObject, without(EvFault, EvHeads, EvTrackLost, EvSilen
 
 // staffed leaves lease, faults and closing to the world of documents, and the other modes to that of modes.
 var staffed = filter{of: func(e Event) bool {
-	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order >= OrderSelfTest))
+	return e.Kind != EvFault && !(e.Kind == EvLease && !e.On) && !(e.Kind == EvOrder && (e.Order == OrderOpenGate || e.Order == OrderCloseGate || e.Order >= OrderSelfTest && e.Order != OrderHandOver))
 }}
 
 // shifts is a world in which shifts end and begin.

@@ -113,7 +113,7 @@ func (l *Link) verify(ctx context.Context, session, topic string, payload []byte
 			return Item{}, refuse("from the future")
 		case c.ExpiresAt.Sub(c.IssuedAt) > maxOrderLife:
 			return Item{}, refuse("lives too long")
-		case !plain(c.ID) || !plain(c.Name) || c.Passage != "" && !plain(c.Passage) || c.Officer != "" && !pseudonym(c.Officer) || c.Reason != "" && !plain(c.Reason) || len(c.Dossier) > maxName:
+		case !plain(c.ID) || !plain(c.Name) || c.Passage != "" && !plain(c.Passage) || c.Officer != "" && !pseudonym(c.Officer) || c.To != "" && !pseudonym(c.To) || c.Reason != "" && !plain(c.Reason) || len(c.Dossier) > maxName:
 			return Item{}, refuse("not a command")
 		}
 		return l.order(session, s, &c)

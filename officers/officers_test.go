@@ -396,10 +396,41 @@ func TestF06TwoSignatures(t *testing.T) {
 	}
 }
 
+// TestO02Receiver: a gate is handed over to an officer of its roster who has a desk's orders, and to nobody else.
+func TestO02Receiver(t *testing.T) {
+	r := newRig(t)
+	tom := must(passkey.New(officers.EdDSA, rpID, origin))
+	ro := r.open(t, func(d *api.Roster) {
+		day := 24 * time.Hour
+		d.Officers = append(d.Officers, api.RosterOfficer{Officer: "tom", Passkeys: []api.Passkey{must(tom.Public())}, Roles: []string{officers.RoleTechnician}, Gates: []string{"gate-1", "gate-2"},
+			NotBefore: r.now.Add(-day), NotAfter: r.now.Add(day)})
+	})
+	k := must(r.ann.Certify("north", []string{"gate-1", "gate-2"}, nil, r.now, time.Hour))
+	for _, x := range []struct {
+		gate, to string
+		want     error
+	}{{"gate-1", "bob", nil}, {"gate-2", "bob", officers.Receiver}, {"gate-1", "tom", officers.Receiver}, {"gate-1", "carl", officers.Receiver}, {"gate-1", "", officers.Receiver}} {
+		c := r.command(api.CmdHandOver, "ann")
+		c.Gate, c.To = x.gate, x.to
+		payload, p, err := k.Sign(c, r.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ro.Verify(x.gate, payload, c, p, r.now); !errors.Is(err, x.want) {
+			t.Errorf("%s to %q: %v", x.gate, x.to, err)
+		}
+	}
+	d := r.doc
+	d.TwoPersons = []string{api.CmdHandOver}
+	if err := officers.Check(d); err == nil {
+		t.Error("a roster that asks two persons for a hand-over")
+	}
+}
+
 // TestO03Roles: every order of the contract belongs to some role, and a technician decides about no traveller.
 func TestO03Roles(t *testing.T) {
 	for _, name := range []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
-		api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest, api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo} {
+		api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest, api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver} {
 		if !officers.May(officers.Roles(), name) {
 			t.Errorf("%s belongs to no role", name)
 		}

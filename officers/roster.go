@@ -54,7 +54,7 @@ const (
 
 // desk is what every officer at the line does.
 var desk = []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
-	api.CmdOpenEntry, api.CmdRelease, api.CmdHoldEntry, api.CmdLetGo}
+	api.CmdOpenEntry, api.CmdRelease, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver}
 
 // roles lists the orders of each role.
 var roles = map[string][]string{
@@ -186,6 +186,9 @@ func Check(r api.Roster) error {
 	for _, c := range r.TwoPersons {
 		if !May(Roles(), c) {
 			bad("two_persons names the order %q, which does not exist", c)
+		}
+		if c == api.CmdHandOver {
+			bad("two_persons names %q: whoever takes the gate over has to be signed in, that is its second person", c)
 		}
 	}
 	if len(r.TwoPersons) > maxOrders {

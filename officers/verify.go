@@ -44,8 +44,9 @@ const (
 	BadSignature Refusal = "order_signature"
 	RoleMissing  Refusal = "role_missing"
 	FreshNeeded  Refusal = "fresh_needed"
-	SameOfficer  Refusal = "same_officer"   // the second signature is of the first officer, or of his key
-	OtherOrder   Refusal = "other_document" // the second signature is of another order than the first
+	SameOfficer  Refusal = "same_officer"     // the second signature is of the first officer, or of his key
+	OtherOrder   Refusal = "other_document"   // the second signature is of another order than the first
+	Receiver     Refusal = "receiver_unknown" // of a hand-over: not on the roster, not for this gate, or not for a desk
 )
 
 func (r Refusal) Error() string { return "officers: " + string(r) }
@@ -200,6 +201,8 @@ func (r *Roster) signer(gate string, payload []byte, c api.Command, p *api.Proof
 		return o, BadSignature
 	case !May(o.Roles, c.Name):
 		return o, RoleMissing
+	case c.Name == api.CmdHandOver && !r.receives(c.To, gate, now):
+		return o, Receiver
 	case !NeedsFresh(c.Name):
 		return o, nil
 	case p.Fresh == nil || now.Sub(p.Fresh.At) > MaxFresh || p.Fresh.At.After(now.Add(MaxSkew)),
@@ -211,6 +214,12 @@ func (r *Roster) signer(gate string, payload []byte, c api.Command, p *api.Proof
 		return o, FreshNeeded
 	}
 	return o, nil
+}
+
+// receives tells whether a gate may be handed over to an officer: his roles have the orders of a desk.
+func (r *Roster) receives(officer, gate string, now time.Time) bool {
+	o, there := r.At(officer, gate, now)
+	return there && May(o.Roles, api.CmdHandOver)
 }
 
 // signedBy verifies a signature as WebCrypto makes it: r and s, 32 bytes each.

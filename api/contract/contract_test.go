@@ -205,7 +205,7 @@ func equal(t *testing.T, all map[string]schema, file, path string, typ reflect.T
 				continue
 			}
 			delete(left, name)
-			if must := slices.Contains(required, any(name)); must == strings.Contains(opt, "omitempty") {
+			if must := slices.Contains(required, any(name)); must == (strings.Contains(opt, "omitempty") || strings.Contains(opt, "omitzero")) {
 				t.Errorf("%s.%s: required %v in the schema, tag %q in Go", path, f.Name, must, f.Tag.Get("json"))
 			}
 			equal(t, all, file, path+"."+f.Name, f.Type, p)

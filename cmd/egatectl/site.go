@@ -100,6 +100,8 @@ type simConsole struct {
 	Broker  string     `json:"broker"`
 	State   string     `json:"state_dir"`
 	Officer simOfficer `json:"officer"`
+	// Colleague has no place on the pages: the simulator signs him in when a line is handed over.
+	Colleague simOfficer `json:"colleague"`
 }
 
 // simOfficer is the demo officer with his passkey, which is on the roster of this throw-away site only.
@@ -140,12 +142,12 @@ func (s *site) make(gates int) error {
 		return err
 	}
 	url := "http://localhost:" + port // a passkey belongs to a host name
-	officer, err := s.roster(url, gates)
+	officer, colleague, err := s.roster(url, gates)
 	if err != nil {
 		return err
 	}
 	out := simulation{Site: s.name, WatchList: "watchlist.yaml", Issuer: "issuer",
-		Console: simConsole{Config: "console.yaml", URL: url, Broker: broker, State: "state/console", Officer: officer}}
+		Console: simConsole{Config: "console.yaml", URL: url, Broker: broker, State: "state/console", Officer: officer, Colleague: colleague}}
 	for n := 1; n <= gates; n++ {
 		g, err := s.gate(gateName(n))
 		if err != nil {

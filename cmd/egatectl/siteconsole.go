@@ -61,31 +61,35 @@ const rosterFile = "roster.signed"
 
 func gateName(n int) string { return fmt.Sprintf("gate-%d", n) }
 
-// roster makes the demo officer's passkey and signs the roster that lists it, for a year and marked as simulation: no
-// gate in service takes it.
-func (s *site) roster(url string, gates int) (simOfficer, error) {
+// roster makes the passkeys of the demo officer and his colleague and signs the roster that lists them, for a year and
+// marked as simulation: no gate in service takes it.
+func (s *site) roster(url string, gates int) (officer, colleague simOfficer, err error) {
 	key, err := s.signing("keys/roster")
 	if err != nil {
-		return simOfficer{}, err
+		return officer, colleague, err
 	}
 	signer, err := seal.NewSigner(key)
 	if err != nil {
-		return simOfficer{}, err
+		return officer, colleague, err
 	}
 	const host = "localhost"
-	a, err := passkey.New(officers.EdDSA, host, url)
-	if err != nil {
-		return simOfficer{}, err
+	a, err1 := passkey.New(officers.EdDSA, host, url)
+	b, err2 := passkey.New(officers.EdDSA, host, url)
+	if err := errors.Join(err1, err2); err != nil {
+		return officer, colleague, err
 	}
 	var names []string
 	for n := 1; n <= gates; n++ {
 		names = append(names, gateName(n))
 	}
-	raw, err := a.Enlist(signer, s.name, "officer-demo", true, names, s.now)
+	raw, err := a.Enlist(signer, s.name, "officer-demo", true, names, s.now, passkey.Named{Officer: "officer-relief", Passkey: b})
 	if err != nil {
-		return simOfficer{}, err
+		return officer, colleague, err
 	}
-	return simOfficer{Name: "demo", Credential: hex.EncodeToString(a.Credential), Seed: hex.EncodeToString(a.Seed())}, s.write(rosterFile, raw)
+	with := func(name string, a *passkey.Authenticator) simOfficer {
+		return simOfficer{Name: name, Credential: hex.EncodeToString(a.Credential), Seed: hex.EncodeToString(a.Seed())}
+	}
+	return with("demo", a), with("relief", b), s.write(rosterFile, raw)
 }
 
 // console writes the console's configuration and the watch list.

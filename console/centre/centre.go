@@ -328,7 +328,13 @@ func (c *Centre) changed() {
 
 // line copies what is known; mu is held.
 func (c *Centre) line() console.Line {
-	l := console.Line{Seq: c.seq, Simulated: c.cfg.Simulated, At: c.cfg.Now().UTC(), Gates: []console.GateView{}, Recent: append([]console.RecentView{}, c.recent...)}
+	l := console.Line{Seq: c.seq, Simulated: c.cfg.Simulated, At: c.cfg.Now().UTC(), Gates: []console.GateView{}, Recent: append([]console.RecentView{}, c.recent...), OnDuty: []string{}}
+	for _, s := range c.sessions {
+		if who := s.officer.Pseudonym; !slices.Contains(l.OnDuty, who) {
+			l.OnDuty = append(l.OnDuty, who)
+		}
+	}
+	slices.Sort(l.OnDuty)
 	for _, name := range c.order {
 		g := c.gates[name]
 		v := g.view

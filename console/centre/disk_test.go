@@ -95,8 +95,8 @@ func TestDP04CentreStoresNoPerson(t *testing.T) {
 	var to []byte
 	for end := time.Now().Add(patience); to == nil; time.Sleep(5 * time.Millisecond) { // until a lease names the officer's key
 		g.mu.Lock()
-		if len(g.keys) > 0 {
-			to = g.keys[0].Key
+		if len(g.lease.Keys) > 0 {
+			to = g.lease.Keys[0].Key
 		}
 		g.mu.Unlock()
 		if time.Now().After(end) {

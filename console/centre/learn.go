@@ -49,6 +49,10 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 			if v != nil {
 				v.State, v.Owner = "taken", r.Officer
 			}
+		case "handed_over":
+			if v != nil {
+				v.Owner = r.Officer
+			}
 		case "returned":
 			if v != nil {
 				v.State, v.Owner = "open", ""
@@ -77,6 +81,9 @@ func (c *Centre) learn(g *gateState, e api.Event) {
 			g.view.Second = &console.SecondView{ID: o.ID, Payload: g.proposed[o.ID].Payload, Name: o.Name, Officer: o.Officer, Passage: o.Passage, Until: e.Time.Add(secondLife)}
 		case second != nil && second.ID == o.ID && o.Result != "rejected":
 			g.view.Second = nil
+		}
+		if o.Name == api.CmdHandOver && o.Result == "accepted" {
+			c.handedOver(gate, e, o.Officer)
 		}
 		if o.Name == api.CmdReset && (o.Result == "accepted" || o.Result == "done") {
 			c.settle(g, e.Time, func(a *alert) bool {

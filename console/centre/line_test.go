@@ -355,7 +355,7 @@ type gateEnd struct {
 	items chan link.Item // commands and answers
 	times chan api.Time
 	mu    sync.Mutex
-	keys  []api.RecipientKey // of the newest lease
+	lease api.Lease // the newest
 	step  uint64
 	who   *officers.Keeper
 }
@@ -389,7 +389,7 @@ func (l *line) gate(name string) *gateEnd {
 					}
 				case i.Lease != nil:
 					e.mu.Lock()
-					e.keys = i.Lease.Keys
+					e.lease = *i.Lease
 					e.mu.Unlock()
 				case i.Command != nil || i.Answer != nil:
 					e.items <- i

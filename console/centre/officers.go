@@ -31,6 +31,7 @@ type session struct {
 	pub     []byte
 	priv    []byte
 	touched time.Time
+	handed  map[string]bool // gates that its officer has handed over
 }
 
 // errSignIn does not tell what was wrong.
@@ -89,7 +90,7 @@ func (c *Centre) SignIn(_ context.Context, in console.SignIn) (console.Officer, 
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s := &session{officer: console.Officer{Session: hex.EncodeToString(id[:]), Pseudonym: who.Officer, Demo: who.Demo, Since: now, Roles: who.Roles, Credential: in.Assertion.Credential},
-		kid: seal.KeyID(pub), pub: pub, priv: priv, touched: now}
+		kid: seal.KeyID(pub), pub: pub, priv: priv, touched: now, handed: map[string]bool{}}
 	c.mu.Lock()
 	if c.ended || len(c.sessions) >= maxSessions {
 		c.mu.Unlock()
@@ -97,6 +98,7 @@ func (c *Centre) SignIn(_ context.Context, in console.SignIn) (console.Officer, 
 		return console.Officer{}, errors.New("centre: too many officers are signed in, or the centre has ended")
 	}
 	c.sessions[s.officer.Session] = s
+	c.changed()
 	c.mu.Unlock()
 	c.leaseAll()
 	return s.officer, nil
@@ -232,15 +234,20 @@ func (c *Centre) leaseNow(gate string) {
 	var out []api.Lease
 	if st := g.view.Status; st.Session != "" && st.State != offline && c.watched(gate) {
 		keys := []api.RecipientKey{}
-		officers := map[string]bool{}
+		officers := map[string]time.Time{} // by pseudonym: the newest sign-in
 		for _, s := range c.sessions {
+			if s.handed[gate] {
+				continue
+			}
 			keys = append(keys, api.RecipientKey{Kid: s.kid, Key: s.pub})
-			officers[s.officer.Pseudonym] = true
+			if s.officer.Since.After(officers[s.officer.Pseudonym]) {
+				officers[s.officer.Pseudonym] = s.officer.Since
+			}
 		}
-		for o := range officers {
+		for o, since := range officers {
 			c.leaseSeq++
 			out = append(out, api.Lease{Gate: gate, Session: st.Session, Epoch: st.Epoch, Principal: Principal, Officer: o,
-				Seq: c.leaseSeq, ExpiresAt: c.cfg.Now().UTC().Add(leaseLife), Keys: keys})
+				Seq: c.leaseSeq, ExpiresAt: c.cfg.Now().UTC().Add(leaseLife), SignedIn: since.UTC(), Keys: keys})
 		}
 	}
 	c.mu.Unlock()
@@ -254,7 +261,9 @@ func (c *Centre) leaseNow(gate string) {
 func (c *Centre) watched(gate string) bool {
 	officers := map[string]bool{}
 	for _, s := range c.sessions {
-		officers[s.officer.Pseudonym] = true
+		if !s.handed[gate] {
+			officers[s.officer.Pseudonym] = true
+		}
 	}
 	room := len(officers) * c.cfg.GatesPerOfficer
 	for _, name := range c.order {
@@ -270,4 +279,14 @@ func (c *Centre) watched(gate string) bool {
 		}
 	}
 	return false
+}
+
+// handedOver notes that an officer has handed a gate over: the sessions that he had then get no lease there, nor
+// dossiers. The gate itself counts none of theirs any more. mu is held.
+func (c *Centre) handedOver(gate string, e api.Event, officer string) {
+	for _, s := range c.sessions {
+		if s.officer.Pseudonym == officer && s.officer.Since.Before(e.Time) {
+			s.handed[gate] = true
+		}
+	}
 }

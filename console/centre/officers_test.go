@@ -164,3 +164,45 @@ func (e *gateEnd) session() string {
 	defer e.line.c.mu.Unlock()
 	return e.line.c.gates[e.name].view.Status.Session
 }
+
+// TestO02HandedOver: an officer who has handed a gate over has no lease there and no key for its dossiers, whatever
+// became of the answer to his order: the gate's event says it. His next sign-in is one of its own.
+func TestO02HandedOver(t *testing.T) {
+	l := newLine(t, true)
+	g := l.gate(here)
+	o := l.signIn()
+	lease := func(after time.Time) api.Lease { // the first of a sign-in after that time
+		t.Helper()
+		for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			g.mu.Lock()
+			got := g.lease
+			g.mu.Unlock()
+			if got.Officer == pseud && got.SignedIn.After(after) {
+				return got
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the newest lease is of %q, signed in %v, not after %v", got.Officer, got.SignedIn, after)
+			}
+			l.c.leaseNow(here)
+		}
+	}
+	first := lease(time.Time{})
+	g.commit(map[string]any{api.EventOrder: api.OrderEvent{ID: "1", Principal: Principal, Officer: "another", Name: api.CmdHandOver, To: pseud, Result: "accepted"}})
+	g.commit(map[string]any{api.EventOrder: api.OrderEvent{ID: "2", Principal: Principal, Officer: pseud, Name: api.CmdHandOver, To: "another", Result: "rejected", Reason: "receiver_absent"}})
+	held := func() bool {
+		l.c.mu.Lock()
+		defer l.c.mu.Unlock()
+		return !l.c.sessions[o.Session].handed[here] && l.c.watched(here)
+	}
+	if !held() {
+		t.Fatal("another's hand-over, or one that was refused, takes the gate from him")
+	}
+	g.commit(map[string]any{api.EventOrder: api.OrderEvent{ID: "3", Principal: Principal, Officer: pseud, Name: api.CmdHandOver, To: "another", Result: "accepted"}})
+	if held() {
+		t.Fatal("he has the gate still")
+	}
+	l.signIn()
+	if again := lease(first.SignedIn); len(again.Keys) != 1 {
+		t.Errorf("%d keys, one of them of who handed over", len(again.Keys))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"egate/console"
@@ -80,7 +81,7 @@ func (s *Server) publish() {
 	now.Simulated = now.Simulated || s.opt.Simulated
 	s.line = now
 	var msgs [][]byte
-	if !sameGates(old, now) || old.Simulated != now.Simulated {
+	if !sameGates(old, now) || old.Simulated != now.Simulated || !slices.Equal(old.OnDuty, now.OnDuty) {
 		msgs = append(msgs, message("line", now.Seq, now))
 	} else {
 		for i, g := range now.Gates {

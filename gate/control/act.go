@@ -190,8 +190,13 @@ func (l *Loop) tell(a gate.Action) {
 			e.Decision = "send_back"
 		case gate.RefEvConfirmed:
 			e.Decision = "accept" // by a second officer, not yet the owner's
+		case gate.RefEvHandedOver:
+			t.owner = l.receiver
 		}
-		if a.RefEv != gate.RefEvOpen && a.RefEv != gate.RefEvClosed {
+		switch {
+		case a.RefEv == gate.RefEvHandedOver:
+			e.Officer = l.receiver
+		case a.RefEv != gate.RefEvOpen && a.RefEv != gate.RefEvClosed:
 			e.Officer = l.officer
 		}
 		l.emit(api.EventReferral, e)

@@ -19,7 +19,7 @@ var orderNames = map[string]gate.Order{
 	api.CmdOpenEntry: gate.OrderOpenEntry, api.CmdOpenExit: gate.OrderOpenExit, api.CmdRelease: gate.OrderRelease,
 	api.CmdEndEmergency: gate.OrderEndEmergency, api.CmdSelfTest: gate.OrderSelfTest,
 	api.CmdStandby: gate.OrderStandby, api.CmdService: gate.OrderService, api.CmdManual: gate.OrderManual,
-	api.CmdHoldEntry: gate.OrderHoldEntry, api.CmdLetGo: gate.OrderLetGo,
+	api.CmdHoldEntry: gate.OrderHoldEntry, api.CmdLetGo: gate.OrderLetGo, api.CmdHandOver: gate.OrderHandOver,
 }
 
 // needsReason are the overrides (O-07).
@@ -99,8 +99,11 @@ func (l *Loop) local(x Local) {
 }
 
 // reject answers an order that is not followed; the answer is evidence.
-func (l *Loop) reject(c *api.Command, why string) {
-	r := api.Response{ID: c.ID, Result: "rejected", Reason: why, At: l.now()}
+func (l *Loop) reject(c *api.Command, why string) { l.rejectFor(c, why, "") }
+
+// rejectFor tells with it who owns what the order is about.
+func (l *Loop) rejectFor(c *api.Command, why, owner string) {
+	r := api.Response{ID: c.ID, Result: "rejected", Reason: why, Owner: owner, At: l.now()}
 	if why == "expired" {
 		r.Result = "expired"
 	}
@@ -122,7 +125,7 @@ func (l *Loop) respond(c *api.Command, r api.Response) {
 // became writes what became of an order. A door order that names nobody concerns who stands in the mantrap: so whoever
 // counts passages and orders counts nobody twice (E-06).
 func (l *Loop) became(c *api.Command, r api.Response) {
-	e := api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, Result: r.Result, Reason: r.Reason, Override: c.Reason}
+	e := api.OrderEvent{ID: c.ID, Principal: c.Principal, Officer: c.Officer, Name: c.Name, Passage: c.Passage, To: c.To, Result: r.Result, Reason: r.Reason, Override: c.Reason}
 	if c.Name == api.CmdOpenExit && c.Passage == "" {
 		e.Passage = l.trips[gate.LanePassage].id()
 	}
@@ -140,10 +143,17 @@ func (l *Loop) became(c *api.Command, r api.Response) {
 
 // leased takes a lease; it lasts until it expires, whatever becomes of the line (O-01).
 func (l *Loop) leased(le api.Lease) {
-	key := le.Principal + "\x00" + le.Officer
+	if !l.back(le) {
+		return
+	}
 	before := l.officers()
-	l.leases[key] = le
+	l.leases[le.Principal+"\x00"+le.Officer] = le
 	l.prune()
+	l.recipients(before)
+}
+
+// recipients tells the inspectors to whom dossiers are sealed, when that has changed.
+func (l *Loop) recipients(before []protocol.Officer) {
 	if !slices.EqualFunc(before, l.officers(), func(a, b protocol.Officer) bool { return a.KeyID == b.KeyID }) {
 		for i := range l.slots {
 			if s := &l.slots[i]; s.alive && s.begun && !s.ending {
@@ -180,6 +190,9 @@ func (l *Loop) prune() {
 			l.handle(gate.Event{Kind: gate.EvOwnerLost, Lane: lane}) // back into the queue
 		}
 	}
+	if l.keeper != "" && !l.holds(l.keeper) {
+		l.keeper = "" // the entry stays open (D-12), nobody's
+	}
 	if held := !last.IsZero(); held != l.m.Lease {
 		l.fault(health.LeaseLost, health.PartLink, !held)
 		l.handle(gate.Event{Kind: gate.EvLease, On: held})
@@ -210,6 +223,10 @@ func (l *Loop) command(c *api.Command) {
 		return
 	case needsReason[order] && c.Reason == "":
 		reject("reason_needed")
+		return
+	}
+	if h, gone := l.handed[c.Officer]; gone && order != gate.OrderRelease {
+		l.rejectFor(c, "handed_over", h.To)
 		return
 	}
 	e := gate.Event{Kind: gate.EvOrder, Order: order}
@@ -243,6 +260,14 @@ func (l *Loop) command(c *api.Command) {
 			e.Lane, e.Mine = gate.LanePassage, t.owner == c.Officer && t.owner != ""
 		}
 	}
+	before := l.officers()
+	if order == gate.OrderHandOver {
+		if why := l.handing(c); why != "" {
+			reject(why)
+			return
+		}
+		e.Lane, e.Mine, e.Second, e.N = gate.LanePassage, true, true, l.owned(c.Officer)
+	}
 	if l.cfg.TwoPersons != nil && l.cfg.TwoPersons(c.Name) && l.pair == nil {
 		reject("second_officer") // the same document with the signature of another officer within a minute is followed
 		return
@@ -250,11 +275,15 @@ func (l *Loop) command(c *api.Command) {
 	l.orderRef++
 	e.Ref = l.orderRef
 	l.orders[e.Ref] = c
-	l.officer = c.Officer
+	l.officer, l.receiver = c.Officer, c.To
 	tested := l.tested
 	l.handle(e)
-	l.officer = ""
+	l.officer, l.receiver = "", ""
 	delete(l.orders, e.Ref)
+	if order == gate.OrderHandOver {
+		l.prune()
+		l.recipients(before)
+	}
 	l.pursue(c, tested)
 }
 
@@ -268,17 +297,34 @@ func (l *Loop) answer(a gate.Action) {
 	r := api.Response{ID: c.ID, Result: "accepted", At: l.now()}
 	if !a.On {
 		r.Result, r.Reason = "rejected", a.Reason.String()
+		if a.Reason == verdict.OfficerHeld {
+			r.Owner = l.ownerOf(c.Passage)
+		}
 	}
 	if p, takes := l.takesTime(c, l.tested); a.On && takes {
 		l.keep(p)
 	}
 	switch {
+	case a.On && c.Name == api.CmdHandOver:
+		l.handOver(c)
+	case a.On && c.Name == api.CmdHoldEntry:
+		l.keeper = c.Officer
 	case a.On && c.Name == api.CmdReset:
 		l.reset()
 	case a.On && c.Name == api.CmdEndEmergency:
 		l.reset(health.Fire)
 	}
 	l.respond(c, r)
+}
+
+// ownerOf is the officer who owns a referral.
+func (l *Loop) ownerOf(passage string) string {
+	for _, t := range l.trips {
+		if t != nil && t.ID == passage {
+			return t.owner
+		}
+	}
+	return ""
 }
 
 // touched handles what a traveller pressed.
@@ -366,6 +412,9 @@ func (l *Loop) publish(always bool) {
 	s.Referral = ref.String()
 	if ref != gate.RefNone && t != nil {
 		s.Owner = t.owner
+	}
+	if m.Passage == gate.PasHold {
+		s.Owner = l.keeper
 	}
 	cur := l.trips[gate.LanePassage]
 	if cur == nil {

@@ -62,6 +62,9 @@ type Loop struct {
 	linked   bool                          // the centre can be reached
 	locals   map[string]func(api.Response) // who waits for the answer to a local order, by its id
 	officer  string                        // of the order that is being followed
+	receiver string                        // of the hand-over that is being followed
+	keeper   string                        // who holds the entry open; "": nobody does, or he has gone
+	handed   map[string]handed             // officers who have handed the gate over
 	pursuits []pursuit
 	kept     map[string]bool // ids of those that the journal remembers
 	late     []late
@@ -141,7 +144,7 @@ func New(cfg Config, p Ports, log *slog.Logger) (*Loop, error) {
 	}
 	return &Loop{cfg: cfg, p: p, log: log, step: cfg.LastStep, timers: map[gate.Timer]*running{}, fired: make(chan fired, 64), done: make(chan struct{}), grants: map[uint64]uint8{},
 		leases: map[string]api.Lease{}, onDuty: map[string]shift{}, told: map[latched]bool{}, orders: map[uint8]*api.Command{}, lamps: make(chan lampSet, 1), doorErrs: make(chan doorErr, 64),
-		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), kept: map[string]bool{}, docs: documents(cfg.Rows), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
+		locals: map[string]func(api.Response){}, answers: newAnswers(cfg.Rows, cfg.Clock.Now()), kept: map[string]bool{}, docs: documents(cfg.Rows), handed: handedOver(cfg.Rows, cfg.Clock.Now()), optics: newLens(cfg.Rows[opticsRow], devicesOf(documents(cfg.Rows))),
 		drives: [2]*drive{newDrive(), newDrive()}, lampDrive: newDrive(), mending: map[string]bool{}}, nil
 }
 

@@ -610,12 +610,12 @@ func TestO07WhatAnAcceptanceNeeds(t *testing.T) {
 		}
 		good := api.Command{Name: api.CmdAccept, Passage: id, Dossier: []byte("the hash"), Reason: verdict.PersonCompared}
 		for want, change := range map[string]func(*api.Command){
-			"other_dossier":       func(c *api.Command) { c.Dossier = []byte("swapped") },
-			"reason_needed":       func(c *api.Command) { c.Reason = "" },
-			"other_question":      func(c *api.Command) { c.Reason = verdict.LookupDone },
-			"no_such_passage":     func(c *api.Command) { c.Passage = strings.Repeat("0", 32) },
-			"not_supported":       func(c *api.Command) { c.Name = "open_sesame" },
-			"officer_no_decision": func(c *api.Command) { c.Officer = "bert" },
+			"other_dossier":   func(c *api.Command) { c.Dossier = []byte("swapped") },
+			"reason_needed":   func(c *api.Command) { c.Reason = "" },
+			"other_question":  func(c *api.Command) { c.Reason = verdict.LookupDone },
+			"no_such_passage": func(c *api.Command) { c.Passage = strings.Repeat("0", 32) },
+			"not_supported":   func(c *api.Command) { c.Name = "open_sesame" },
+			"officer_held":    func(c *api.Command) { c.Officer = "bert" },
 		} {
 			c := good
 			change(&c)

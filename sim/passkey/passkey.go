@@ -108,16 +108,27 @@ func (a *Authenticator) Assert(challenge []byte) (api.Assertion, error) {
 	return api.Assertion{Credential: a.Credential, AuthData: auth, ClientData: client, Signature: sig}, nil
 }
 
-// Enlist signs a roster that lists this authenticator's officer in all roles at some gates, for a year. Its version is
-// the time, so that a later one replaces it. Outside of a simulation pass simulated false: then nobody is a demo officer.
-func (a *Authenticator) Enlist(by *seal.Signer, site, officer string, simulated bool, gates []string, now time.Time) ([]byte, error) {
-	pub, err := a.Public()
-	if err != nil {
-		return nil, err
-	}
+// Named is a further officer of a roster.
+type Named struct {
+	Officer string
+	Passkey *Authenticator
+}
+
+// Enlist signs a roster that lists this authenticator's officer, and others, in all roles at some gates, for a year. Its
+// version is the time, so that a later one replaces it. Outside of a simulation pass simulated false: then nobody is a
+// demo officer.
+func (a *Authenticator) Enlist(by *seal.Signer, site, officer string, simulated bool, gates []string, now time.Time, others ...Named) ([]byte, error) {
 	from, until := now.UTC().Add(-24*time.Hour), now.UTC().AddDate(1, 0, 0)
+	var all []api.RosterOfficer
+	for _, o := range append([]Named{{officer, a}}, others...) {
+		pub, err := o.Passkey.Public()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, api.RosterOfficer{Officer: o.Officer, Passkeys: []api.Passkey{pub}, Roles: officers.Roles(), Gates: gates, NotBefore: from, NotAfter: until, Demo: simulated})
+	}
 	return officers.Sign(api.Roster{Site: site, Version: uint64(now.Unix()), IssuedAt: from, ExpiresAt: until, RPID: a.RPID, Origins: []string{a.Origin}, Simulated: simulated, TwoPersons: []string{}, // one officer plays them all
-		Officers: []api.RosterOfficer{{Officer: officer, Passkeys: []api.Passkey{pub}, Roles: officers.Roles(), Gates: gates, NotBefore: from, NotAfter: until, Demo: simulated}}}, by)
+		Officers: all}, by)
 }
 
 // SignIn signs the officer in at a centre, as the desk does for a page.

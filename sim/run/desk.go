@@ -255,6 +255,15 @@ func (d *Desk) Wait(ctx context.Context, gate string, cond func(console.GateView
 
 // Order signs an order, touching the authenticator where it needs that, gives it, and returns the gate's answer.
 func (d *Desk) Order(ctx context.Context, gate, name, passage string, hash []byte, reason string) (api.Response, error) {
+	return d.order(ctx, gate, name, passage, hash, reason, "")
+}
+
+// HandOver hands a gate over to another officer who is signed in (O-02).
+func (d *Desk) HandOver(ctx context.Context, gate, to string) (api.Response, error) {
+	return d.order(ctx, gate, api.CmdHandOver, "", nil, "", to)
+}
+
+func (d *Desk) order(ctx context.Context, gate, name, passage string, hash []byte, reason, to string) (api.Response, error) {
 	var r api.Response
 	d.mu.Lock()
 	key := d.key
@@ -268,6 +277,7 @@ func (d *Desk) Order(ctx context.Context, gate, name, passage string, hash []byt
 	now := time.Now()
 	d.mu.Lock()
 	c := passkey.Order(gate, d.line[gate].Status, d.me, name, passage, hash, reason, now)
+	c.To = to
 	payload, proof, err := key.Sign(c, now)
 	d.mu.Unlock()
 	if err != nil {

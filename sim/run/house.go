@@ -32,6 +32,7 @@ type House struct {
 	Issuers *Issuers
 	Console *Process
 	Desk    *Desk
+	relief  *Desk // the colleague who has taken the line over; nil: nobody has
 	Lanes   []*Lane
 	// Ours tells by name which of the processes below this one belong to the gate and are searched; nil for all.
 	Ours func(comm string) bool

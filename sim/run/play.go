@@ -116,6 +116,9 @@ func (h *House) Play(ctx context.Context, l *Lane, sc *scenario.Scenario) *Resul
 		r.Outcome, r.Reason, r.Stages, r.Overhead, r.Steps = p.Outcome.String(), p.Reason.String(), p.Stages, p.OverheadUS, p.Steps
 	}
 	r.Crossed, r.Events, r.Acked = s.seen.Crossed, s.seen.Events, s.seen.Acked
+	if err := h.handBack(ctx); err != nil {
+		r.Faults = append(r.Faults, err.Error())
+	}
 	hits, st, err := s.search(r)
 	for _, x := range hits {
 		r.Faults = append(r.Faults, "memory scan: "+x.String())
@@ -574,6 +577,17 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 			return err
 		}
 		return s.decide(ctx, g.Referral, order)
+	case scenario.DoOfficerTake:
+		g, _ := s.h.Desk.Gate(s.l.Gate.Name)
+		if g.Referral == nil {
+			return errors.New("run: there is no referral to take")
+		}
+		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdTake, g.Referral.Passage, nil, "")
+		return err
+	case scenario.DoHandOver:
+		return s.h.handOver(ctx, s.l.Gate.Name)
+	case scenario.DoColleagueBack:
+		return s.h.relieved(ctx, s.l.Gate.Name)
 	case scenario.DoOfficerReset:
 		_, err := s.h.Desk.Order(ctx, s.l.Gate.Name, api.CmdReset, "", nil, "")
 		return err

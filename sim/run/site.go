@@ -46,15 +46,20 @@ type Gate struct {
 
 // Console is the officers' console of the site.
 type Console struct {
-	Config  string `json:"config"`
-	URL     string `json:"url"`
-	Broker  string `json:"broker"` // where its broker listens
-	State   string `json:"state_dir"`
-	Officer struct {
-		Name       string `json:"name"`
-		Credential string `json:"credential"` // his passkey, hexadecimal digits
-		Seed       string `json:"seed"`
-	} `json:"officer"`
+	Config  string  `json:"config"`
+	URL     string  `json:"url"`
+	Broker  string  `json:"broker"` // where its broker listens
+	State   string  `json:"state_dir"`
+	Officer Officer `json:"officer"`
+	// Colleague is who takes the line over in a scenario.
+	Colleague Officer `json:"colleague"`
+}
+
+// Officer is one of a simulated site.
+type Officer struct {
+	Name       string `json:"name"`
+	Credential string `json:"credential"` // his passkey, hexadecimal digits
+	Seed       string `json:"seed"`
 }
 
 // NewSite runs egatectl to make a site in dir, which must be empty or absent. broker is one that runs

@@ -44,6 +44,9 @@ const (
 	DoTouch          = "touch"
 	DoOfficerAccept  = "officer accept"
 	DoOfficerBack    = "officer back"
+	DoOfficerTake    = "officer take"
+	DoHandOver       = "hand over"
+	DoColleagueBack  = "colleague back"
 	DoOfficerReset   = "officer reset"
 	DoOfficerEnd     = "officer end emergency"
 	DoNextTraveller  = "next traveller"
@@ -118,6 +121,9 @@ var dos = []form{
 	f(DoPressExit, "press the exit button"),
 	f(DoOfficerAccept, "the officer accepts the traveller"),
 	f(DoOfficerBack, "the officer sends the traveller back"),
+	f(DoOfficerTake, "the officer takes the referral"),
+	f(DoHandOver, "the officer hands the gate over to a colleague"),
+	f(DoColleagueBack, "the colleague sends the traveller back"),
 	f(DoOfficerReset, "the officer resets the gate"),
 	f(DoOfficerEnd, "the officer ends the emergency"),
 	f(DoNextTraveller, "the next traveller lays down a passport"),

@@ -222,6 +222,35 @@ check((refusals ?? []).length === 0, `orders were refused: ${refusals}`);
 await control("refer");
 await page.locator(".queue button.main:enabled").waitFor();
 
+// The line is handed over to a colleague who is signed in (O-02): a gate that refuses says whose it is, and the session
+// ends with the last gate.
+check(await page.locator("#hand-to").count() === 0, "a line is handed over to nobody");
+await control("colleague");
+const to = page.locator("#hand-to");
+await to.waitFor();
+check((await to.locator("option").allInnerTexts()).join() === "Hand the line over to …,officer-12", "whom the line can be handed over to");
+for (const tag of ["fr", "es", "de", "ar", "uk", "en"]) {
+  await page.locator(".bar label select").selectOption(tag);
+  await page.waitForFunction((t) => document.documentElement.lang === t, tag);
+  await to.selectOption("officer-12");
+  await page.locator("#hand-over").waitFor();
+  for (const o of await overflow(page)) fail(`hand-over ${tag}: ${o}`);
+  for (const c of await contrast(page)) fail(`hand-over ${tag}: contrast ${c}`);
+  await shot(page, `hand-over-${tag}`);
+}
+const hand = async () => { await to.selectOption("officer-12"); await page.getByRole("button", { name: "Hand over", exact: true }).click(); await page.locator("#hand-over").getByRole("button", { name: "Press again to confirm" }).click(); };
+await control("orders");
+await hand();
+await page.locator(".toast", { hasText: "gate-3: refused by the gate: you handed this gate over; now it is with officer-12" }).waitFor();
+check((await control("orders")).filter((o) => o.includes("desk_hand_over")).length === 6, "not every gate was handed over");
+await control("let");
+await hand();
+await page.getByText("You handed the line over to officer-12").waitFor();
+await shot(page, "handed-over");
+await enter.click();
+await page.locator(".bar").getByText("officer-07").waitFor();
+await page.locator(".queue button.main:enabled").waitFor();
+
 // Sign-out takes everything with it.
 await page.locator(".queue button.main").click();
 await page.locator("egate-referral img").nth(1).waitFor();

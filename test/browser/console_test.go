@@ -53,6 +53,7 @@ type line struct {
 	view    console.Line
 	watch   []func(console.Line)
 	keys    map[string]hpke.PrivateKey // by session
+	who     map[string]string          // signed in, by session
 	orders  []string
 	seq     uint64
 	dossier map[string]api.Dossier // by passage
@@ -60,6 +61,7 @@ type line struct {
 	nonce   int
 	refused []string   // orders that the roster's rules refused
 	first   *api.Proof // of the order that waits for a second signature
+	keeps   string     // gate that was handed over before
 }
 
 // Challenge is one of its own each time.
@@ -140,6 +142,7 @@ func (l *line) SignIn(_ context.Context, in console.SignIn) (console.Officer, er
 	}
 	id := rand.Text()
 	l.keys[id] = k
+	l.who[id] = who.Officer
 	return console.Officer{Session: id, Pseudonym: who.Officer, Demo: who.Demo, Since: time.Now(), Roles: who.Roles, Credential: in.Assertion.Credential}, nil
 }
 
@@ -152,6 +155,7 @@ func (l *line) Active(session string) bool {
 func (l *line) SignOut(session string) {
 	l.mu.Lock()
 	delete(l.keys, session)
+	delete(l.who, session)
 	l.mu.Unlock()
 }
 
@@ -211,6 +215,12 @@ func (l *line) Order(_ context.Context, _ string, c api.Command, o console.Order
 			}
 			g.Second, g.State.Mode = nil, "manual"
 		case api.CmdOpenExit:
+		case api.CmdHandOver:
+			if rsp.Result = "accepted"; !slices.Contains(v.OnDuty, c.To) {
+				rsp.Result, rsp.Reason = "rejected", "receiver_absent"
+			} else if gate == l.keeps {
+				rsp.Result, rsp.Reason, rsp.Owner = "rejected", "handed_over", "officer-12"
+			}
 		default:
 			rsp.Result = "rejected"
 		}
@@ -358,7 +368,7 @@ func newLine(t *testing.T) *line {
 		checks = append(checks, c)
 	}
 	return &line{
-		keys: map[string]hpke.PrivateKey{},
+		keys: map[string]hpke.PrivateKey{}, who: map[string]string{},
 		view: console.Line{Seq: 1, Gates: []console.GateView{g1, g2, g3, g4, g5, g6}, Recent: recent, Simulated: true, At: now},
 		dossier: map[string]api.Dossier{passage: {
 			Passage: passage, Reason: verdict.FaceMismatch, Checks: checks, Verified: true, Portrait: portrait(t, 0), Live: portrait(t, 14),
@@ -389,6 +399,15 @@ func TestConsoleReferral(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := passkey.New(officers.EdDSA, "localhost", "http://localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := other.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	colleague := api.RosterOfficer{Officer: "officer-12", Passkeys: []api.Passkey{theirs}, Roles: []string{officers.RoleOfficer}}
 	demoOfficer := api.RosterOfficer{Officer: "officer-demo", Passkeys: []api.Passkey{demo}, Roles: officers.Roles(), Demo: true}
 	srv := server.New(l, server.Options{
 		Site: "north", Simulated: true, Demo: &server.Demo{Name: "demo", Credential: auth.Credential, Seed: auth.Seed(), Public: ed25519.NewKeyFromSeed(auth.Seed()).Public().(ed25519.PublicKey)}, IdleClose: idle, Files: web.Files(),
@@ -456,7 +475,7 @@ func TestConsoleReferral(t *testing.T) {
 		}
 		p, err := enrol.Passkey(raw, "localhost", url)
 		if err == nil {
-			err = l.list(url, demoOfficer, api.RosterOfficer{Officer: "officer-07", Passkeys: []api.Passkey{p}, Roles: []string{officers.RoleSupervisor}})
+			err = l.list(url, demoOfficer, api.RosterOfficer{Officer: "officer-07", Passkeys: []api.Passkey{p}, Roles: []string{officers.RoleSupervisor}}, colleague)
 		}
 		if err != nil {
 			t.Error(err)
@@ -468,6 +487,17 @@ func TestConsoleReferral(t *testing.T) {
 		defer l.mu.Unlock()
 		_ = json.NewEncoder(w).Encode(l.refused)
 	})
+	// A colleague comes and the gates are connected: the line can be handed over, but for one gate at first.
+	mux.HandleFunc("POST /colleague", func(http.ResponseWriter, *http.Request) {
+		l.change(func(v *console.Line) {
+			v.OnDuty = []string{"officer-07", "officer-12"}
+			l.keeps = "gate-3"
+			for i := range v.Gates {
+				v.Gates[i].Status.Session = "00ff"
+			}
+		})
+	})
+	mux.HandleFunc("POST /let", func(http.ResponseWriter, *http.Request) { l.change(func(*console.Line) { l.keeps = "" }) })
 	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { page.CloseClientConnections() })
 	control := httptest.NewServer(mux)
 	t.Cleanup(control.Close)

@@ -9,7 +9,7 @@ export interface GateView {
   status: { state: string; session: string; epoch: number; at: string };
   state: {
     mode: string; reception: string; passage: string; entry: string; exit: string; occupancy: string;
-    current?: string; next?: string; reason?: string; stage_ms: number; stages?: StageTime[] | null; lease: boolean; at: string;
+    current?: string; next?: string; reason?: string; stage_ms: number; stages?: StageTime[] | null; lease: boolean; owner?: string; at: string;
   };
   health: { overall: string; parts: Part[] | null; faults: Fault[] | null; demo_model?: boolean; versions?: Record<string, string> };
   referral?: Referral;
@@ -23,7 +23,7 @@ export interface Recent {
   gate: string; at: string;
   passage: { passage: string; outcome: string; reason: string; completed: boolean; total_ms: number; stages: StageTime[] | null; reference?: string };
 }
-export interface Line { seq: number; gates: GateView[] | null; recent: Recent[] | null; simulated: boolean; at: string }
+export interface Line { seq: number; gates: GateView[] | null; recent: Recent[] | null; on_duty: string[] | null; simulated: boolean; at: string }
 export interface Check { id: string; result: string; reason: string; score?: number; threshold?: number; deviations?: string[] }
 export interface Facts {
   dossier_hash: string; gate: string; passage: string; reason: string; checks: Check[] | null; verified: boolean; portrait: boolean; live: boolean;
@@ -34,6 +34,7 @@ export interface Assertion { credential: string; auth_data: string; client_data:
 export interface Proof { order_key: string; assertion: Assertion; signature: string; fresh?: { at: string; assertion: Assertion } }
 export interface Challenge { nonce: string; site: string; rp_id: string; gates: string[]; at: string }
 export interface Hello { site: string; simulated: boolean; demo?: { name: string; credential: string; seed: string; public: string }; languages: { tag: string; name: string; dir: "ltr" | "rtl" }[] }
+export interface Answer { id: string; result: string; reason?: string; owner?: string }
 export interface Event { id: string; type: string; time: string; epoch: number; seq: number; data: Record<string, unknown> }
 
 /** Refused carries the code of an answer that was not given. */
@@ -66,7 +67,7 @@ export const signIn = (by: { order_key: string; assertion: Assertion }) => call<
 export const signOut = () => call<void>("POST", "/api/sign-out");
 export const input = () => call<void>("POST", "/api/input");
 /** send passes an order on that officer.ts has signed. */
-export const send = (payload: string, proof: Proof, second = false) => call<{ id: string; result: string; reason?: string }>("POST", "/api/orders", { payload, proof, ...(second && { second }) });
+export const send = (payload: string, proof: Proof, second = false) => call<Answer>("POST", "/api/orders", { payload, proof, ...(second && { second }) });
 export const openReferral = (gate: string, passage: string) => call<Facts>("POST", at(gate, passage) + "/open");
 export const closeReferral = (gate: string, passage: string) => call<void>("DELETE", at(gate, passage));
 export const photo = (gate: string, passage: string, which: "portrait" | "live") => at(gate, passage) + "/photo/" + which;

@@ -55,10 +55,10 @@ export const clock = (at: string | number): string => {
 };
 
 /** answer is what a gate said to an order. */
-export function answer(r: { result: string; reason?: string }): string {
+export function answer(r: { result: string; reason?: string; owner?: string }): string {
   if (r.reason === "second_officer") return t("order.second_officer");
   const own = "order.why." + (r.reason ?? "");
-  return t("order." + r.result) + (r.reason ? `: ${t(own) === own ? reason(r.reason).what : t(own)}` : "");
+  return t("order." + r.result) + (r.reason ? `: ${t(own) === own ? reason(r.reason).what : t(own)}${r.owner ? ` ${r.owner}` : ""}` : "");
 }
 
 /** trouble is why an order did not reach its gate. */

@@ -6,6 +6,7 @@ const SILENT_MS = 12_000; // the server speaks at least every 5 s
 export class LineStore extends EventTarget {
   gates: GateView[] = [];
   recent: Recent[] = [];
+  onDuty: string[] = [];
   simulated = false;
   live = false;
   offset = 0; // server clock minus ours
@@ -27,6 +28,7 @@ export class LineStore extends EventTarget {
       const l = JSON.parse(d) as Line;
       this.gates = l.gates ?? [];
       this.recent = l.recent ?? [];
+      this.onDuty = l.on_duty ?? [];
       this.simulated = l.simulated;
       const at = Date.parse(l.at);
       if (at > 0) this.offset = at - Date.now();

@@ -16,7 +16,7 @@ type Open = { kind: "referral"; gate: string; passage: string } | { kind: "detai
 
 class App extends LitElement {
   static override properties = {
-    hi: { state: true }, me: { state: true }, open: { state: true }, note: { state: true }, said: { state: true }, now: { state: true }, ready: { state: true }, sound: { state: true },
+    hi: { state: true }, me: { state: true }, open: { state: true }, note: { state: true }, said: { state: true }, now: { state: true }, ready: { state: true }, sound: { state: true }, to: { state: true },
   };
   declare hi: Hello | null;
   declare me: Me | null;
@@ -26,6 +26,7 @@ class App extends LitElement {
   declare now: number;
   declare ready: boolean;
   declare sound: boolean;
+  declare to: string; // who is to have the line
   private line = new LineStore();
   private lastInput = Date.now();
   private lastSent = 0;
@@ -35,7 +36,7 @@ class App extends LitElement {
   constructor() {
     super();
     this.hi = this.me = this.open = null;
-    this.note = this.said = "";
+    this.note = this.said = this.to = "";
     this.ready = false;
     this.sound = true;
     this.now = Date.now();
@@ -175,6 +176,26 @@ class App extends LitElement {
     }
   }
 
+  /** handOver gives the gates that are connected to another officer; with all of them handed over the session ends. */
+  private async handOver(): Promise<void> {
+    const me = this.me, to = this.to;
+    if (!me || !to) return;
+    const gates = this.line.gates.filter((g) => g.status.session && g.status.state !== "offline");
+    const left: string[] = [];
+    for (const g of gates) {
+      try {
+        const r = await give(me, g, "desk_hand_over", "", "", "", to);
+        if (r.result !== "accepted") left.push(`${g.gate}: ${answer(r)}`);
+      } catch (err) {
+        left.push(`${g.gate}: ${trouble(err)}`);
+      }
+    }
+    this.to = "";
+    if (left.length || !gates.length) return this.say(left.join(" · ") || t("order.no_answer"));
+    await signOut().catch(() => undefined);
+    this.leave(`${t("hand.done")} ${to}`);
+  }
+
   private async choose(tag: string): Promise<void> {
     await use(tag);
     try { localStorage.setItem("lang", tag); } catch { /* not kept */ }
@@ -204,6 +225,7 @@ class App extends LitElement {
             ${(this.hi?.languages ?? []).map((l) => html`<option value=${l.tag} ?selected=${l.tag === lang}>${l.name}</option>`)}</select></label>
           <button class="quiet" aria-pressed=${this.sound} @click=${() => { this.sound = !this.sound; }}>${t("ui.sound")} ${this.sound ? "●" : "○"}</button>
           <span class="who"><b>${this.me.pseudonym}</b>${this.me.demo ? html`<span class="pill warn">${t("me.demo")}</span>` : nothing}</span>
+          ${this.receivers()}
           <button id="sign-out" @click=${() => this.out()}>${t("me.sign_out")}</button>
         </header>
         ${this.line.live ? nothing : html`<div class="lost" role="alert">${t("conn.lost")}</div>`}
@@ -223,6 +245,15 @@ class App extends LitElement {
       </div>
       <div role="status">${this.said ? html`<div class="toast">${this.said}</div>` : nothing}</div>
     </div>`;
+  }
+
+  /** receivers are the officers whom the line can be handed over to: those who are signed in. */
+  private receivers() {
+    const others = this.line.onDuty.filter((o) => o !== this.me!.pseudonym);
+    if (!others.length || !this.me!.may.includes("desk_hand_over")) return nothing;
+    return html`<select id="hand-to" aria-label=${t("hand.to")} .value=${this.to} @change=${(e: Event) => { this.to = (e.target as HTMLSelectElement).value; }}>
+        <option value="">${t("hand.to")}</option>${others.map((o) => html`<option value=${o} ?selected=${o === this.to}>${o}</option>`)}</select>
+      ${others.includes(this.to) ? html`<egate-act id="hand-over" .text=${t("act.desk_hand_over")} sure kind="main" @act=${() => void this.handOver()}></egate-act>` : nothing}`;
   }
 
   private desk(lang: string) {

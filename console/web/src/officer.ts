@@ -1,7 +1,7 @@
 // The officer's own end of an order: a passkey, and a key that this page makes, cannot give away and forgets with
 // itself. The passkey certifies the key for the gates of the line and an hour at most; the gate checks all of it
 // against the roster, and believes neither this page's server nor the broker.
-import { challenge, Refused, send, type Assertion, type GateView, type Hello, type Me, type Proof } from "./api.js";
+import { challenge, Refused, send, type Answer, type Assertion, type GateView, type Hello, type Me, type Proof } from "./api.js";
 
 const HOUR = 3_600_000, SPARE = 30_000, LIFE = 8_000;
 
@@ -130,7 +130,7 @@ async function prove(payload: Uint8Array<ArrayBuffer>, fresh: Proof["fresh"]): P
 }
 
 /** give signs an order and sends it. */
-export async function give(me: Me, g: GateView, name: string, passage = "", dossier = "", why = ""): Promise<{ id: string; result: string; reason?: string }> {
+export async function give(me: Me, g: GateView, name: string, passage = "", dossier = "", why = "", to = ""): Promise<Answer> {
   await held();
   const id = base64url(crypto.getRandomValues(new Uint8Array(18)));
   const o: Text = { id, session: g.status.session, gate: g.gate, name, ...(passage && { passage }), ...(why && { reason: why }) };
@@ -138,14 +138,14 @@ export async function give(me: Me, g: GateView, name: string, passage = "", doss
   const now = Date.now() + offset;
   const payload = utf8(JSON.stringify({
     id, gate: g.gate, session: g.status.session, epoch: g.status.epoch, name, principal: "console", officer: me.pseudonym,
-    ...(passage && { passage }), ...(dossier && { dossier }), ...(why && { reason: why }),
+    ...(passage && { passage }), ...(dossier && { dossier }), ...(why && { reason: why }), ...(to && { to }),
     issued_at: new Date(now).toISOString(), expires_at: new Date(now + LIFE).toISOString(),
   }));
   return send(base64(payload), await prove(payload, fresh));
 }
 
 /** confirm signs, as the second officer, the very bytes that the first one signed. */
-export async function confirm(me: Me, g: GateView): Promise<{ id: string; result: string; reason?: string }> {
+export async function confirm(me: Me, g: GateView): Promise<Answer> {
   if (!g.second?.payload) throw new Refused("gone", 0);
   const payload = bytes(g.second.payload);
   const o = JSON.parse(new TextDecoder().decode(payload)) as Text;
