@@ -59,7 +59,8 @@ func (h *House) relieved(ctx context.Context, gate string) error {
 	if !ok || g.Referral == nil {
 		return errors.New("run: the colleague has no referral")
 	}
-	return h.relief.Decide(ctx, gate, g.Referral.Passage, api.CmdSendBack, "")
+	_, err := h.relief.Decide(ctx, gate, g.Referral.Passage, api.CmdSendBack, "")
+	return err
 }
 
 // handBack ends the colleague's session after a scenario: the officer signs in anew, which gives him his gates back.
