@@ -102,7 +102,7 @@ mutate: ## Do the tests notice a broken law? PATCH=FILE for one change, else all
 	@PATCH="$(PATCH)" test/mutate/mutate.sh
 
 .PHONY: mutate-guards
-mutate-guards: ## Every guard of the gate's machine inverted and removed, one at a time; FILE=order.go, PART=1/4
+mutate-guards: ## Every guard and statement of the gate's machine changed, one at a time; FILE=order.go, PART=1/4
 	@go run ./test/mutate/guards -only "$(FILE)" -part "$(or $(PART),1/1)"
 
 .PHONY: fuzz

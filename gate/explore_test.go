@@ -319,6 +319,16 @@ func fair(n *node, e Event) bool {
 	return false
 }
 
+// own tells of the fair moves that the gate makes by itself: doors, its disk, its inspectors. None of them waits for a
+// timer or a person.
+func own(k Kind) bool {
+	switch k {
+	case EvDoorMoved, EvCommitted, EvReady, EvExited, EvReaderFree, EvCameraFree:
+		return true
+	}
+	return false
+}
+
 // rest is the state that everything comes back to: the notice is shown to the next traveller.
 func rest(n *node) bool {
 	return n.M.Mode == ModeOpen && n.M.Reception == RecNotice && n.M.Passage == PasEmpty && n.M.closed()
@@ -358,11 +368,15 @@ type walk struct {
 	states, transitions int
 	whole               bool
 	said                []int
+	away, moving        int    // states that are not at rest, and those that the gate leaves by itself
 	trace               string // of a counterexample
 	wrong               string
 	traps               int
 	seen                observed
 }
+
+// watch sees every step of a walk: what compares the machine with another one (test/mutate/guards).
+var watch func(before *node, e Event, after *node, acts []Action)
 
 func (w *world) explore(bound int) *walk {
 	moves := append([]move(nil), w.more...)
@@ -388,8 +402,7 @@ func (w *world) explore(bound int) *walk {
 			came = append(came, from{-1, 0})
 		}
 	}
-	var good []int32 // targets of fair moves
-	var firstGood []int32
+	var good, self targets // of fair moves, and of those that the gate makes by itself
 	// trace is the way to a state with its real names: a state stands for its mirror image, too.
 	trace := func(at int32, last *move) string {
 		var way []int32
@@ -429,7 +442,8 @@ func (w *world) explore(bound int) *walk {
 	buf := make([]Action, 0, 64)
 	var start, n, after, canonical node // here, and not in the loops: each would be an allocation of its own
 	for i := int32(0); int(i) < len(seen.nodes); i++ {
-		firstGood = append(firstGood, int32(len(good)))
+		good.next()
+		self.next()
 		start = seen.nodes[i].node
 		for k := range moves {
 			mv := &moves[k]
@@ -441,12 +455,12 @@ func (w *world) explore(bound int) *walk {
 				continue
 			}
 			n = start
-			isFair, at := true, i
+			isFair, isOwn, at := true, true, i
 			for last, e := range mv.events {
 				var acts []Action
 				after, acts = apply(n, e, buf[:0])
 				out.transitions++
-				isFair = isFair && fair(&n, e)
+				isFair, isOwn = isFair && fair(&n, e), isOwn && own(e.Kind)
 				when := happened(&n.M, e, &after.M, acts)
 				if at = i; after != start {
 					canonical = after
@@ -473,17 +487,23 @@ func (w *world) explore(bound int) *walk {
 					}
 				}
 				out.seen.note(&n, e, &after, acts)
+				if watch != nil {
+					watch(&n, e, &after, acts)
+				}
 				n = after
 			}
 			switch {
 			case at < 0:
 				out.whole = false
 			case isFair && at != i:
-				good = append(good, at)
+				if good.to = append(good.to, at); isOwn {
+					self.to = append(self.to, at)
+				}
 			}
 		}
 	}
-	firstGood = append(firstGood, int32(len(good)))
+	good.next()
+	self.next()
 	out.states = len(seen.nodes)
 	if !out.whole {
 		return out
@@ -499,7 +519,7 @@ func (w *world) explore(bound int) *walk {
 			if home[i] {
 				continue
 			}
-			for _, to := range good[firstGood[i]:firstGood[i+1]] {
+			for _, to := range good.of(i) {
 				if home[to] {
 					home[i], again = true, true
 					break
@@ -508,17 +528,88 @@ func (w *world) explore(bound int) *walk {
 		}
 	}
 	for i := range home {
+		if !rest(&seen.nodes[i].node) {
+			out.away++
+		}
+		if len(self.of(i)) > 0 {
+			out.moving++
+		}
 		if home[i] {
 			continue
 		}
 		if out.traps == 0 {
 			n := &seen.nodes[i]
-			out.wrong = fmt.Sprintf("no way back to rest\nmodel %+v armed %b", n.M, n.Armed)
+			out.wrong = fmt.Sprintf("%s: there is none\nmodel %+v armed %b", noTrap, n.M, n.Armed)
 			out.trace = trace(int32(i), nil)
 		}
 		out.traps++
 	}
+	if at := self.cycle(); at >= 0 && out.traps == 0 {
+		n := &seen.nodes[at]
+		out.wrong = fmt.Sprintf("%s: it comes back here\nmodel %+v armed %b", noCycle, n.M, n.Armed)
+		out.trace = trace(at, nil)
+	}
 	return out
+}
+
+// The laws of whole worlds, by name.
+const (
+	noCycle = "P-06 no cycle without a timer or a person"
+	noTrap  = "P-06 from every state a fair world comes back to rest, where the next traveller is invited"
+)
+
+// targets are those of the moves of each state, in order.
+type targets struct {
+	to    []int32
+	first []int32
+}
+
+func (t *targets) next() { t.first = append(t.first, int32(len(t.to))) }
+
+func (t *targets) of(state int) []int32 { return t.to[t.first[state]:t.first[state+1]] }
+
+// cycle is a state on a cycle or behind one, -1: there is none.
+func (t *targets) cycle() int32 {
+	states := len(t.first) - 1
+	into := make([]int32, states)
+	for _, to := range t.to {
+		into[to]++
+	}
+	var free []int32
+	for s := range states {
+		if into[s] == 0 {
+			free = append(free, int32(s))
+		}
+	}
+	for len(free) > 0 {
+		s := free[len(free)-1]
+		free = free[:len(free)-1]
+		for _, to := range t.of(int(s)) {
+			if into[to]--; into[to] == 0 {
+				free = append(free, to)
+			}
+		}
+	}
+	return int32(slices.IndexFunc(into, func(n int32) bool { return n > 0 }))
+}
+
+// TestCycle: the search that holds "no cycle without a timer or a person" finds one, and none where there is none.
+func TestCycle(t *testing.T) {
+	graph := func(moves ...[]int32) *targets {
+		var g targets
+		for _, to := range moves {
+			g.next()
+			g.to = append(g.to, to...)
+		}
+		g.next()
+		return &g
+	}
+	if at := graph([]int32{1, 2}, []int32{2, 3}, []int32{3}, nil).cycle(); at >= 0 {
+		t.Errorf("a cycle at %d of a graph without", at)
+	}
+	if at := graph([]int32{1}, []int32{2, 3}, []int32{1}, nil).cycle(); at != 1 {
+		t.Errorf("the cycle between 1 and 2 is told as %d", at)
+	}
 }
 
 // TestExplorer walks every reachable state of each world and holds every law on every transition, and
@@ -534,7 +625,7 @@ func TestExplorer(t *testing.T) {
 		bound = 20_000
 	}
 	var seen [2]observed
-	var states, transitions int
+	var states, transitions, away, moving int
 	said := make([]int, len(invariants))
 	walks := make([]*walk, len(worlds))
 	var next atomic.Int32
@@ -559,7 +650,7 @@ func TestExplorer(t *testing.T) {
 			t.Logf("%s: %d states, %d transitions, whole: %v", w.name, r.states, r.transitions, r.whole)
 		})
 		seen[w.topology].join(&r.seen)
-		states, transitions = states+r.states, transitions+r.transitions
+		states, transitions, away, moving = states+r.states, transitions+r.transitions, away+r.away, moving+r.moving
 		for j := range said {
 			said[j] += r.said[j]
 		}
@@ -574,7 +665,12 @@ func TestExplorer(t *testing.T) {
 			t.Errorf("%s: no state of any world made it say anything", inv.name)
 		}
 	}
+	t.Logf("%12d states: %s", away, noTrap)
+	t.Logf("%12d states: %s", moving, noCycle)
 	if !brief {
+		if away == 0 || moving == 0 {
+			t.Error("the laws of whole worlds had nothing to say")
+		}
 		golden(t, "../docs/states.md", statesDoc(&seen))
 	}
 }

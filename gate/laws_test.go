@@ -192,7 +192,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, state},
-	{"every stage has its limit", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+	{"P-06 every stage has its limit", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if n.M.Mode == ModeEmergency {
 			return false, ""
 		}
@@ -569,7 +569,7 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, state},
-	{"nothing waits that the facts allow", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+	{"P-01 nothing waits that the facts allow", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
 		if m, acts := Step(n.M, Event{}); m != n.M || len(acts) > 0 {
 			return true, "a step was left undone: " + actions(acts)
 		}

@@ -201,7 +201,12 @@ func golden(t *testing.T, path string, want []byte) {
 	}
 	got, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is stale (%v): go test ./gate -run Explorer -update", path, err)
+		a, b := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+		k := 0
+		for k < min(len(a), len(b)) && a[k] == b[k] {
+			k++
+		}
+		t.Errorf("%s:%d is stale (%v): go test ./gate -run '%s' -update, and read the diff", path, k+1, err, t.Name())
 	}
 }
 
@@ -262,4 +267,31 @@ var strayed = []string{
 	up + "\norder order=standby lane=passage mine=yes",
 	selfTest, manual,
 	upOneStep + insideOneStep + throughOneStep,
+	// Where a guard stands that nothing else leads to (make mutate-guards).
+	up + document + inside + "\nverdict slot=1 outcome=refer reason=face_mismatch\norder order=take lane=passage mine=yes\ncounted count=unknown\ncounted count=1\ndoor_moved pos=between\nfire tri=high\nobject on=yes\ncounted count=0\ndoor_moved pos=closed\nlease\ntimer timer=passage",
+	up + document + inside + "\nverdict slot=1 outcome=refer reason=face_mismatch\norder order=take lane=passage mine=yes\ndoor_moved door=exit pos=between",
+	up + "\norder order=service lane=passage mine=yes\ndoor_moved pos=between\ndoor_moved door=exit pos=between\ncounted count=1\nobject on=yes",
+	up + "\norder order=service lane=passage mine=yes\norder order=open_gate lane=passage mine=yes\ndoor_moved pos=open\ndoor_moved pos=closed\ndoor_moved door=exit pos=between\ncounted count=1\ndoor_moved door=exit pos=closed",
+	up + "\norder order=manual lane=passage mine=yes\ndoor_moved pos=between\ndoor_moved door=exit pos=between",
+	up + document + "\ncounted count=unknown\ncommitted",
+	up + document + "\nready slot=2\ndeclined",
+	up + document + "\ncommitted\ncounted count=unknown\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\nobject on=yes\ncounted count=0\ntimer timer=passage",
+	up + "\naccepted\nprompt slot=1 reason=mrz_unreadable\ntimer timer=reception\nlaid slot=1\nlifted slot=1",
+	up + "\naccepted\nlaid slot=1\nlifted slot=1\nchecked slot=1 outcome=refer reason=clone_suspected\norder order=take lane=reception mine=yes\nlease\ntimer timer=reception",
+	up + document + inside + "\nverdict slot=1 outcome=allow reason=ok\ncommitted\ndoor_moved door=exit pos=open\ntimer timer=passage\nexit_button\ntimer timer=exit\ntimer timer=exit\ntimer timer=exit\ntimer timer=exit",
+	up + document + inside + "\nverdict slot=1 outcome=allow reason=ok\ncommitted\ndoor_moved door=exit pos=open\nobject on=yes\ncounted count=0 door=exit\ncounted count=unknown\ndoor_moved door=exit pos=closed\nexited slot=1\ncounted count=1",
+	"\ndoor_moved pos=closed\ndoor_moved door=exit pos=between\nbeamed tri=low\nbeamed door=exit tri=low\nfire tri=high\ntimer timer=guard_entry\ntimer timer=guard_exit\ntimer timer=exit\ntimer timer=exit\ncounted count=0",
+	"\ndoor_moved pos=between\ndoor_moved door=exit pos=closed\nbeamed tri=low\nbeamed door=exit tri=low\nfire tri=high\ncounted count=unknown\ntimer timer=recover\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ncounted count=1\ndoor_moved pos=closed\ndoor_moved door=exit pos=between\ncounted count=0",
+	"\ndoor_moved pos=between\ndoor_moved door=exit pos=closed\nbeamed tri=low\nbeamed door=exit tri=low\nfire tri=high\ncounted count=1\ndoor_moved pos=open\ncounted count=0\ntimer timer=guard_entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry",
+	up + document + "\norder order=close_gate lane=passage mine=yes\ncommitted",
+	up + document + inside + "\nmore\nmore\nmore",
+	up + document + inside + "\nverdict slot=1 outcome=allow reason=ok\ncommitted\ncounted count=many\nbeamed door=exit tri=high\ncounted count=0\ndoor_moved door=exit pos=closed",
+	up + "\naccepted\nlaid slot=1\nchecked slot=1 outcome=refuse_and_hold reason=centre_hit\nlifted slot=1\ncommitted\ndoor_moved pos=open\ncounted count=1\ndoor_moved door=exit pos=between\norder order=take lane=passage mine=yes\ndoor_moved door=exit pos=closed",
+	up + "\norder order=service lane=passage mine=yes\norder order=self_test lane=passage mine=yes\ndoor_moved pos=open\ntimer timer=passage",
+	upOneStep + insideOneStep + "\nsilent slot=1\nexit_button\ncounted count=0\nready slot=2\ncounted count=1\naccepted\nlaid slot=2\nchecked slot=2 outcome=allow reason=ok\nlifted slot=2",
+	upOneStep + "\norder order=service lane=passage mine=yes\ndoor_moved door=exit pos=between",
+	upOneStep + "\norder order=manual lane=passage mine=yes\ncounted count=0\ncounted count=1\norder order=open_exit lane=passage mine=yes",
+	upOneStep + "\naccepted\nlaid slot=1\nchecked slot=1 outcome=allow reason=ok\ncounted count=unknown\nlifted slot=1\nreader_free slot=1\nexited slot=1\nobject on=yes\ncounted count=1",
+	upOneStep + insideOneStep + "\nverdict slot=1 outcome=refer reason=face_mismatch\nexit_button\ncounted count=0\nobject on=yes\nready slot=2\naccepted\ncounted count=1\nexited slot=1\nlaid slot=2\nchecked slot=2 outcome=allow reason=ok",
+	upOneStep + insideOneStep + "\nexit_button\ncounted count=0\naccepted\ncounted count=1",
 }

@@ -1,29 +1,28 @@
-// Command guards inverts and removes every guard of the gate's machine, one at a time, and tells which test notices.
-// A guard is one operand of a condition: of an if, a case, a returned or assigned truth. All of them are compiled
-// in at once, each behind a switch that one run turns; nothing of the repository is touched.
+// Command guards changes the gate's machine, one place at a time, and tells which test notices: every operand of a
+// condition is inverted, removed, and moved by one where it compares sizes; every statement is left out; every
+// timer gets another limit. All of it is compiled in at once, each place behind a switch that one run turns;
+// nothing of the repository is touched.
 //
-//	go run ./test/mutate/guards [-only order.go] [-part 1/4] [-whole] [-v]
+//	go run ./test/mutate/guards [-only order.go] [-part 1/4] [-walk 20000] [-v]
 //
-// The tests of the machine alone are asked first, then the explorer's first states, then the loop; with -whole the
-// explorer walks every world for what is left. A mutant that survives must stand with its reason in
-// survivors.txt, and what stands there must survive. Exit status 0: so it is.
+// The quickest tests are asked first: the machine's stories, the loop, then the explorer's first states. A mutant
+// that survives must stand with its reason in survivors.txt, and what stands there must survive. Of every other
+// survivor a step is printed that it changes, if the explorer meets one in the first -walk states of a world: what
+// a missing test could look at. Exit status 0: all are killed or explained.
 package main
 
 import (
+	"bufio"
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/format"
-	"go/parser"
-	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,35 +32,19 @@ import (
 //go:embed survivors.txt
 var survivors string
 
-// mutant is one guard and what is done to it.
-type mutant struct {
-	id   int
-	at   token.Position
-	name string // function: guard: how
-}
-
-// source is one file with a switch in every guard.
-type source struct {
-	fset    *token.FileSet
-	file    *ast.File
-	fn      string
-	mutants *[]mutant
-	neutral string // what removes the operand that is looked at
-}
-
 func main() {
 	only := flag.String("only", "", "one file of gate")
 	part := flag.String("part", "1/1", "k/n: the k-th of n parts")
-	whole := flag.Bool("whole", false, "the explorer walks every world for what the quick tests leave (minutes for each)")
+	walk := flag.Int("walk", 20_000, "how many states of each world are looked through for a step that a survivor changes; 0: none")
 	verbose := flag.Bool("v", false, "tell of each mutant what noticed it")
 	flag.Parse()
-	if err := run(*only, *part, *whole, *verbose); err != nil {
+	if err := run(*only, *part, *walk, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "guards:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only, part string, whole, verbose bool) error {
+func run(only, part string, walk int, verbose bool) error {
 	var k, n int
 	if _, err := fmt.Sscanf(part, "%d/%d", &k, &n); err != nil || k < 1 || k > n {
 		return fmt.Errorf("-part %q is not k/n with k from 1 to n", part)
@@ -85,59 +68,88 @@ func run(only, part string, whole, verbose bool) error {
 		return err
 	}
 	for _, t := range tests {
-		if by := t.notices(-1); by != "" {
-			return fmt.Errorf("the tests fail without a mutant: %s", by)
+		if by := t.notices([]mutant{{id: -1}}); by[0] != "" {
+			return fmt.Errorf("the tests fail without a mutant: %s", by[0])
 		}
 	}
-	if whole {
-		tests = append(tests, test{filepath.Join(tmp, "gate.test"), filepath.Join(root, "gate"), []string{"-test.run", "^TestExplorer$", "-test.timeout", "30m"}})
-	}
-	known := reasons()
 	var mine []mutant
-	for j, m := range mutants {
-		if (only == "" || filepath.Base(m.at.Filename) == only) && j/2%n == k-1 {
+	for _, m := range mutants {
+		if (only == "" || filepath.Base(m.at.Filename) == only) && m.id/perPlace%n == k-1 {
 			mine = append(mine, m)
 		}
 	}
-	var next, killed, unknown atomic.Int32
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		all.Go(func() {
-			for j := next.Add(1) - 1; int(j) < len(mine); j = next.Add(1) - 1 {
-				m, by := mine[j], ""
-				for _, t := range tests {
-					if by = t.notices(m.id); by != "" {
-						break
-					}
-				}
-				mu.Lock()
-				why, expected := known[m.name]
-				at := fmt.Sprintf("%s:%d", filepath.Base(m.at.Filename), m.at.Line)
-				switch {
-				case by != "" && expected:
-					fmt.Printf("noticed, though survivors.txt says it is not: %s %s: %s\n", at, m.name, by)
-					unknown.Add(1)
-					killed.Add(1)
-				case by != "":
-					killed.Add(1)
-					if verbose {
-						fmt.Printf("killed   %s %s: %s\n", at, m.name, by)
-					}
-				case expected:
-					fmt.Printf("survived %s %s: %s\n", at, m.name, why)
-				default:
-					fmt.Printf("SURVIVED %s %s\n", at, m.name)
-					unknown.Add(1)
-				}
-				mu.Unlock()
+	known := reasons()
+	left, wrong := mine, 0
+	for _, t := range tests {
+		by := t.notices(left)
+		var survived []mutant
+		for j, m := range left {
+			switch _, expected := known[m.name]; {
+			case by[j] == "":
+				survived = append(survived, m)
+			case expected:
+				fmt.Printf("noticed, though survivors.txt says it is not: %s: %s\n", m, by[j])
+				wrong++
+			case verbose:
+				fmt.Printf("killed   %s: %s\n", m, by[j])
 			}
-		})
+		}
+		left = survived
 	}
-	all.Wait()
-	fmt.Printf("guards: %d of %d mutants killed (%.1f %%), %d not as survivors.txt says\n", killed.Load(), len(mine), 100*float64(killed.Load())/float64(max(1, len(mine))), unknown.Load())
-	if unknown.Load() > 0 {
+	killed := len(mine) - len(left)
+	left = slices.DeleteFunc(left, func(m mutant) bool {
+		why, expected := known[m.name]
+		if expected {
+			fmt.Printf("survived %s: %s\n", m, why)
+		} else {
+			fmt.Printf("SURVIVED %s\n", m)
+			wrong++
+		}
+		return expected
+	})
+	if len(left) > 0 && walk > 0 {
+		if err := differences(root, tmp, left, walk); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("guards: %d of %d mutants killed (%.1f %%), %d not as survivors.txt says\n", killed, len(mine), 100*float64(killed)/float64(max(1, len(mine))), wrong)
+	if wrong > 0 {
 		return fmt.Errorf("a test is missing, or a reason in test/mutate/guards/survivors.txt")
+	}
+	return nil
+}
+
+// differences prints for each survivor a step that it changes.
+func differences(root, tmp string, left []mutant, walk int) error {
+	var ids []string
+	for _, m := range left {
+		ids = append(ids, strconv.Itoa(m.id))
+	}
+	cmd := exec.Command(filepath.Join(tmp, "gate.test"), "-test.run", "^TestMutantsDiffer$", "-test.timeout", "0")
+	cmd.Dir = filepath.Join(root, "gate")
+	cmd.Env = append(os.Environ(), "EGATE_MUTANTS="+strings.Join(ids, ","), "EGATE_BOUND="+strconv.Itoa(walk))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	steps, found := "", map[string]string{}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		what, rest, _ := strings.Cut(lines.Text(), " ")
+		switch what {
+		case "steps":
+			steps = rest
+		case "differs":
+			id, how, _ := strings.Cut(rest, " ")
+			found[id] = how
+		}
+	}
+	for _, m := range left {
+		how, differs := found[strconv.Itoa(m.id)]
+		if !differs {
+			how = "the same in " + steps + " steps of the explorer"
+		}
+		fmt.Printf("%s\n\t%s\n", m.name, how)
 	}
 	return nil
 }
@@ -153,150 +165,11 @@ func reasons() map[string]string {
 	return out
 }
 
-// instrument writes the machine with a switch in every guard, and the overlay that puts it in place.
-func instrument(root, tmp string) ([]mutant, error) {
-	files, err := filepath.Glob(filepath.Join(root, "gate", "*.go"))
-	if err != nil {
-		return nil, err
-	}
-	var mutants []mutant
-	replace := map[string]string{}
-	for _, path := range files {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		s := source{fset: token.NewFileSet(), mutants: &mutants}
-		if s.file, err = parser.ParseFile(s.fset, path, nil, 0); err != nil {
-			return nil, err
-		}
-		for _, d := range s.file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
-				s.fn = f.Name.Name
-				s.body(f)
-			}
-		}
-		var b bytes.Buffer
-		if err := format.Node(&b, s.fset, s.file); err != nil {
-			return nil, err
-		}
-		replace[path] = filepath.Join(tmp, filepath.Base(path))
-		if err := os.WriteFile(replace[path], b.Bytes(), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	const chosen = `package gate
-
-import (
-	"os"
-	"strconv"
-)
-
-var chosenMutant = func() int {
-	if n, err := strconv.Atoi(os.Getenv("EGATE_MUTANT")); err == nil {
-		return n
-	}
-	return -1
-}()
-
-func guard[T ~bool](id int, x, neutral T) T {
-	switch chosenMutant {
-	case id:
-		return !x
-	case id + 1:
-		return neutral
-	}
-	return x
-}
-`
-	replace[filepath.Join(root, "gate", "mutant_overlay.go")] = filepath.Join(tmp, "mutant_overlay.go")
-	if err := os.WriteFile(filepath.Join(tmp, "mutant_overlay.go"), []byte(chosen), 0o600); err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return nil, err
-	}
-	return mutants, os.WriteFile(filepath.Join(tmp, "overlay.json"), raw, 0o600)
-}
-
-// body puts switches into a function. A function that returns one truth is a guard by itself.
-func (s *source) body(f *ast.FuncDecl) {
-	truth := false
-	if r := f.Type.Results; r != nil && len(r.List) == 1 {
-		id, ok := r.List[0].Type.(*ast.Ident)
-		truth = ok && id.Name == "bool"
-	}
-	ast.Inspect(f.Body, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.FuncLit:
-			return false // none of the machine's guards stands in one
-		case *ast.IfStmt:
-			n.Cond = s.guards(n.Cond, "true")
-		case *ast.SwitchStmt:
-			if n.Tag != nil {
-				return true
-			}
-			for _, c := range n.Body.List {
-				for j, e := range c.(*ast.CaseClause).List {
-					c.(*ast.CaseClause).List[j] = s.guards(e, "true")
-				}
-			}
-		case *ast.ReturnStmt:
-			if truth && len(n.Results) == 1 {
-				n.Results[0] = s.guards(n.Results[0], "true")
-			}
-		case *ast.AssignStmt:
-			for j, e := range n.Rhs {
-				if compares(e) {
-					n.Rhs[j] = s.guards(e, "true")
-				}
-			}
-		}
-		return true
-	})
-}
-
-func compares(e ast.Expr) bool {
-	b, ok := e.(*ast.BinaryExpr)
-	if !ok {
-		return false
-	}
-	switch b.Op {
-	case token.LAND, token.LOR, token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ:
-		return true
-	}
-	return false
-}
-
-// guards puts a switch around each operand of a condition; neutral is what leaves the others to decide.
-func (s *source) guards(e ast.Expr, neutral string) ast.Expr {
-	switch x := e.(type) {
-	case *ast.ParenExpr:
-		x.X = s.guards(x.X, neutral)
-		return x
-	case *ast.BinaryExpr:
-		switch x.Op {
-		case token.LAND:
-			x.X, x.Y = s.guards(x.X, "true"), s.guards(x.Y, "true")
-			return x
-		case token.LOR:
-			x.X, x.Y = s.guards(x.X, "false"), s.guards(x.Y, "false")
-			return x
-		}
-	}
-	var b bytes.Buffer
-	_ = format.Node(&b, s.fset, e)
-	id := 2 * (len(*s.mutants) / 2)
-	at := s.fset.Position(e.Pos())
-	text := s.fn + ": " + strings.Join(strings.Fields(b.String()), " ")
-	*s.mutants = append(*s.mutants, mutant{id, at, text + ": inverted"}, mutant{id + 1, at, text + ": always " + neutral})
-	return &ast.CallExpr{Fun: ast.NewIdent("guard"), Args: []ast.Expr{&ast.BasicLit{Kind: token.INT, Value: strconv.Itoa(id)}, e, ast.NewIdent(neutral)}}
-}
-
 // test is a program of tests and how it is run.
 type test struct {
 	bin, dir string
 	args     []string
+	many     bool // it takes many mutants, one after the other
 }
 
 func build(root, tmp string) ([]test, error) {
@@ -307,35 +180,93 @@ func build(root, tmp string) ([]test, error) {
 			return nil, fmt.Errorf("%w: %s", err, out)
 		}
 	}
-	gate, control := filepath.Join(root, "gate"), filepath.Join(root, "gate", "control")
+	machine, control, gate := filepath.Join(tmp, "gate.test"), filepath.Join(tmp, "control.test"), filepath.Join(root, "gate")
 	short := []string{"-test.short", "-test.failfast", "-test.timeout", "5m", "-rapid.nofailfile"}
 	return []test{
-		{filepath.Join(tmp, "gate.test"), gate, append([]string{"-test.skip", "^Test(Explorer|Occasions)$"}, short...)},
-		{filepath.Join(tmp, "gate.test"), gate, append([]string{"-test.run", "^TestExplorer$"}, short...)},
-		{filepath.Join(tmp, "control.test"), control, short},
+		{bin: machine, dir: gate, args: []string{"-test.run", "^TestMutantsNoticed$", "-test.v", "-test.short", "-test.timeout", "0", "-rapid.nofailfile"}, many: true},
+		{bin: control, dir: filepath.Join(gate, "control"), args: short},
+		{bin: machine, dir: gate, args: append([]string{"-test.run", "^TestExplorer$"}, short...)},
 	}, nil
+}
+
+// command is the test's program with some mutants in force.
+func (t test) command(of []mutant) *exec.Cmd {
+	cmd := exec.Command(t.bin, t.args...)
+	cmd.Dir = t.dir
+	var ids []string
+	for _, m := range of {
+		ids = append(ids, strconv.Itoa(m.id))
+	}
+	env := "EGATE_MUTANT="
+	if t.many {
+		env = "EGATE_MUTANTS="
+	}
+	cmd.Env = append(os.Environ(), env+strings.Join(ids, ","))
+	return cmd
+}
+
+// notices is, for each mutant, the test that fails with it and its first words; empty: none does.
+func (t test) notices(of []mutant) []string {
+	by := make([]string, len(of))
+	var next atomic.Int32
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			if t.many {
+				n := runtime.GOMAXPROCS(0)
+				k := int(next.Add(1)) - 1
+				from, to := k*len(of)/n, (k+1)*len(of)/n
+				t.one(of[from:to], by[from:to])
+				return
+			}
+			for j := int(next.Add(1)) - 1; j < len(of); j = int(next.Add(1)) - 1 {
+				if out, err := t.command(of[j : j+1]).CombinedOutput(); err != nil {
+					by[j] = words(string(out))
+				}
+			}
+		})
+	}
+	all.Wait()
+	return by
+}
+
+// one asks a process about many mutants. One that ends it is noticed; another process goes on behind it.
+func (t test) one(of []mutant, by []string) {
+	for len(of) > 0 {
+		out, _ := t.command(of).CombinedOutput()
+		done := 0
+		for text := string(out); ; {
+			before, after, ok := strings.Cut(text, "\nmutant ")
+			if !ok {
+				break
+			}
+			line, rest, _ := strings.Cut(after, "\n")
+			if strings.HasSuffix(line, " true") {
+				by[done] = words(before)
+			}
+			done, text = done+1, rest
+		}
+		if done < len(of) {
+			by[done] = "the test does not end, or panics"
+			done++
+		}
+		of, by = of[done:], by[done:]
+	}
 }
 
 var (
 	line = regexp.MustCompile(`_test\.go:\d+: (.*)`)
-	name = regexp.MustCompile(`--- FAIL: (\S+)`)
+	name = regexp.MustCompile(`--- FAIL: (?:TestMutantsNoticed/\d+/)?(Test\S+)`)
 )
 
-// notices is the test that fails with a mutant, and its first words; empty: none does.
-func (t test) notices(id int) string {
-	cmd := exec.Command(t.bin, t.args...)
-	cmd.Dir = t.dir
-	cmd.Env = append(os.Environ(), "EGATE_MUTANT="+strconv.Itoa(id))
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		return ""
-	}
+// words are the name of the test that failed and what it said first.
+func words(out string) string {
 	by := "it panics"
-	if m := name.FindSubmatch(out); m != nil {
-		by = string(m[1])
+	if m := name.FindStringSubmatch(out); m != nil {
+		by = m[1]
 	}
-	if m := line.FindSubmatch(out); m != nil {
-		by += ": " + string(m[1])
+	if m := line.FindStringSubmatch(out); m != nil {
+		by += ": " + m[1]
 	}
 	return by[:min(len(by), 160)]
 }
