@@ -127,6 +127,20 @@ func TestO10ShortLossDoesNotShow(t *testing.T) {
 	}
 }
 
+// O-10: of several faults that do not show yet the earliest is looked at next.
+func TestO10NextIsTheEarliest(t *testing.T) {
+	b, c := board()
+	want := c.now.Add(deviceGrace)
+	b.Raise(ScannerLost, PartScanner)
+	for _, code := range []Code{NFCLost, CameraLost} {
+		c.now = c.now.Add(deviceGrace / 4)
+		b.Raise(code, PartCamera)
+		if at, ok := b.Next(); !ok || !at.Equal(want) {
+			t.Errorf("%v %v, want %v", at, ok, want)
+		}
+	}
+}
+
 // The worst comes first; a warning degrades, a blocking fault takes the gate out of service (M-01).
 func TestM01Order(t *testing.T) {
 	b, c := board()

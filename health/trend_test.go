@@ -39,6 +39,13 @@ func TestF15TrendOfLight(t *testing.T) {
 	if alarm, parts := day(130, 60); alarm {
 		t.Errorf("new lamps: %v", parts)
 	}
+	var few Trend
+	for k := range 2 * 10 { // ten captures make a day, nine none
+		few.Add(at.AddDate(0, 0, k/10), 100)
+	}
+	if few.Add(at.AddDate(0, 0, 2), 100); few.First() == nil {
+		t.Error("a day of ten captures is no reference")
+	}
 	var none Trend
 	if alarm, parts := none.Shifted(); alarm || parts != nil {
 		t.Error("nothing was measured")

@@ -54,7 +54,11 @@ func TestP09Decide(t *testing.T) {
 		"failure before not possible": {append(with(CheckDSRevocation, NotPossible, CRLStale), Check{ID: CheckMatch, Result: Fail, Reason: FaceMismatch}),
 			Refer, FaceMismatch},
 		"passed and failed at once": {append(passed(), Check{ID: CheckDGHashes, Result: Fail, Reason: DGHashMismatch}), Refer, DGHashMismatch},
-		"unknown check":             {append(passed(), Check{ID: checkEnd, Result: Pass}), Refer, InspectorFault},
+		"two failures: the first one is told": {append(with(CheckMatch, Fail, FaceMismatch), Check{ID: CheckDGHashes, Result: Fail, Reason: DGHashMismatch}),
+			Refer, DGHashMismatch},
+		"two not possible: the first one is told": {append(with(CheckLookup, NotPossible, CentreNoAnswer), Check{ID: CheckDSRevocation, Result: NotPossible, Reason: CRLStale}),
+			Refer, CRLStale},
+		"unknown check": {append(passed(), Check{ID: checkEnd, Result: Pass}), Refer, InspectorFault},
 	} {
 		if v := Decide(p, c.checks); v.Outcome != c.want || v.Reason != c.why {
 			t.Errorf("%s: %s %s", name, v.Outcome, v.Reason)
