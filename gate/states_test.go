@@ -284,6 +284,7 @@ var strayed = []string{
 	"\ndoor_moved pos=between\ndoor_moved door=exit pos=closed\nbeamed tri=low\nbeamed door=exit tri=low\nfire tri=high\ncounted count=unknown\ntimer timer=recover\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ncounted count=1\ndoor_moved pos=closed\ndoor_moved door=exit pos=between\ncounted count=0",
 	"\ndoor_moved pos=between\ndoor_moved door=exit pos=closed\nbeamed tri=low\nbeamed door=exit tri=low\nfire tri=high\ncounted count=1\ndoor_moved pos=open\ncounted count=0\ntimer timer=guard_entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry\ntimer timer=entry",
 	up + document + "\norder order=close_gate lane=passage mine=yes\ncommitted",
+	up + document + "\nready slot=2\naccepted\nlaid slot=2\nchecked slot=2 outcome=refer reason=clone_suspected\norder order=take lane=reception mine=yes",
 	up + document + inside + "\nmore\nmore\nmore",
 	up + document + inside + "\nverdict slot=1 outcome=allow reason=ok\ncommitted\ncounted count=many\nbeamed door=exit tri=high\ncounted count=0\ndoor_moved door=exit pos=closed",
 	up + "\naccepted\nlaid slot=1\nchecked slot=1 outcome=refuse_and_hold reason=centre_hit\nlifted slot=1\ncommitted\ndoor_moved pos=open\ncounted count=1\ndoor_moved door=exit pos=between\norder order=take lane=passage mine=yes\ndoor_moved door=exit pos=closed",
