@@ -13,6 +13,7 @@ import (
 	"egate/emrtd"
 	"egate/emrtd/lds"
 	"egate/emrtd/mrz"
+	"egate/emrtd/trust"
 	"egate/facematch"
 	"egate/hal"
 	"egate/inspect/protocol"
@@ -308,6 +309,7 @@ func (i *Inspector) wasRead(r *emrtd.Report) {
 	if !i.begin.DateSure {
 		undate(d.checks)
 	}
+	refuseSpecimen(d.checks)
 	i.enter("portrait")
 	if len(r.Face.Image) > 0 {
 		d.waitPortrait = true
@@ -328,6 +330,15 @@ func undate(checks []verdict.Check) {
 	for n, c := range checks {
 		if c.Result == verdict.Pass && slices.Contains(dated, c.ID) {
 			checks[n].Result, checks[n].Reason = verdict.NotPossible, verdict.ClockUntrusted
+		}
+	}
+}
+
+// refuseSpecimen takes back what a test CSCA proved (P-14): its key may be in anybody's hands.
+func refuseSpecimen(checks []verdict.Check) {
+	for n, c := range checks {
+		if c.ID == verdict.CheckDSChain && slices.Contains(c.Deviations, trust.DevTestCSCA) {
+			checks[n].Result, checks[n].Reason = verdict.Fail, verdict.SpecimenDocument
 		}
 	}
 }

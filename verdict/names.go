@@ -149,6 +149,8 @@ const (
 	SecondOfficerNeeded
 	ClockUntrusted // E-07: dates cannot be judged
 	MorphSuspected // F-10: a hint for an officer, never a verdict
+	// SpecimenDocument is one of a test CSCA (P-14).
+	SpecimenDocument
 	reasonEnd
 )
 
@@ -184,6 +186,7 @@ var reasonNames = [...]string{
 	OfficerNoDecision: "officer_no_decision", OfficerHeld: "officer_held",
 	AlreadyDecided: "already_decided", NotAtADistance: "not_at_a_distance", SecondOfficerNeeded: "second_officer_needed",
 	ClockUntrusted: "clock_untrusted", MorphSuspected: "morph_suspected",
+	SpecimenDocument: "specimen_document",
 }
 
 var (

@@ -35,7 +35,7 @@ func (r Reason) Overturn() (Authority, []string) {
 	switch r {
 	// Forged or copied documents, wanted people, masks and prints: looking at pictures proves nothing.
 	case CloneSuspected, CloneUnproven, SODSignatureFailed, DGHashMismatch, DSChainFailed, DSRevoked, PACEDowngrade, DG1MRZMismatch,
-		GroupInconsistent, CountryMismatch, DocumentReportedLost, CentreHit, PADFailed, PADNotEvaluated, TwoPersons, TwoFaces, WrongDirection:
+		GroupInconsistent, CountryMismatch, DocumentReportedLost, CentreHit, PADFailed, PADNotEvaluated, TwoPersons, TwoFaces, WrongDirection, SpecimenDocument:
 		return StaffedLane, nil
 	// Somebody else may stand there than was captured.
 	case OccupancyChanged, DoorForced, IntruderDuringRelease, FaceTrackLost:

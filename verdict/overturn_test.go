@@ -13,7 +13,7 @@ func TestO07Overturn(t *testing.T) {
 	// All that is not one officer's, said a second time: who loosens it changes two lists.
 	more := map[Reason]Authority{CloneSuspected: StaffedLane, CloneUnproven: StaffedLane, SODSignatureFailed: StaffedLane, DGHashMismatch: StaffedLane, DSChainFailed: StaffedLane,
 		DSRevoked: StaffedLane, PACEDowngrade: StaffedLane, DG1MRZMismatch: StaffedLane, GroupInconsistent: StaffedLane, CountryMismatch: StaffedLane, DocumentReportedLost: StaffedLane,
-		CentreHit: StaffedLane, PADFailed: StaffedLane, PADNotEvaluated: StaffedLane, TwoPersons: StaffedLane, TwoFaces: StaffedLane, WrongDirection: StaffedLane,
+		CentreHit: StaffedLane, PADFailed: StaffedLane, PADNotEvaluated: StaffedLane, TwoPersons: StaffedLane, TwoFaces: StaffedLane, WrongDirection: StaffedLane, SpecimenDocument: StaffedLane,
 		OccupancyChanged: TwoOfficers, DoorForced: TwoOfficers, IntruderDuringRelease: TwoOfficers, FaceTrackLost: TwoOfficers}
 	for _, r := range Reasons() {
 		if got, _ := r.Overturn(); got != more[r] {

@@ -51,6 +51,7 @@ func trustImport(_ context.Context, out io.Writer, args []string) error {
 	life := f.Duration("valid", defaultBundleLife, "how long gates may use the bundle")
 	published := f.Duration("take-deviations", 0, "take what a state's deviation list can excuse, for so long (default: show it only)")
 	signers := f.String("signers", "", "keep the document signers of these countries from an LDIF export, as UT,DE: for documents that carry no certificate")
+	test := f.Bool("test", false, "the certificates are of specimens: a gate refers what they have issued, under a reason of its own")
 	fetched := f.String("fetched", "", "when the files came from their publishers, 2006-01-02 or RFC 3339 (default: the times of the files)")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -101,7 +102,7 @@ func trustImport(_ context.Context, out io.Writer, args []string) error {
 	b.Version++
 	b.Created, b.Expires = now.UTC().Truncate(time.Second), now.Add(*life).UTC().Truncate(time.Second)
 	b.AcceptListed = b.AcceptListed || *listed
-	im := trust.Importer{Bundle: b, TrustCSCAs: *cscas, DeviationLife: *published, Now: now}
+	im := trust.Importer{Bundle: b, TrustCSCAs: *cscas, DeviationLife: *published, Test: *test, Now: now}
 	if *signers != "" {
 		im.SignersOf = strings.Split(*signers, ",")
 	}

@@ -42,6 +42,8 @@ type Entry struct {
 	Kind   Kind   `json:"kind"`
 	Source string `json:"source"` // where it came from, for people
 	DER    []byte `json:"der"`
+	// Test marks a CSCA of specimens: what chains to it opens nothing (P-14).
+	Test bool `json:"test,omitempty"`
 }
 
 // SignerEntry is the certificate of a document signer as its state has published it.

@@ -48,7 +48,11 @@ func (b *Bundle) items() map[string]Change {
 		if c, err := cms.ParseCertificate(e.DER); err == nil {
 			text = Describe(c)
 		}
-		m["a"+string(e.Kind)+string(h[:])] = Change{What: "anchor", Text: fmt.Sprintf("%s (%s)", text, e.Kind)}
+		kind := string(e.Kind)
+		if e.Test {
+			kind += ", specimens only"
+		}
+		m["a"+kind+string(h[:])] = Change{What: "anchor", Text: fmt.Sprintf("%s (%s)", text, kind)}
 	}
 	for _, e := range b.CRLs {
 		h := sha256.Sum256(e.DER)

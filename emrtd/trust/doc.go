@@ -68,4 +68,6 @@ const (
 	DevAuthorityKey   = "trust.authority_key_identifier_differs"
 	DevNoAuthorityKey = "trust.authority_key_identifier_absent"
 	DevListUndated    = "trust.master_list_without_signing_time"
+	// DevTestCSCA: the path ends at a CSCA of specimens, or leads through one.
+	DevTestCSCA = "trust.test_csca"
 )

@@ -32,6 +32,10 @@ var (
 	ErrInput = errors.New("trust: neither master list, certificate, revocation list, ldif nor known deviations")
 	// ErrNotCSCA refuses a certificate that may not issue document signers.
 	ErrNotCSCA = errors.New("trust: certificate is not one of a csca")
+	// ErrTestCSCA refuses a certificate that is in the bundle already, for documents of the other kind.
+	ErrTestCSCA = errors.New("trust: a csca is one of specimens or one of travellers' documents, not both")
+	// ErrTestOnly refuses what is no single certificate as a csca of specimens.
+	ErrTestOnly = errors.New("trust: a csca of specimens is given as a certificate of its own")
 	// ErrCRLUnverified refuses a revocation list that no trusted key of the bundle has signed.
 	ErrCRLUnverified = errors.New("trust: revocation list verifies with no anchor of the bundle")
 	// ErrCRLOlder refuses a revocation list that is older than the one held.
@@ -54,7 +58,9 @@ type Importer struct {
 	// SignersOf are countries, two letters each, whose document signers are kept from an LDIF export where they
 	// chain to an anchor: some states have issued documents whose SOD carries no certificate.
 	SignersOf []string
-	Now       time.Time
+	// Test takes single CSCA certificates as those of specimens, and nothing else (P-14).
+	Test bool
+	Now  time.Time
 
 	lists   []queued
 	signers []queued
@@ -159,6 +165,9 @@ func (i *Importer) der(out *Imported, data []byte, fetched time.Time, single boo
 }
 
 func (i *Importer) masterList(out *Imported, data []byte) error {
+	if i.Test {
+		return ErrTestOnly
+	}
 	out.Kind = InputMasterList
 	m, err := ParseMasterList(data, i.Roots...)
 	if err != nil {
@@ -243,13 +252,25 @@ func (i *Importer) certificate(out *Imported, c *cms.Certificate) error {
 		return err
 	}
 	out.Notes = append(out.Notes, Describe(c))
-	if len(i.Bundle.Anchors) > before {
+	switch {
+	case len(i.Bundle.Anchors) > before:
+		i.Bundle.Anchors[before].Test = i.Test
 		out.Anchors[k]++
+	case i.Test != i.Bundle.test(c.Raw):
+		return ErrTestCSCA
 	}
 	return nil
 }
 
+// test tells whether an anchor of the bundle is one of specimens.
+func (b *Bundle) test(der []byte) bool {
+	return slices.ContainsFunc(b.Anchors, func(e Entry) bool { return e.Test && bytes.Equal(e.DER, der) })
+}
+
 func (i *Importer) ldif(out *Imported, data []byte, fetched time.Time) error {
+	if i.Test {
+		return ErrTestOnly
+	}
 	out.Kind = InputLDIF
 	l, err := ParseLDIF(data)
 	if err != nil {
@@ -393,12 +414,13 @@ func (b *Bundle) replaceCRL(s *Store, q queued, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if len(l.Critical) > 0 || !s.signedByAnchor(l, now) {
+	real := s.signedByAnchor(l, now, false)
+	if len(l.Critical) > 0 || !real && !s.signedByAnchor(l, now, true) {
 		return ErrCRLUnverified
 	}
 	for at := range b.CRLs {
 		have, err := cms.ParseCRL(b.CRLs[at].DER)
-		if err != nil || have.Issuer.Canonical != l.Issuer.Canonical || !bytes.Equal(have.AKI, l.AKI) {
+		if err != nil || have.Issuer.Canonical != l.Issuer.Canonical || !bytes.Equal(have.AKI, l.AKI) || s.signedByAnchor(have, now, false) != real {
 			continue
 		}
 		switch {
@@ -431,8 +453,9 @@ func (s *Store) CRLStates(now time.Time, pol RevocationPolicy) []IssuerState {
 	var out []IssuerState
 	for n, as := range s.byName {
 		st := IssuerState{Country: as[0].Cert.Subject.Country, Name: as[0].Cert.Subject.Common}
+		test := !slices.ContainsFunc(as, func(a *Anchor) bool { return !a.Test })
 		for _, l := range s.crls[n] {
-			if len(l.list.Critical) > 0 || !s.signedByAnchor(l.list, now) {
+			if len(l.list.Critical) > 0 || !s.signedByAnchor(l.list, now, test) {
 				continue
 			}
 			state, warn := l.state(now, pol)

@@ -18,6 +18,7 @@ type Anchor struct {
 	Cert   *cms.Certificate
 	Kind   Kind
 	Source string
+	Test   bool // of specimens
 }
 
 // Info describes a store to people and events; it holds no personal data.
@@ -81,7 +82,7 @@ func (b *Bundle) Store() (*Store, error) {
 			s.info.Refused++
 			continue
 		}
-		a := &Anchor{Cert: c, Kind: e.Kind, Source: e.Source}
+		a := &Anchor{Cert: c, Kind: e.Kind, Source: e.Source, Test: e.Test}
 		s.anchors = append(s.anchors, a)
 		if len(c.SKI) > 0 {
 			s.bySKI[string(c.SKI)] = append(s.bySKI[string(c.SKI)], a)
@@ -119,6 +120,7 @@ func (s *Store) Anchors() []*Anchor { return slices.Clone(s.anchors) }
 type Path struct {
 	// Certs are the CSCA certificates used, the issuer of the document signer first.
 	Certs      []*cms.Certificate
+	Test       bool // one of them is of specimens
 	Deviations []string
 }
 
@@ -146,8 +148,8 @@ func (s *Store) find(c *cms.Certificate, now time.Time, depth int) (*Path, error
 			candidates = append(candidates, a)
 		}
 	}
-	// Roots first: the shortest path, and the one that needs no deviation.
-	slices.SortStableFunc(candidates, func(a, b *Anchor) int { return rank(a.Kind) - rank(b.Kind) })
+	// Roots first: the shortest path, and the one that needs no deviation; those of specimens last.
+	slices.SortStableFunc(candidates, func(a, b *Anchor) int { return rank(a) - rank(b) })
 	result := ErrNoAnchor
 	tried := map[string]bool{}
 	for _, a := range candidates {
@@ -207,7 +209,7 @@ func (s *Store) find(c *cms.Certificate, now time.Time, depth int) (*Path, error
 			dev = append(dev, DevCSCAExpired)
 		}
 		dev = append(dev, a.Cert.Deviations...)
-		p := &Path{Certs: []*cms.Certificate{a.Cert}}
+		p := &Path{Certs: []*cms.Certificate{a.Cert}, Test: a.Test}
 		switch {
 		case a.Kind == Root:
 		case a.Kind == Listed && s.acceptListed:
@@ -222,8 +224,12 @@ func (s *Store) find(c *cms.Certificate, now time.Time, depth int) (*Path, error
 				continue
 			}
 			p.Certs = append(p.Certs, up.Certs...)
+			p.Test = p.Test || up.Test
 			dev = append(dev, DevLinkPath)
 			dev = append(dev, up.Deviations...)
+		}
+		if p.Test {
+			dev = append(dev, DevTestCSCA)
 		}
 		p.Deviations = cms.MergeDeviations(dev)
 		return p, nil
@@ -231,11 +237,13 @@ func (s *Store) find(c *cms.Certificate, now time.Time, depth int) (*Path, error
 	return nil, result
 }
 
-func rank(k Kind) int {
-	switch k {
-	case Root:
+func rank(a *Anchor) int {
+	switch {
+	case a.Test:
+		return 3
+	case a.Kind == Root:
 		return 0
-	case Link:
+	case a.Kind == Link:
 		return 1
 	}
 	return 2
@@ -296,7 +304,7 @@ func (s *Store) Check(c *cms.Certificate, p *Path, now time.Time, pol Revocation
 	var dev []string
 	for _, n := range names {
 		for _, l := range s.crls[n] {
-			if len(l.list.Critical) > 0 || !s.signedByAnchor(l.list, now) {
+			if len(l.list.Critical) > 0 || !s.signedByAnchor(l.list, now, p != nil && p.Test) {
 				continue
 			}
 			if at, yes := l.list.Revoked(c.Serial); yes && !at.After(now) {
@@ -320,9 +328,12 @@ func (s *Store) Check(c *cms.Certificate, p *Path, now time.Time, pol Revocation
 }
 
 // signedByAnchor tells whether a list verifies with a trusted CSCA key of its issuer's name. The
-// current key signs for all earlier ones (ICAO Doc 9303-12 §7.1.4).
-func (s *Store) signedByAnchor(l *cms.CRL, now time.Time) bool {
+// current key signs for all earlier ones (ICAO Doc 9303-12 §7.1.4). A CSCA of specimens speaks of specimens alone.
+func (s *Store) signedByAnchor(l *cms.CRL, now time.Time, test bool) bool {
 	for _, a := range s.byName[l.Issuer.Canonical] {
+		if a.Test != test {
+			continue
+		}
 		if len(l.AKI) > 0 && len(a.Cert.SKI) > 0 && !bytes.Equal(l.AKI, a.Cert.SKI) {
 			continue
 		}
@@ -335,7 +346,7 @@ func (s *Store) signedByAnchor(l *cms.CRL, now time.Time) bool {
 		if a.Kind == Root || s.acceptListed {
 			return true
 		}
-		if _, err := s.find(a.Cert, now, 1); err == nil {
+		if up, err := s.find(a.Cert, now, 1); err == nil && (test || !up.Test) {
 			return true
 		}
 	}
