@@ -282,6 +282,9 @@ const (
 	// CmdHandOver moves what the officer owns at the gate (his lease, referrals, the entry that he holds) to another
 	// officer who is signed in, in one step (O-02). His further orders are refused until he signs in anew.
 	CmdHandOver = "desk_hand_over"
+	// CmdSafeguard records that an officer has stopped somebody for that person's protection, and why (O-08). It moves
+	// nothing and names no passage: the officer has closed the gate, held or sent back as he saw fit.
+	CmdSafeguard = "safeguarding_stop"
 )
 
 // Response answers a command on rsp/{principal}/{id}. An order that moves a door is accepted first, and then done or

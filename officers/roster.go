@@ -34,7 +34,7 @@ const (
 	maxGates     = 32
 	maxPasskeys  = 4
 	maxOrigins   = 8
-	maxOrders    = 18
+	maxOrders    = 20
 	maxLife      = 400 * 24 * time.Hour // of a roster: a list that nobody renews ends
 	maxCredbytes = 1024
 )
@@ -54,7 +54,7 @@ const (
 
 // desk is what every officer at the line does.
 var desk = []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
-	api.CmdOpenEntry, api.CmdRelease, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver}
+	api.CmdOpenEntry, api.CmdRelease, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver, api.CmdSafeguard}
 
 // roles lists the orders of each role.
 var roles = map[string][]string{

@@ -725,3 +725,36 @@ func FuzzValidate(f *testing.F) {
 		}
 	})
 }
+
+// TestO08SafeguardingSchema: the record of a safeguarding stop has a reason of the list, which is that of the program, and no field that leads to a
+// person: no passage, whatever the gate might write.
+func TestO08SafeguardingSchema(t *testing.T) {
+	var common struct {
+		Defs map[string]struct {
+			Enum []string `json:"enum"`
+		} `json:"$defs"`
+	}
+	b, err := fs.ReadFile(api.Schemas(), "common.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &common); err != nil || !slices.Equal(common.Defs["safeguarding"].Enum, verdict.Safeguarding()) {
+		t.Errorf("%v: %v", err, common.Defs["safeguarding"].Enum)
+	}
+	stop := func(change func(*api.OrderEvent)) error {
+		e := api.OrderEvent{ID: "a1", Principal: "console", Officer: "anna", Name: api.CmdSafeguard, Result: "accepted", Override: "child_alone", Group: "early"}
+		change(&e)
+		return ValidateAs("evt-order", mustJSON(t, e))
+	}
+	if err := stop(func(*api.OrderEvent) {}); err != nil {
+		t.Error(err)
+	}
+	for what, change := range map[string]func(*api.OrderEvent){
+		"no reason": func(e *api.OrderEvent) { e.Override = "" }, "another reason": func(e *api.OrderEvent) { e.Override = "person_compared" },
+		"a passage": func(e *api.OrderEvent) { e.Passage = strings.Repeat("0f", 16) },
+	} {
+		if stop(change) == nil {
+			t.Errorf("a stop with %s is taken", what)
+		}
+	}
+}

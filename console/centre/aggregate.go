@@ -40,7 +40,7 @@ type Cell struct {
 // one cell at most.
 type Class struct {
 	Gate        string
-	Unit        string // passage, or the name of an override that concerned no passage
+	Unit        string // passage, safeguarding_stop, or the name of an override that concerned no passage
 	Outcome     string
 	Reason      string
 	Referred    string // reason of the last referral; with Decision accept it was a false alarm that an officer confirmed
@@ -262,6 +262,8 @@ func classes(tx *sql.Tx, d time.Time) (map[Class]*[24]int, error) {
 				continue
 			}
 			switch did := decisions[o.Name]; {
+			case o.Name == api.CmdSafeguard && o.Result == "accepted": // by itself: nothing of the passage, nothing of the officer (O-08)
+				add(Class{Unit: o.Name, Override: o.Override})
 			case did == "" || o.Result != "accepted": // done and failed come after it
 			case o.Passage != "":
 				c := desk[[2]string{gate, o.Passage}]

@@ -196,6 +196,9 @@ func TestE06Statistics(t *testing.T) {
 		all.add("gate-2", api.EventOrder, at, api.OrderEvent{Name: api.CmdOpenExit, Result: "accepted", Group: "late", Override: verdict.TechnicalCause})
 		all.add("gate-2", api.EventOrder, at, api.OrderEvent{Name: api.CmdOpenExit, Result: "rejected", Group: "late", Override: verdict.TechnicalCause})
 	}
+	for i := range 21 { // safeguarding stops (O-08): ten and eleven of two reasons in an hour
+		all.add("gate-1", api.EventOrder, at, api.OrderEvent{Name: api.CmdSafeguard, Result: "accepted", Officer: "o-1", Group: "early", Override: verdict.Safeguarding()[i%2+i/20]})
+	}
 	if _, err := s.put(all.rows, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -217,6 +220,8 @@ func TestE06Statistics(t *testing.T) {
 	hours := "2026-01-05T09:00:00Z,1,gate-1,passage,allow,ok,,ok,0,,,,12\n" +
 		"2026-01-05T09:00:00Z,1,gate-1,passage,refer,face_quality,,fta,0,,,,11\n" +
 		"2026-01-05T09:00:00Z,1,gate-1,passage,refer,portrait_unusable,,fte,0,,,,10\n" +
+		"2026-01-05T09:00:00Z,1,gate-1,safeguarding_stop,,,,,,,child_alone,,10\n" +
+		"2026-01-05T09:00:00Z,1,gate-1,safeguarding_stop,,,,,,,companion_doubtful,,11\n" +
 		"2026-01-05T09:00:00Z,1,gate-2,door_open_exit,,,,,,open_exit,technical_cause,late,10\n" +
 		"2026-01-05T10:00:00Z,1,gate-1,passage,refer,face_mismatch,,ok,3,,,,10\n"
 	rest := "2026-01-05T00:00:00Z,24,gate-1,passage,allow,officer_accepted,face_mismatch,ok,0,accept,person_compared,early,16\n"

@@ -182,7 +182,7 @@ var orders = map[string]bool{
 	api.CmdOpenGate: false, api.CmdCloseGate: false, api.CmdReset: false, api.CmdOpenEntry: false,
 	api.CmdOpenExit: false, api.CmdRelease: false, api.CmdEndEmergency: false, api.CmdSelfTest: false,
 	api.CmdStandby: false, api.CmdService: false, api.CmdManual: false,
-	api.CmdHoldEntry: false, api.CmdLetGo: false, api.CmdHandOver: false,
+	api.CmdHoldEntry: false, api.CmdLetGo: false, api.CmdHandOver: false, api.CmdSafeguard: false,
 }
 
 // serveOrder passes an officer's order on. What it refuses by itself is what the officer cannot have
@@ -203,7 +203,10 @@ func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, ses *session
 	case !ok || !there:
 		refuse(w, http.StatusBadRequest, "bad_request")
 		return
-	case in.Reason != "" && !slices.Contains(Overrides, in.Reason):
+	case in.Name == api.CmdSafeguard && (in.Passage != "" || !slices.Contains(verdict.Safeguarding(), in.Reason)):
+		refuse(w, http.StatusBadRequest, "bad_reason")
+		return
+	case in.Name != api.CmdSafeguard && in.Reason != "" && !slices.Contains(Overrides, in.Reason):
 		refuse(w, http.StatusBadRequest, "bad_reason")
 		return
 	case (in.Name == api.CmdAccept || in.Name == api.CmdOpenExit) && in.Reason == "":

@@ -24,6 +24,7 @@ import (
 
 	"egate/console"
 	"egate/officers"
+	"egate/verdict"
 )
 
 // Limits of the desk.
@@ -313,13 +314,14 @@ type me struct {
 	Credential []byte    `json:"credential"` // of the passkey that signed in
 	May        []string  `json:"may"`        // orders of the officer's roles; the gate decides
 	Fresh      []string  `json:"fresh"`      // those that need a touch of the passkey each
+	Stops      []string  `json:"stops"`      // reasons of a safeguarding stop (O-08)
 }
 
 func (s *Server) me(ses *session) me {
 	return me{
 		Pseudonym: ses.officer.Pseudonym, Demo: ses.officer.Demo, Since: ses.officer.Since,
 		Site: s.opt.Site, IdleClose: int(s.opt.IdleClose / time.Second), Simulated: s.opt.Simulated, Credential: ses.officer.Credential,
-		May: pick(func(name string) bool { return officers.May(ses.officer.Roles, name) }), Fresh: pick(officers.NeedsFresh),
+		May: pick(func(name string) bool { return officers.May(ses.officer.Roles, name) }), Fresh: pick(officers.NeedsFresh), Stops: verdict.Safeguarding(),
 	}
 }
 

@@ -295,6 +295,11 @@ func TestO07AcceptNeedsReasonAndDossier(t *testing.T) {
 		{"exit door without reason", "gate-1", api.CmdOpenExit, "", "", "", 400},
 		{"exit door", "gate-1", api.CmdOpenExit, "", "", "technical_cause", 200},
 		{"close gate", "gate-2", api.CmdCloseGate, "", "", "", 200},
+		{"safeguarding stop without reason", "gate-1", api.CmdSafeguard, "", "", "", 400},
+		{"safeguarding stop for an override's reason", "gate-1", api.CmdSafeguard, "", "", "technical_cause", 400},
+		{"safeguarding stop that names a passage", "gate-1", api.CmdSafeguard, passage, "", "child_alone", 400},
+		{"safeguarding stop", "gate-1", api.CmdSafeguard, "", "", "child_alone", 200},
+		{"a stop's reason for an acceptance", "gate-1", api.CmdAccept, passage, "HASH", "child_alone", 400},
 		{"take", "gate-1", api.CmdTake, passage, "", "", 200},
 	} {
 		if code, body := order(c.gate, c.order, c.pass, c.hash, c.reason); code != c.want {

@@ -120,6 +120,37 @@ func TestO07EvidenceOfAnOverride(t *testing.T) {
 	})
 }
 
+// TestO08SafeguardingStop: an officer's order records that a safeguarding stop was made and why, with a reason of the list and no other; it moves
+// nothing, and nothing leads from the record to a person.
+func TestO08SafeguardingStop(t *testing.T) {
+	loop(t, func(r *rig) {
+		r.document(0)
+		r.inside()
+		before := r.l.m
+		in := r.l.trips[gate.LanePassage].ID
+		for _, why := range []string{"", "because", verdict.PersonCompared} {
+			if a := r.order(api.Command{Name: api.CmdSafeguard, Officer: "anna", Reason: why}); a.Result+" "+a.Reason != "rejected reason_needed" {
+				t.Errorf("%q: %+v", why, a)
+			}
+		}
+		for _, why := range verdict.Safeguarding() {
+			if a := r.order(api.Command{Name: api.CmdSafeguard, Officer: "anna", Passage: in, Reason: why}); a.Result != "accepted" {
+				t.Errorf("%q: %+v", why, a)
+			}
+		}
+		if r.l.m != before {
+			t.Error("the record moved the gate")
+		}
+		all := r.jn.events(api.EventOrder)
+		for i, b := range all[len(all)-len(verdict.Safeguarding()):] {
+			var e api.OrderEvent
+			if json.Unmarshal(b, &e) != nil || e.Name != api.CmdSafeguard || e.Override != verdict.Safeguarding()[i] || e.Officer != "anna" || strings.Contains(string(b), in) {
+				t.Errorf("%s", b)
+			}
+		}
+	})
+}
+
 // TestF06TwoPersons: what the roster lists is refused with one signature and followed with two; the evidence names both officers and holds the
 // document that both signed (O-03, F-06). That they are two, and signed the same, is the link's to verify.
 func TestF06TwoPersons(t *testing.T) {

@@ -129,7 +129,9 @@ func (l *Loop) became(c *api.Command, r api.Response) {
 	if c.Name == api.CmdOpenExit && c.Passage == "" {
 		e.Passage = l.trips[gate.LanePassage].id()
 	}
-	if l.pair != nil {
+	if c.Name == api.CmdSafeguard {
+		e.Passage = "" // nothing leads from the record to a person
+	} else if l.pair != nil {
 		e.Second = l.pair.Officer
 		if r.Result == "accepted" {
 			e.Signed = l.pair.Document
@@ -212,6 +214,10 @@ func (l *Loop) holds(officer string) bool {
 
 // command follows an officer's order, or answers why not; both are evidence.
 func (l *Loop) command(c *api.Command) {
+	if c.Name == api.CmdSafeguard {
+		l.safeguard(c)
+		return
+	}
 	order, known := orderNames[c.Name]
 	reject := func(why string) { l.reject(c, why) }
 	switch {
@@ -285,6 +291,19 @@ func (l *Loop) command(c *api.Command) {
 		l.recipients(before)
 	}
 	l.pursue(c, tested)
+}
+
+// safeguard writes that an officer made a safeguarding stop, and why (O-08). The machine has no part in it.
+func (l *Loop) safeguard(c *api.Command) {
+	switch {
+	case !c.ExpiresAt.After(l.now()):
+		l.reject(c, "expired")
+	case !slices.Contains(verdict.Safeguarding(), c.Reason):
+		l.reject(c, "reason_needed")
+	default:
+		l.respond(c, api.Response{ID: c.ID, Result: "accepted", At: l.now()})
+		l.record()
+	}
 }
 
 // answer tells the desk what became of an order. The answer does not wait for the disk: an order that

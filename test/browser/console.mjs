@@ -194,7 +194,15 @@ await asked.waitFor({ state: "detached" });
 await control("orders");
 await tileOf(1).getByRole("button", { name: "gate-1" }).click();
 const details = page.locator("egate-details");
-await details.locator("select").selectOption("technical_cause");
+await details.getByLabel("Reason of the safeguarding stop").selectOption("child_alone");
+await details.getByRole("button", { name: "Record a safeguarding stop" }).click();
+await details.getByRole("button", { name: "Press again to confirm" }).click();
+await page.locator(".toast", { hasText: "safeguarding stop – done" }).waitFor();
+{
+  const given = await control("orders");
+  check(given.length === 1 && given[0] === "gate-1 safeguarding_stop  hash=0 child_alone", `safeguarding stop: ${given}`);
+}
+await details.getByLabel("Reason for accepting").selectOption("technical_cause");
 check(await details.getByRole("button", { name: "Self-test" }).count() === 0 || await details.getByRole("button", { name: "Self-test" }).isDisabled(), "a supervisor is offered a technician's order");
 // The officer lets the browser's question go: what a browser then says, after a minute, is said at once here.
 await page.evaluate(() => { window.asks = navigator.credentials.get; navigator.credentials.get = () => Promise.reject(new DOMException("", "NotAllowedError")); });

@@ -214,7 +214,7 @@ func (l *line) Order(_ context.Context, _ string, c api.Command, o console.Order
 				return
 			}
 			g.Second, g.State.Mode = nil, "manual"
-		case api.CmdOpenExit:
+		case api.CmdOpenExit, api.CmdSafeguard:
 		case api.CmdHandOver:
 			if rsp.Result = "accepted"; !slices.Contains(v.OnDuty, c.To) {
 				rsp.Result, rsp.Reason = "rejected", "receiver_absent"

@@ -29,7 +29,7 @@ export interface Facts {
   dossier_hash: string; gate: string; passage: string; reason: string; checks: Check[] | null; verified: boolean; portrait: boolean; live: boolean;
   name: string; document: string; nationality: string; sex: string; age: number; match_score: number; threshold: number;
 }
-export interface Me { pseudonym: string; demo: boolean; since: string; site: string; idle_close_s: number; simulated: boolean; credential: string; may: string[]; fresh: string[] }
+export interface Me { pseudonym: string; demo: boolean; since: string; site: string; idle_close_s: number; simulated: boolean; credential: string; may: string[]; fresh: string[]; stops: string[] }
 export interface Assertion { credential: string; auth_data: string; client_data: string; signature: string }
 export interface Proof { order_key: string; assertion: Assertion; signature: string; fresh?: { at: string; assertion: Assertion } }
 export interface Challenge { nonce: string; site: string; rp_id: string; gates: string[]; at: string }

@@ -8,10 +8,12 @@ const overrides = ["person_compared", "document_examined", "lookup_done", "techn
 
 /** One gate in full: orders, stage times, parts and faults, history. No person in it. */
 export class GateDetails extends LitElement {
-  static override properties = { view: { attribute: false }, now: { attribute: false }, may: { attribute: false }, lang: {}, events: { state: true }, why: { state: true } };
+  static override properties = { view: { attribute: false }, now: { attribute: false }, may: { attribute: false }, lang: {}, events: { state: true }, why: { state: true }, stop: { state: true }, stops: { attribute: false } };
   declare view: GateView;
   declare now: number;
   declare may: string[]; // orders of the officer's roles
+  declare stops: string[]; // reasons of a safeguarding stop
+  declare stop: string;
   declare events: GateEvent[] | null;
   declare why: string;
   private epoch = 0;
@@ -74,7 +76,7 @@ export class GateDetails extends LitElement {
     const type = e.type.replace(/^egate\./, "").replace(/\.v1$/, "");
     const why = typeof d["reason"] === "string" && d["reason"] ? reason(d["reason"]).what : "";
     const text = type === "passage" ? `${word("outcome", String(d["outcome"]))} · ${why} · ${seconds(Number(d["total_ms"]))} ${t("ui.seconds")}`
-      : type === "order" ? `${this.orderName(String(d["name"]))} · ${t("order." + String(d["result"]))} · ${String(d["officer"] ?? d["principal"] ?? "")}`
+      : type === "order" ? `${this.orderName(String(d["name"]))}${d["name"] === "safeguarding_stop" && d["override"] ? ` · ${word("safeguarding", String(d["override"]))}` : ""} · ${t("order." + String(d["result"]))} · ${String(d["officer"] ?? d["principal"] ?? "")}`
       : type === "mode" ? `${word("mode", String(d["from"]))} → ${word("mode", String(d["to"]))}`
       : type === "door" ? `${t("gate." + String(d["door"]))} · ${word("door", String(d["what"]))}`
       : type === "referral" ? [word("state", String(d["state"])), why, d["officer"]].filter(Boolean).join(" · ")
@@ -101,6 +103,10 @@ export class GateDetails extends LitElement {
           <option value="">${t("ref.choose")}</option>${overrides.map((o) => html`<option value=${o}>${word("override", o)}</option>`)}
         </select>
         <egate-act .text=${t("act.door_open_exit")} sure kind="risk" ?disabled=${!this.why || !this.may.includes("door_open_exit")} @act=${() => this.give("door_open_exit", this.why)}></egate-act>
+        <select id="stop" aria-label=${t("stop.why")} .value=${this.stop} @change=${(e: Event) => { this.stop = (e.target as HTMLSelectElement).value; }}>
+          <option value="">${t("stop.why")}</option>${this.stops.map((o) => html`<option value=${o}>${word("safeguarding", o)}</option>`)}
+        </select>
+        <egate-act .text=${t("act.safeguarding_stop")} sure ?disabled=${!this.stop || !this.may.includes("safeguarding_stop")} @act=${() => { this.give("safeguarding_stop", this.stop); this.stop = ""; }}></egate-act>
         ${g.state.mode === "emergency" ? act("emergency_end", "risk") : act("emergency_release", "risk")}
       </div>
       <div class="cols">

@@ -263,7 +263,7 @@ class App extends LitElement {
     // Keyed by what is open: another referral is another element, nothing of the last one is reused.
     return repeat([open], (o) => o.kind + o.gate + (o.kind === "referral" ? o.passage : ""), (o) => o.kind === "referral"
       ? html`<egate-referral lang=${lang} .view=${view} .passage=${o.passage} .now=${this.now} .left=${this.left} .me=${this.me!}></egate-referral>`
-      : html`<egate-details lang=${lang} .view=${view} .now=${this.now} .may=${this.me!.may}></egate-details>`);
+      : html`<egate-details lang=${lang} .view=${view} .now=${this.now} .may=${this.me!.may} .stops=${this.me!.stops}></egate-details>`);
   }
 
   private item(i: Item) {
