@@ -35,6 +35,7 @@ type Gate struct {
 	Hardware Hardware `yaml:"hardware,omitempty"`
 	Inspect  Inspect  `yaml:"inspect"`
 	Limits   Limits   `yaml:"limits"`
+	Wear     Wear     `yaml:"wear"`
 	Watchdog Watchdog `yaml:"watchdog"`
 }
 
@@ -302,6 +303,14 @@ type Limits struct {
 	ShiftWarning time.Duration `yaml:"shift_warning"`
 }
 
+// Wear are the thresholds of trends: beyond one the gate asks for a service (M-05). Nothing else follows from it.
+type Wear struct {
+	MotorPercent   int `yaml:"motor_percent"`       // travel time of a door over that of its first 50 cycles
+	RetriesPercent int `yaml:"retries_percent"`     // documents that had to be read again, running average
+	DropsPercent   int `yaml:"frame_drops_percent"` // frames of a capture that were not looked at, running average
+	TemperatureC   int `yaml:"temperature_c"`       // of the board
+}
+
 // Watchdog is the hardware watchdog; an empty device means none.
 type Watchdog struct {
 	Device string `yaml:"device,omitempty"`
@@ -356,6 +365,7 @@ func Defaults() Gate {
 			Commit: 2 * time.Second, LeaseGrace: 15 * time.Second, Warm: 20 * time.Second, Beat: 5 * time.Second,
 			Recover: 10 * time.Second, Shift: time.Hour, ShiftWarning: 5 * time.Minute,
 		},
+		Wear: Wear{MotorPercent: 25, RetriesPercent: 50, DropsPercent: 60, TemperatureC: 80},
 	}
 }
 

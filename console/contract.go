@@ -164,10 +164,17 @@ const (
 	AlertSilent   = "audit_silent"    // events of a gate come, and no checkpoint over them
 	AlertRepeat   = "document_repeat" // a document was used again in a short time (P-12)
 
+	// The console's own certificate, or its authority's, nears its end: 30, 7 and 1 days before it (M-05).
+	AlertCertDue     = "console_certificate_due"
+	AlertCertEnding  = "console_certificate_ending"
+	AlertCertLastDay = "console_certificate_last_day"
+	AlertCertExpired = "console_certificate_expired"
+
 	AlertRoster = "roster_refused" // the roster's file has a mistake, or the roster has run out
 )
 
 // Alerts lists them.
 func Alerts() []string {
-	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock, AlertFork, AlertRollback, AlertSilent, AlertRepeat, AlertRoster}
+	return []string{AlertMissing, AlertLost, AlertRefused, AlertStore, AlertList, AlertClock, AlertFork, AlertRollback, AlertSilent, AlertRepeat, AlertRoster,
+		AlertCertDue, AlertCertEnding, AlertCertLastDay, AlertCertExpired}
 }

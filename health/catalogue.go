@@ -66,6 +66,7 @@ const (
 	ClockStale            Code = "clock_stale"
 	ObjectLeft            Code = "object_left"
 	PersonTrapped         Code = "person_trapped"
+	Wear                  Code = "wear"
 	DemoModels            Code = "demo_models"
 	Simulation            Code = "simulation"
 	ConfigurationMismatch Code = "configuration_mismatch"
@@ -257,6 +258,8 @@ var catalogue = []Entry{
 	{CertificateExpired, Error, true, Itself, 0, "the gate's certificate or its authority's has ended, or the clock lies before its beginning",
 		"no broker lets the gate in: no new traveller; events wait in the journal", "nobody has renewed it; clock",
 		"egatectl pki show; timedatectl", "sign renewal.csr of the state folder (egatectl pki renew) and put the answer in its place: no broker and no restart needed"},
+	{Wear, Notice, false, Itself, 0, "a trend is beyond its limit: a door's travel time against its first cycles, readings repeated, frames dropped, or the temperature of the board (limits: wear of the configuration)",
+		"none", "motor, belt or track of the door; glass or antenna of the reader; cable or hub of the camera; dust, fan", "counters of the health document", "plan a service of the part before it fails; remove wear.json of the state folder after a motor was replaced"},
 	{KeyInFile, Notice, false, Itself, 0, "a private key of the gate is in a file: whoever takes the disk has it",
 		"none", "no TPM is configured", "keys of the configuration", "fit a TPM 2.0 and make the keys in it (egatectl key make --tpm, egatectl pki request --tpm); encrypt the disk meanwhile"},
 	{MessageRefused, Warning, false, Itself, 0, "messages with a wrong signature, gate, epoch or session arrived",

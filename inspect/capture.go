@@ -106,6 +106,7 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 	var said protocol.Guidance
 	heads := -1
 	decided := false
+	taken, firstSeq := 0, uint32(0)
 	for {
 		asked := time.Now()
 		next, stop := context.WithTimeout(ctx, frameLimit)
@@ -140,6 +141,10 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 				told = false
 			}
 		}
+		taken++
+		if taken == 1 {
+			firstSeq = frame.Seq
+		}
 		obs, err := session.Frame(facematch.View{Format: pixelFormat(frame.Format), W: frame.Width, H: frame.Height,
 			Stride: frame.Stride, Pix: frame.Pix, Turn: i.cfg.CameraTurn}, now)
 		if err != nil {
@@ -172,9 +177,10 @@ func (i *Inspector) watch(ctx context.Context, light <-chan lightShown) {
 			decided = true
 			result := session.Decide()
 			seen, ok := session.Optics()
+			all, looked := int(frame.Seq-firstSeq)+1, taken
 			i.post(ctx, func() {
 				if ok {
-					i.optics = &protocol.Optics{Light: seen.Light, Sharpness: seen.Sharpness, Uniformity: seen.Uniformity}
+					i.optics = &protocol.Optics{Light: seen.Light, Sharpness: seen.Sharpness, Uniformity: seen.Uniformity, Frames: all, Dropped: max(all-looked, 0)}
 				}
 				i.verdict(result)
 			})

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"egate/console"
 	"egate/console/centre"
 	"egate/internal/sdnotify"
 	"egate/pki"
@@ -96,6 +97,7 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 		if err != nil {
 			return nil, fmt.Errorf("egate-console: broker: %w", err)
 		}
+		conf.Certificate = func() string { return certAlerts[cred.Stage()] }
 		if b.Listen != "" {
 			conf.ListenTLS = cred.Server()
 		} else {
@@ -107,3 +109,6 @@ func newCentre(cfg Config, log *slog.Logger) (*centre.Centre, error) {
 
 // sessionGrace is how much longer than the desk the centre waits before it ends an idle session.
 const sessionGrace = time.Minute
+
+// certAlerts are what the desk is told of the stages of the console's own certificate.
+var certAlerts = map[pki.Stage]string{pki.Due: console.AlertCertDue, pki.Ending: console.AlertCertEnding, pki.LastDay: console.AlertCertLastDay, pki.Expired: console.AlertCertExpired}

@@ -213,7 +213,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		Site:  cfg.Site, Gate: cfg.Gate, Simulated: cfg.Simulated, Version: buildinfo.Version, Boot: boot, Epoch: j.Epoch, LastStep: lastStep,
 		CentreKey: centreSeal, Limits: limits(cfg), Document: cfg.Limits.Chip, Capture: cfg.Limits.Capture, Beat: cfg.Limits.Beat,
 		Shift: cfg.Limits.Shift, ShiftWarning: cfg.Limits.ShiftWarning,
-		Rows: found.Meta, TwoPersons: who.TwoPersons, Group: who.Group, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: mend.counters(worn.Counters),
+		Rows: found.Meta, TwoPersons: who.TwoPersons, Group: who.Group, Languages: cfg.Languages, Recovered: recovered, Found: how, Topology: topologies[cfg.Topology], Counters: stock(mend.counters(worn.Counters), leafOf(cred), roomOf(cfg.StateDir), wall.Now), Used: worn.Used,
 	}, ports, log)
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
@@ -264,6 +264,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	g.Go(func() error { status(ctx, board, lk); return nil })
 	g.Go(func() error { times.run(ctx); return nil })
 	g.Go(func() error { documents(ctx, rules, who.Current, wall.Now, board, log); return nil })
+	g.Go(func() error { trends(ctx, worn, cfg.Wear, temperature("/sys/class/thermal"), board); return nil })
 	g.Go(func() error { storage(ctx, roomOf(cfg.StateDir), board, log); return nil })
 	if cred != nil {
 		g.Go(func() error { certificate(ctx, cred, filepath.Join(cfg.StateDir, renewalFile), board, log); return nil })

@@ -74,3 +74,23 @@ func TestO05AlertStorm(t *testing.T) {
 		t.Errorf("after a quiet time: %d times since %v", a.Count, a.Since)
 	}
 }
+
+// TestM05ConsoleCertificate: the console's own certificate is told of 30, 7 and 1 days before its end and after it, one stage at a time, until it is
+// renewed.
+func TestM05ConsoleCertificate(t *testing.T) {
+	stage := ""
+	g := &gateState{view: console.GateView{Gate: "gate-1"}}
+	c := &Centre{cfg: Config{Now: time.Now, Certificate: func() string { return stage }}, gates: map[string]*gateState{"gate-1": g}, order: []string{"gate-1"}}
+	for _, stage = range []string{"", console.AlertCertDue, console.AlertCertEnding, console.AlertCertLastDay, console.AlertCertExpired, ""} {
+		c.certificate()
+		var active []string
+		for _, a := range g.alerts {
+			if a.view.Active {
+				active = append(active, a.view.Reason)
+			}
+		}
+		if stage == "" && len(active) > 0 || stage != "" && (len(active) != 1 || active[0] != stage) {
+			t.Errorf("%q: %q", stage, active)
+		}
+	}
+}

@@ -77,8 +77,10 @@ type Config struct {
 	RepeatWindow time.Duration
 	// Keep is how long events are kept (DP-08).
 	Keep time.Duration
-	Log  *slog.Logger
-	Now  func() time.Time
+	// Certificate tells which alert of the console's own certificate holds, "" for none (M-05); nil where it has none.
+	Certificate func() string
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // Centre is the centre's end.

@@ -108,7 +108,8 @@ const (
 
 // own are the alerts that events of a gate do not end.
 var own = map[string]bool{console.AlertMissing: true, console.AlertLost: true, console.AlertRefused: true, console.AlertStore: true, console.AlertList: true, console.AlertClock: true,
-	console.AlertFork: true, console.AlertRollback: true, console.AlertSilent: true, console.AlertRepeat: true, console.AlertRoster: true}
+	console.AlertFork: true, console.AlertRollback: true, console.AlertSilent: true, console.AlertRepeat: true, console.AlertRoster: true,
+	console.AlertCertDue: true, console.AlertCertEnding: true, console.AlertCertLastDay: true, console.AlertCertExpired: true}
 
 // alert raises or ends one; mu is held.
 func (c *Centre) alert(g *gateState, now time.Time, reason, severity, passage string, raised bool) {

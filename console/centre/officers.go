@@ -192,9 +192,24 @@ func (c *Centre) tend(ctx context.Context) {
 	}
 }
 
+// certAlerts are those of the console's own certificate.
+var certAlerts = []string{console.AlertCertDue, console.AlertCertEnding, console.AlertCertLastDay, console.AlertCertExpired}
+
+// certificate tells the desk of the stage of the console's own.
+func (c *Centre) certificate() {
+	if c.cfg.Certificate == nil {
+		return
+	}
+	holds := c.cfg.Certificate()
+	for _, a := range certAlerts {
+		c.raise("", a, a == holds)
+	}
+}
+
 func (c *Centre) tick() {
 	now := c.cfg.Now()
 	c.renew(now)
+	c.certificate()
 	var idle []string
 	c.mu.Lock()
 	for id, s := range c.sessions {

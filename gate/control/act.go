@@ -258,6 +258,9 @@ func (l *Loop) ended(a gate.Action) {
 		p.Reference = t.reference
 		l.reference = t.reference
 	}
+	if l.cfg.Used != nil && (len(t.checks) > 0 || t.retries > 0) { // a document was laid down
+		l.cfg.Used("reader", 100*float64(t.retries))
+	}
 	l.emit(api.EventPassage, p)
 	l.trips[lane] = nil
 }

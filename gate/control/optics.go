@@ -64,6 +64,9 @@ func (l *Loop) lensAndLamps(o *protocol.Optics) {
 	if o == nil {
 		return
 	}
+	if l.cfg.Used != nil && o.Frames > 0 && o.Dropped >= 0 && o.Dropped <= o.Frames {
+		l.cfg.Used("camera", 100*float64(o.Dropped)/float64(o.Frames))
+	}
 	if of := devicesOf(l.docs); of != l.optics.of {
 		l.optics = lens{of: of}
 	}

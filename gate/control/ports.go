@@ -160,6 +160,8 @@ type Config struct {
 	Rows map[string]string
 	// TwoPersons tells which orders a second officer must give too; nil for none.
 	TwoPersons func(order string) bool
+	// Used is told what part of a use of a device, in per cent, had to be done again (reader) or was lost (camera); nil for nobody (M-05).
+	Used func(device string, percent float64)
 	// Group is that of an officer, for statistics (O-07); nil for none.
 	Group    func(officer string) string
 	Versions map[string]string

@@ -1,5 +1,6 @@
-// Package wear counts how often the doors have moved and how long they take, over restarts and power cuts
-// (D-14): what a technician plans a drive's service with. Nothing is decided by it.
+// Package wear counts how often the doors have moved and how long they take, how often documents had to be read again and
+// what part of the frames was dropped, over restarts and power cuts (D-14, M-05): what a technician plans a service with.
+// No traveller's way is decided by it.
 package wear
 
 import (
@@ -42,7 +43,34 @@ type Door struct {
 	Cycles  uint64  `json:"cycles"`            // times it came to open from closed
 	OpenMS  float64 `json:"open_ms,omitempty"` // running average from one end contact to the other
 	CloseMS float64 `json:"close_ms,omitempty"`
+	// FirstOpenMS and FirstCloseMS are the averages after the first cycles: what later ones are compared with.
+	FirstOpenMS  float64 `json:"first_open_ms,omitempty"`
+	FirstCloseMS float64 `json:"first_close_ms,omitempty"`
+	// Uses and Mean are of a device: how often it was used, and the running average of its number in per cent.
+	Uses uint64  `json:"uses,omitempty"`
+	Mean float64 `json:"mean,omitempty"`
 }
+
+// Limits are the thresholds of trends (M-05): data of the configuration.
+type Limits struct {
+	MotorPercent   int // a door's travel time over that of its first cycles
+	RetriesPercent int // readings of a document that had to be repeated
+	DropsPercent   int // frames of a capture that were not looked at
+	TemperatureC   int // of the board
+}
+
+// Names of devices in the book.
+const (
+	Reader = "reader"
+	Camera = "camera"
+	Board  = "board"
+)
+
+// first is after how many uses a trend says something, back how far below its limit one must fall to be none any more.
+const (
+	first = 50
+	back  = 0.9
+)
 
 type travel struct {
 	from Position // the end contact that was left
@@ -58,12 +86,15 @@ type Book struct {
 	doors  map[string]Door
 	moving map[string]travel
 	dirty  bool
+	worn   map[string]bool
+	heat   float64 // °C
+	heated bool    // heat was measured
 }
 
 // Load reads the book of a state folder, or begins one. A file that cannot be read is put aside and told of: the
 // book is usable, and begins at zero.
 func Load(dir string) (*Book, error) {
-	b := &Book{path: filepath.Join(dir, fileName), doors: map[string]Door{}, moving: map[string]travel{}}
+	b := &Book{path: filepath.Join(dir, fileName), doors: map[string]Door{}, moving: map[string]travel{}, worn: map[string]bool{}}
 	raw, err := os.ReadFile(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil
@@ -107,6 +138,9 @@ func (b *Book) Moved(door string, to Position, at time.Time) {
 				}
 				*avg += weight * (ms - *avg)
 			}
+			if d.Cycles >= first && d.FirstOpenMS == 0 && d.FirstCloseMS == 0 {
+				d.FirstOpenMS, d.FirstCloseMS = d.OpenMS, d.CloseMS
+			}
 			b.doors[door], b.dirty = d, true
 		}
 		t = travel{from: to, at: at}
@@ -121,12 +155,74 @@ func (b *Book) Moved(door string, to Position, at time.Time) {
 	b.moving[door] = t
 }
 
-// Counters are the counts by name, for the health document: entry_cycles, entry_open_ms, entry_close_ms ….
+// Used notes a use of a device: what part of it, in per cent, had to be done again or was lost.
+func (b *Book) Used(device string, percent float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.doors[device]
+	if d.Uses++; d.Uses == 1 {
+		d.Mean = percent
+	}
+	d.Mean += weight * (percent - d.Mean)
+	b.doors[device], b.dirty = d, true
+}
+
+// Heat notes the temperature of the board, °C.
+func (b *Book) Heat(c float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heat, b.heated = c, true
+}
+
+// Worn tells of every door and device whether its trend is beyond its limit: once it is, until it is well below.
+func (b *Book) Worn(l Limits) map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	over := func(name string, value, limit float64) {
+		if b.worn[name] {
+			limit *= back
+		}
+		b.worn[name] = value > limit
+	}
+	for name, d := range b.doors {
+		switch {
+		case name == Reader && d.Uses >= first:
+			over(name, d.Mean, float64(l.RetriesPercent))
+		case name == Camera && d.Uses >= first:
+			over(name, d.Mean, float64(l.DropsPercent))
+		case d.FirstOpenMS > 0 || d.FirstCloseMS > 0:
+			slower := 0.0 // per cent
+			for _, x := range [][2]float64{{d.OpenMS, d.FirstOpenMS}, {d.CloseMS, d.FirstCloseMS}} {
+				if x[1] > 0 {
+					slower = max(slower, 100*(x[0]/x[1]-1))
+				}
+			}
+			over(name, slower, float64(l.MotorPercent))
+		}
+	}
+	if b.heated {
+		over(Board, b.heat, float64(l.TemperatureC))
+	}
+	return maps.Clone(b.worn)
+}
+
+// Counters are the counts by name, for the health document: entry_cycles, entry_open_ms, entry_close_ms, readings, reader_retries_percent ….
 func (b *Book) Counters() map[string]int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := map[string]int64{}
+	if b.heated {
+		out["temperature_c"] = int64(b.heat)
+	}
 	for name, d := range b.doors {
+		switch name {
+		case Reader:
+			out["readings"], out["reader_retries_percent"] = int64(d.Uses), int64(d.Mean)
+			continue
+		case Camera:
+			out["captures"], out["frame_drops_percent"] = int64(d.Uses), int64(d.Mean)
+			continue
+		}
 		out[name+"_cycles"], out[name+"_open_ms"], out[name+"_close_ms"] = int64(d.Cycles), int64(d.OpenMS), int64(d.CloseMS)
 	}
 	return out

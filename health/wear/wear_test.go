@@ -154,3 +154,111 @@ func TestSaveFails(t *testing.T) {
 		t.Errorf("after the folder came back: %v", err)
 	}
 }
+
+// limits of the drift scenarios.
+var limits = Limits{MotorPercent: 25, RetriesPercent: 50, DropsPercent: 60, TemperatureC: 80}
+
+// TestM05MotorDrift: a drive that slows down is told of when it has become a quarter slower than in its first fifty cycles, not before, by
+// one slow cycle or by a door that was slow from the beginning; the trend outlives a restart, and goes when the drive is as before.
+func TestM05MotorDrift(t *testing.T) {
+	dir := t.TempDir()
+	b, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1.8e9, 0)
+	cycle := func(door string, open, shut time.Duration) {
+		for _, x := range []struct {
+			end  Position
+			took time.Duration
+		}{{Open, open}, {Closed, shut}} {
+			b.Moved(door, Between, at)
+			at = at.Add(x.took)
+			b.Moved(door, x.end, at)
+			at = at.Add(time.Minute)
+		}
+	}
+	worn := func() bool { return b.Worn(limits)["entry"] }
+	b.Moved("entry", Closed, at)
+	b.Moved("exit", Closed, at)
+	for range 60 {
+		cycle("entry", 1200*time.Millisecond, 1300*time.Millisecond)
+		cycle("exit", 4*time.Second, 4*time.Second) // slow, as it was built
+	}
+	cycle("entry", 9*time.Second, 9*time.Second) // somebody leant on it, once
+	for range 60 {
+		cycle("entry", 1200*time.Millisecond, 1300*time.Millisecond)
+	}
+	if worn() || b.Worn(limits)["exit"] {
+		t.Fatal("a drive as it was is told of")
+	}
+	n := 0
+	for ; !worn() && n < 1000; n++ { // half a per cent slower with every cycle
+		cycle("entry", time.Duration(float64(1200*time.Millisecond)*(1+0.005*float64(n))), 1300*time.Millisecond)
+	}
+	if d := b.doors["entry"]; n == 1000 || d.OpenMS < 1.25*d.FirstOpenMS || d.OpenMS > 1.27*d.FirstOpenMS {
+		t.Fatalf("told of after %d cycles: %+v", n, d)
+	}
+	if err := b.Save(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = Load(dir); err != nil || !worn() {
+		t.Error("forgotten with a restart", err)
+	}
+	b.Moved("entry", Closed, at)
+	for range 200 {
+		cycle("entry", 1200*time.Millisecond, 1300*time.Millisecond)
+	}
+	if worn() {
+		t.Error("told of after it was repaired")
+	}
+}
+
+// TestM05DeviceDrift: readings that are repeated ever more often, frames that are dropped and a hot board are told of beyond their limits,
+// with distance between coming and going; counters say how things stand.
+func TestM05DeviceDrift(t *testing.T) {
+	b, err := Load(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range first - 1 {
+		b.Used(Reader, 100)
+	}
+	if b.Worn(limits)[Reader] {
+		t.Error("told of before there is a trend")
+	}
+	b.Used(Reader, 100)
+	for i := range 300 { // every fifth frame, every second one, three of four
+		b.Used(Camera, []float64{20, 50, 75}[i/100])
+		if w := b.Worn(limits); w[Camera] != (i >= 200 && b.doors[Camera].Mean > 60) || !w[Reader] {
+			t.Fatalf("%d: %v %+v", i, w, b.doors[Camera])
+		}
+	}
+	for range 3 {
+		b.Used(Camera, 40)
+	}
+	if m := b.doors[Camera].Mean; m > 60 && m < 54 || !b.Worn(limits)[Camera] {
+		t.Errorf("gone at %v, must be well below the limit", m)
+	}
+	for range 100 {
+		b.Used(Camera, 40)
+		b.Used(Reader, 0)
+	}
+	if w := b.Worn(limits); w[Camera] || w[Reader] {
+		t.Errorf("does not go: %v", w)
+	}
+	for _, x := range []struct {
+		c    float64
+		want bool
+	}{{79, false}, {81, true}, {76, true}, {71, false}, {76, false}} {
+		if b.Heat(x.c); b.Worn(limits)[Board] != x.want {
+			t.Errorf("%v °C: worn %v", x.c, !x.want)
+		}
+	}
+	if c := b.Counters(); c["temperature_c"] != 76 || c["captures"] != 403 || c["readings"] != 150 || c["frame_drops_percent"] != 40 || c["reader_retries_percent"] != 0 {
+		t.Errorf("%v", c)
+	}
+	if _, there := b.Counters()["reader_cycles"]; there {
+		t.Error("a reader has no cycles")
+	}
+}

@@ -257,4 +257,7 @@ type Optics struct {
 	Light      float64 `json:"light"`
 	Sharpness  float64 `json:"sharpness"`
 	Uniformity float64 `json:"uniformity"`
+	// Frames of the camera while it was looked at, and those of them that nobody looked at (M-05).
+	Frames  int `json:"frames,omitempty"`
+	Dropped int `json:"dropped,omitempty"`
 }
