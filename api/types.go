@@ -127,6 +127,7 @@ const (
 	EventBoot     = "boot"
 	EventGap      = "gap"
 	EventDeletion = "deletion" // evidence that retention deleted (DP-08)
+	EventSealed   = "sealed"   // any event but fault and boot, to the centre's key (DP-07)
 	EventChange   = "change"   // software, configuration, policy, model or key differ from the last start
 )
 
@@ -223,6 +224,13 @@ type Change struct {
 	Old  string   `json:"old"`  // version, or the first 16 bytes of a SHA-256 in hex; "none" at the first start
 	New  string   `json:"new"`
 	By   []string `json:"by,omitempty"` // ids of the keys that signed it: of a policy, of two persons
+}
+
+// SealedEvent is the data of an event that the centre alone reads (DP-07): its JSON text, padded with blanks to a multiple
+// of 1 KiB, under HPKE for gate and id.
+type SealedEvent struct {
+	Recipient string `json:"recipient"` // key id of the centre
+	Sealed    []byte `json:"sealed"`    // enc || ciphertext
 }
 
 // Deletion tells of evidence that retention deletes, before it goes: the audit log goes on to prove what remains, and that

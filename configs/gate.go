@@ -66,6 +66,9 @@ type Link struct {
 	CertKeyFile  string  `yaml:"cert_key_file,omitempty"` // its key, readable by its user only
 	User         string  `yaml:"user,omitempty"`
 	PasswordFile string  `yaml:"password_file,omitempty"`
+	// SealEvents seals every event but faults and starts to keys.centre_seal: brokers and maintenance see that something happened,
+	// and not what (DP-07).
+	SealEvents bool `yaml:"seal_events,omitempty"`
 }
 
 // Display is the traveller screen.

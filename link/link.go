@@ -8,6 +8,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -71,6 +72,8 @@ type Config struct {
 	// Officers says whose orders are followed, and whose leases count.
 	Officers *officers.Keeper
 	Outbox   Outbox
+	// SealTo is the centre's HPKE key that every event but faults and starts is sealed to (DP-07); nil: they go in the open.
+	SealTo []byte
 	// Ahead is told, at most once per connection, that the centre has acknowledged events that the outbox
 	// never gave out: the journal has lost its end. It should begin a new epoch. It may be nil.
 	Ahead func(ctx context.Context, why string) error
@@ -563,10 +566,34 @@ func (l *Link) event(ctx context.Context, c mqtt.Client, e journal.Event) error 
 	ev := api.Event{SpecVersion: "1.0", ID: fmt.Sprintf("%d-%d", e.Epoch, e.Seq), Source: "/" + l.cfg.Site + "/" + l.cfg.Gate,
 		Type: "egate." + d.Type + ".v1", Time: d.Time, Schema: "egate/v1/" + d.Type, ContentType: "application/json", Epoch: e.Epoch, Seq: e.Seq, Data: d.Data}
 	b, err := json.Marshal(ev)
+	if err == nil && len(l.cfg.SealTo) > 0 && !diagnostic[d.Type] {
+		d.Type = api.EventSealed
+		b, err = l.sealed(ev, b)
+	}
 	if err != nil {
 		return fmt.Errorf("link: encode event: %w", err)
 	}
 	return l.publish(ctx, c, api.TopicEvent+"/"+d.Type, 1, false, b)
+}
+
+// diagnostic are the events that maintenance reads; all others are the border's (DP-07).
+var diagnostic = map[string]bool{api.EventFault: true, api.EventBoot: true}
+
+// sealPad is what sealed events are padded to a multiple of: their sizes would tell their types.
+const sealPad = 1 << 10
+
+// sealed puts an event into an envelope that the centre alone opens. Its number stays outside: acknowledgements need it.
+func (l *Link) sealed(ev api.Event, text []byte) ([]byte, error) {
+	text = append(text, bytes.Repeat([]byte(" "), (sealPad-len(text)%sealPad)%sealPad)...)
+	box, err := seal.Seal(l.cfg.SealTo, api.EventSealed, l.cfg.Gate, ev.ID, text)
+	if err != nil {
+		return nil, err
+	}
+	if ev.Data, err = json.Marshal(api.SealedEvent{Recipient: seal.KeyID(l.cfg.SealTo), Sealed: box}); err != nil {
+		return nil, err
+	}
+	ev.Type, ev.Schema = "egate."+api.EventSealed+".v1", "egate/v1/"+api.EventSealed
+	return json.Marshal(ev)
 }
 
 func (l *Link) publish(ctx context.Context, c mqtt.Client, rest string, qos byte, retained bool, payload []byte) error {

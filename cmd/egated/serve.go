@@ -124,8 +124,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	lk, err := link.New(link.Config{Site: cfg.Site, Gate: cfg.Gate, Brokers: cfg.Link.Broker, TLS: tlsConfig, User: cfg.Link.User, Password: password,
 		Boot: boot, Epoch: j.Epoch, Signer: signer, Centre: map[string]seal.Keys{centrePrincipal: seal.Trust(centre)}, Officers: who, Outbox: j.Outbox(), Log: log,
 		// A genuine acknowledgement beyond our end: the disk lost what the centre has. A new epoch begins (E-03).
-		Ahead: func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
-		Now:   wall.Now, Time: times.answer, Cosigned: cosigned.put})
+		Ahead:  func(ctx context.Context, why string) error { _, err := j.Lost(ctx, j.Epoch(), why); return err },
+		SealTo: sealTo(cfg, centreSeal),
+		Now:    wall.Now, Time: times.answer, Cosigned: cosigned.put})
 	if err != nil {
 		return fmt.Errorf("egated: %w", err)
 	}
@@ -385,4 +386,12 @@ func readSecret(path string) (string, error) {
 		b = b[:len(b)-1]
 	}
 	return string(b), err
+}
+
+// sealTo is the key that border events are sealed to, nil where the configuration leaves them open.
+func sealTo(cfg configs.Gate, centre []byte) []byte {
+	if !cfg.Link.SealEvents {
+		return nil
+	}
+	return centre
 }

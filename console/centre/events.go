@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"egate/api"
+	"egate/api/contract"
 	"egate/console"
+	"egate/seal"
 )
 
 // maxBatch bounds how many events one transaction stores.
@@ -25,8 +27,40 @@ func (c *Centre) event(gate string, payload []byte) error {
 	if e.Epoch > maxNumber || e.Seq > maxNumber {
 		return errors.New("centre: number of the event")
 	}
-	c.queue(row{gate: gate, event: e, body: bytes.Clone(payload)})
+	body := bytes.Clone(payload)
+	if kind(e) == api.EventSealed {
+		var err error
+		if body, e, err = c.unseal(gate, e); err != nil {
+			return err
+		}
+	}
+	c.queue(row{gate: gate, event: e, body: body})
 	return nil
+}
+
+// unseal opens an event that was sealed to this centre (DP-07). What is inside keeps to the contract too, and has the number
+// that it came under.
+func (c *Centre) unseal(gate string, outer api.Event) ([]byte, api.Event, error) {
+	var s api.SealedEvent
+	var e api.Event
+	if err := strict(outer.Data, &s); err != nil {
+		return nil, e, err
+	}
+	if s.Recipient != c.sealKid {
+		return nil, e, errors.New("centre: event sealed to another key")
+	}
+	text, err := seal.Open(c.cfg.SealKey, api.EventSealed, gate, outer.ID, s.Sealed)
+	if err != nil {
+		return nil, e, err
+	}
+	text = bytes.TrimRight(text, " ")
+	if err := strict(text, &e); err != nil {
+		return nil, e, err
+	}
+	if e.ID != outer.ID || e.Epoch != outer.Epoch || e.Seq != outer.Seq || kind(e) == api.EventSealed {
+		return nil, e, errors.New("centre: sealed event of another number")
+	}
+	return text, e, contract.Validate(api.Topic(c.cfg.Site, gate, api.TopicEvent+"/"+kind(e)), text)
 }
 
 // maxNumber is what the database counts to.

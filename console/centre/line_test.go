@@ -34,6 +34,7 @@ import (
 	"egate/seal"
 	"egate/sim/passkey"
 	"egate/test/brokers"
+	"egate/verdict"
 )
 
 // Of the site of these tests; its name is that of deploy/mosquitto/egate.acl.
@@ -149,7 +150,7 @@ func mosquitto(t *testing.T, ca *authority) *brokers.Broker {
 		t.Fatal(err)
 	}
 	put("crl.pem", pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
-	put("egate.acl", read("egate.acl"))
+	put("egate.acl", append(read("egate.acl"), "\nuser wiretap\ntopic read egate/#\n"...)) // who runs the broker reads everything
 	conf := strings.ReplaceAll(string(read("mosquitto.conf")), "/etc/egate/mosquitto", dir)
 	if !strings.Contains(conf, "\nlistener 8883\n") {
 		t.Fatal("the listener has changed")
@@ -159,6 +160,7 @@ func mosquitto(t *testing.T, ca *authority) *brokers.Broker {
 
 // line is a centre with two gates, over TLS.
 type line struct {
+	sealTo  []byte                            // of the gates: where they seal events to
 	two     []string                          // orders of two persons
 	others  map[string]*passkey.Authenticator // of further officers
 	t       *testing.T
@@ -368,7 +370,7 @@ func (l *line) gate(name string) *gateEnd {
 	}
 	e := &gateEnd{t: l.t, line: l, name: name, j: j, items: make(chan link.Item, 64), times: make(chan api.Time, 8), who: officers.NewKeeper(site, name, false, seal.Trust(l.offline.Public()), nil)}
 	e.l, err = link.New(link.Config{Site: site, Gate: name, Brokers: []string{l.url}, TLS: l.ca.asked(name), Boot: "0123456789abcdef", Epoch: j.Epoch, Signer: l.signers[name],
-		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Officers: e.who, Outbox: j.Outbox(), Time: func(a api.Time) { e.times <- a }})
+		Centre: map[string]seal.Keys{Principal: seal.Trust(l.keys...)}, Officers: e.who, Outbox: j.Outbox(), SealTo: l.sealTo, Time: func(a api.Time) { e.times <- a }})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -677,4 +679,94 @@ func TestX01ClientNeedsItsOwnName(t *testing.T) {
 		}
 		m.Disconnect(0)
 	}
+}
+
+// TestDP07SealedEvents: at a gate that seals them, a border event reaches the history whole, and what passes the broker says to nobody else what it was: not to
+// maintenance, which reads faults and starts in the open, and not to whoever reads everything there is, by content, type or size. An envelope under another
+// number, of another gate or for another key is refused.
+func TestDP07SealedEvents(t *testing.T) {
+	each(t, func(t *testing.T, embedded bool) {
+		l := newLine(t, embedded)
+		l.sealTo = l.sealPub
+		var mu sync.Mutex
+		heard := map[string][][]byte{}
+		listen := func(name, id string, topics ...string) {
+			m := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(l.url).SetTLSConfig(l.ca.tls(name)).SetClientID(id).SetAutoReconnect(false).SetCleanSession(true).SetProtocolVersion(4).
+				SetDefaultPublishHandler(func(_ mqtt.Client, msg mqtt.Message) {
+					mu.Lock()
+					defer mu.Unlock()
+					heard[name+" "+msg.Topic()] = append(heard[name+" "+msg.Topic()], msg.Payload())
+				}))
+			if tok := m.Connect(); !tok.WaitTimeout(patience) || tok.Error() != nil {
+				t.Fatal(tok.Error())
+			}
+			t.Cleanup(func() { m.Disconnect(0) })
+			for _, topic := range topics {
+				if tok := m.Subscribe(topic, 1, nil); !tok.WaitTimeout(patience) {
+					t.Fatal("subscribe hangs")
+				}
+			}
+		}
+		if !embedded {
+			listen("maintenance", "maintenance", "egate/#", "egate/v1/"+site+"/+/evt/+", "egate/v1/"+site+"/+/evt/fault", "egate/v1/"+site+"/+/evt/boot")
+			listen("wiretap", "wiretap", "egate/#")
+		}
+		g := l.gate(here)
+		id := passage()
+		g.commit(map[string]any{api.EventChoice: api.Choice{Passage: id, Choice: "accept", Stage: "notice"}})
+		g.commit(map[string]any{api.EventPassage: api.Passage{Passage: id, Outcome: verdict.Refer, Reason: verdict.FaceMismatch, Stages: []api.StageTime{}, Checks: []verdict.Check{}}})
+		g.commit(map[string]any{api.EventFault: api.FaultEvent{Code: "disk_low", Part: "journal", Raised: true}})
+		all, err := l.c.History(here, 0, 0, 10)
+		if err != nil || len(all) != 3 || kind(all[0]) != api.EventChoice || kind(all[1]) != api.EventPassage || !bytes.Contains(all[1].Data, []byte(id)) || kind(all[2]) != api.EventFault {
+			t.Fatalf("history: %+v %v", all, err)
+		}
+		box, err := seal.Seal(l.sealPub, api.EventSealed, here, "7-9", []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside := must(json.Marshal(all[1]))
+		under := func(gate, id string, text []byte) []byte {
+			return must(seal.Seal(l.sealPub, api.EventSealed, gate, id, text))
+		}
+		for what, e := range map[string]api.SealedEvent{
+			"no event inside": {Recipient: seal.KeyID(l.sealPub), Sealed: box},
+			"another number":  {Recipient: seal.KeyID(l.sealPub), Sealed: under(here, "7-9", inside)},
+			"of another gate": {Recipient: seal.KeyID(l.sealPub), Sealed: under(there, "7-9", inside)},
+			"for another key": {Recipient: "0123456789abcdef", Sealed: box},
+			"nothing at all":  {Recipient: seal.KeyID(l.sealPub)},
+		} {
+			if _, _, err := l.c.unseal(here, api.Event{ID: "7-9", Epoch: 7, Seq: 9, Data: must(json.Marshal(e))}); err == nil {
+				t.Errorf("%s: taken", what)
+			}
+		}
+		if embedded {
+			return
+		}
+		for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			mu.Lock()
+			told, sealed := len(heard["maintenance "+api.Topic(site, here, "evt/fault")]), len(heard["wiretap "+api.Topic(site, here, "evt/sealed")])
+			mu.Unlock()
+			if told > 0 && sealed == 2 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("faults %d, sealed %d: the test proves nothing", told, sealed)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for topic, msgs := range heard {
+			for _, m := range msgs {
+				if bytes.Contains(m, []byte(id)) || bytes.Contains(m, []byte("egate.passage")) || bytes.Contains(m, []byte("egate.choice")) || bytes.Contains(m, []byte("face_mismatch")) {
+					t.Errorf("%s tells of the passage", topic)
+				}
+			}
+			if who, rest, _ := strings.Cut(topic, " "); who == "maintenance" && strings.Contains(rest, "/evt/") && !strings.HasSuffix(rest, "/evt/fault") {
+				t.Errorf("maintenance read %s", rest)
+			}
+		}
+		if two := heard["wiretap "+api.Topic(site, here, "evt/sealed")]; len(two[0]) != len(two[1]) {
+			t.Errorf("sizes %d and %d tell them apart", len(two[0]), len(two[1]))
+		}
+	})
 }

@@ -20,7 +20,7 @@ const passage = "00112233445566778899aabbccddeeff"
 var Rows = []struct{ Topic, Write, Read string }{
 	{"status", "gate", "gate console maintenance"}, {"info", "gate", "console maintenance"}, {"state", "gate", "console maintenance"},
 	{"health", "gate", "console maintenance"}, {"audit/checkpoint", "gate", "console witness"}, {"cfg/reported", "gate", "console"},
-	{"evt/passage", "gate", "console"}, {"evt/fault", "gate", "console maintenance"}, {"evt/boot", "gate", "console maintenance"}, {"evt/a/b", "", ""},
+	{"evt/passage", "gate", "console"}, {"evt/fault", "gate", "console maintenance"}, {"evt/boot", "gate", "console maintenance"}, {"evt/sealed", "gate", "console"}, {"evt/a/b", "", ""},
 	{"tel/x", "gate", "console maintenance"}, {"rsp/console/a1", "gate", "console"}, {"rsp/other/a1", "gate", ""},
 	{"req/lookup/" + passage, "gate", "console"}, {"req/referral/" + passage, "gate", "console"}, {"req/other/" + passage, "", "console"},
 	{"req/time/" + passage, "gate", "console"}, {"time", "console", "gate"},
