@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,13 +26,14 @@ func TestM05Trends(t *testing.T) {
 		board := health.New(nil)
 		board.Declare(health.PartNFC, health.PartCamera, health.PartController, health.PartEntry, health.PartExit)
 		ctx, cancel := context.WithCancel(t.Context())
-		heat := 40.0
+		var heat atomic.Int64
+		heat.Store(40)
 		limits := configs.Defaults().Wear
 		limits.TemperatureC = 60
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			trends(ctx, worn, limits, func() (float64, bool) { return heat, true }, board)
+			trends(ctx, worn, limits, func() (float64, bool) { return float64(heat.Load()), true }, board)
 		}()
 		for range 60 {
 			worn.Used(wear.Reader, 100)
@@ -42,7 +44,7 @@ func TestM05Trends(t *testing.T) {
 		if !board.Has(health.Wear, health.PartNFC) || board.Has(health.Wear, health.PartCamera) || board.Has(health.Wear, health.PartController) {
 			t.Error("not the reader alone")
 		}
-		heat = 61
+		heat.Store(61)
 		for range 200 {
 			worn.Used(wear.Reader, 0)
 		}
