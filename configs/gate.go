@@ -337,6 +337,8 @@ var (
 		"light_r", "light_g", "light_b"}
 	// supplyInputs are those of a site whose gates have a battery: healthy while the mains are there.
 	supplyInputs = []string{"power_ok"}
+	// testOutput puts out the transmitters of the beams for their self-test, where they have an input for it (S-08).
+	testOutput = "beam_test"
 	// witnessInputs are those of other sources of the count than the beams, where a site has them (S-03).
 	witnessInputs = []string{"overhead_ok", "overhead_occupied", "overhead_many", "mat_ok", "mat_occupied", "mat_many"}
 	plainName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -589,7 +591,7 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 				}
 			}
 			switch {
-			case !witness && !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))):
+			case !witness && !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))) && (beams || n != testOutput):
 				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " beam_01 … and those of witnesses (overhead_ok …)"}[beams])
 			case l.Bus != "":
 				g.checkLamp(at("lines", key, n), n, l, bad)

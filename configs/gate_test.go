@@ -160,6 +160,8 @@ func TestLinesByNameOrPin(t *testing.T) {
 		"tamper_ok: {pin: 8, ":               {"tamper_ok: {pin: 8, name: TAMPER, ", "needs pin, the offset"},
 		"exit_request: {pin: 9, ":            {"exit_request: {", "needs pin, the offset"},
 		"beacon: {pin: 40}":                  {"beacon: {pin: 4000}", "between 0 and 1023"},
+		"    release: ":                      {"    beam_test: {pin: 61}\n    release: ", ""}, // S-08
+		"    exit_closed: ":                  {"    beam_test: {pin: 61}\n    exit_closed: ", "lines.inputs.beam_test: is no line"},
 		"    beam_16: {pin: 25, ":            {"    mat_ok: {bias: pull-up}\n    mat_occupied: {pin: 60}\n    beam_16: {pin: 25, ", "lines.inputs.mat_ok: needs pin"},
 	} {
 		raw := strings.Replace(base, old, c.now, 1)

@@ -23,6 +23,9 @@ const (
 	BeamFlicker           Code = "beam_flicker"
 	BeamDirty             Code = "beam_dirty"
 	BeamsInsufficient     Code = "beams_insufficient"
+	BeamTestFailed        Code = "beam_test_failed"
+	BeamTestSilent        Code = "beam_test_silent"
+	BeamsUntested         Code = "beams_untested"
 	CountDisagreement     Code = "count_disagreement"
 	CountWitnessLost      Code = "count_witness_lost"
 	DoorContactImplause   Code = "door_contact_implausible"
@@ -190,6 +193,13 @@ var catalogue = []Entry{
 	{BeamsInsufficient, Error, true, Itself, 0, "two neighbouring light beams of a row are out of service, or too few of a row are left",
 		"the count of persons is unknown: no new traveller, nothing opens across the border", "several dirty or misaligned beams, a panel knocked out of place",
 		"the beams are named by beam_dirty", "clean and align the beams; check the panel that carries them"},
+	{BeamTestFailed, Warning, false, Itself, 0, "the receiver of a light beam did not go dark while the transmitters were put out for the self-test, or did not come back",
+		"the beam is taken out of its row; counting goes on with the other beams; it is back when it passes a test", "receiver bridged or sees stray light, transmitter dead, cable",
+		"walk test of the beam named as part; the test comes every 30 s in an idle gate", "shield, align or replace the light barrier"},
+	{BeamTestSilent, Warning, false, Itself, 0, "the self-test of the light beams put out no transmitter",
+		"beams are judged by their behaviour alone", "the test line is not connected to the transmitters, output defective", "egatectl hardware watch while the gate is idle", "connect the test line, or take it out of the configuration"},
+	{BeamsUntested, Notice, false, Itself, 0, "no test line of the light beams is wired",
+		"beams are judged by their behaviour alone: stuck, blind, dirty and flickering ones are found", "the light barriers have no test input", "the configuration names no output beam_test", "wire beam_test where the light barriers have a test input"},
 	{CountDisagreement, Warning, false, Itself, 0, "the beams and the witness named as part told different counts for longer than a step through a door takes",
 		"the count is unknown: nothing opens across the border, who is inside is referred to an officer", "somebody hidden from one of them, side by side or carried; witness misadjusted",
 		"look into the mantrap; walk test with one and two persons", "adjust or replace the witness; clean and align the beams"},

@@ -71,6 +71,8 @@ type Config struct {
 	BeamDebounce time.Duration
 	// Travel is how long a door takes from contact to contact at the latest.
 	Travel time.Duration
+	// TestLine says that the output LineTest is wired to the transmitters of the matrix (S-08).
+	TestLine bool
 	// Witnesses are further sources of the count.
 	Witnesses []Witness
 	// OneStep is a gate without an entry door: entry_beam is the outer beam of its zone (P-02).
@@ -184,6 +186,7 @@ type Tracker struct {
 	witnesses []witness
 	rows      [2][]string // names of the beams of each row
 	few       bool        // too many are out of service
+	probe     probe
 	lost      bool
 	stuck     string
 	dirt      time.Duration
@@ -243,10 +246,13 @@ func New(cfg Config) (*Tracker, error) {
 		t.rows[b.Row] = append(t.rows[b.Row], b.Name)
 		r := b.Row
 		add(b.Name, cfg.BeamDebounce, cfg.BeamDebounce, func(t *Tracker, s *signal, at time.Duration) {
-			t.matrix.Beam(r, i, s.stable == gpio.High, at)
+			if !t.testing() {
+				t.matrix.Beam(r, i, s.stable == gpio.High, at)
+			}
 		})
 	}
 	t.addWitnesses(add)
+	t.probe = probe{wired: cfg.TestLine, dark: make([]bool, len(cfg.Beams)), fault: make([]bool, len(cfg.Beams))}
 	if len(pc.High) < 2 || len(pc.Low) < 2 {
 		return nil, fmt.Errorf("sensors: at least two beams in each row are needed to count people")
 	}
@@ -318,6 +324,7 @@ func (t *Tracker) Lose() []gate.Event {
 	for _, s := range t.order {
 		s.known, s.pending = false, false
 	}
+	t.stopTest()
 	t.matrix.Lose()
 	t.pressed = false
 	if !t.lost {
@@ -354,6 +361,7 @@ func (t *Tracker) Next() time.Duration {
 		want(d.since+implausibleFor, t.both(d) && !d.implausible)
 		want(d.since+lateFactor*t.cfg.Travel, d.pos == gate.PosBetween && !d.late || d.told && d.part == PartExit)
 	}
+	want(t.nextTest(), true)
 	want(t.dirt+stuckFor, t.dirty && t.stuck == "")
 	for _, w := range t.witnesses {
 		want(w.since+agreeFor, w.differs && !w.told)
@@ -480,6 +488,7 @@ func (t *Tracker) look() {
 			t.find(CodeDoorLate, d.part, true)
 		}
 	}
+	t.selfTest()
 	st := t.matrix.State()
 	if st.Object != t.toldObject {
 		t.toldObject = st.Object
@@ -498,7 +507,9 @@ func (t *Tracker) look() {
 		t.find(CodeBeamBlind, t.rows[passage.High][i], true)
 	}
 	for _, o := range t.matrix.Outages() {
-		t.find(CodeBeamDirty, t.rows[o.Row][o.I], o.Out)
+		if !t.failed(o.Row, o.I) {
+			t.find(CodeBeamDirty, t.rows[o.Row][o.I], o.Out)
+		}
 		if few := !t.matrix.Suffices(); few != t.few {
 			t.few = few
 			t.find(CodeBeamsFew, PartMantrap, few)
@@ -564,6 +575,8 @@ func (t *Tracker) Run(ctx context.Context, lines hal.Lines, emit func([]gate.Eve
 			emit(ev, t.findings)
 		}
 	}
+	t.stopTest()
+	test := gpio.Low
 	for _, s := range t.order {
 		s.known, s.pending = false, false // a new origin of sequence numbers, and levels that may have changed
 	}
@@ -585,7 +598,7 @@ func (t *Tracker) Run(ctx context.Context, lines hal.Lines, emit func([]gate.Eve
 			return ctx.Err()
 		case e, ok := <-edges:
 			if !ok {
-				tell(t.Lose())
+				tell(t.Lose()) // the test line falls with the others
 				if err := lines.Err(); err != nil {
 					return err
 				}
@@ -603,6 +616,12 @@ func (t *Tracker) Run(ctx context.Context, lines hal.Lines, emit func([]gate.Eve
 			tell(t.Feed(e))
 		case <-timer.C:
 			tell(t.Advance(base + time.Since(at)))
+		}
+		if l := t.TestLine(); l != test {
+			test = l
+			if err := lines.Set(LineTest, l); err != nil {
+				return err
+			}
 		}
 	}
 }

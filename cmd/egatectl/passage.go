@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"egate/gate"
 	"egate/sensors/passage"
 )
 
@@ -83,7 +84,7 @@ type (
 		High   int      `json:"high_beams"`
 		LowMM  float64  `json:"low_z_mm"`
 		Low    int      `json:"low_beams"`
-		Doors  bool     `json:"door_beams"`
+		Doors  bool     `json:"door_beams"` // both are in the trace
 		Unused []string `json:"unused"`
 		Blind  []string `json:"blind"`
 		Dirty  []string `json:"dirty"`        // taken out of service
@@ -124,7 +125,7 @@ type (
 func printRunJSON(out io.Writer, run *passage.Run) error {
 	l := run.Layout
 	d := runDoc{Passages: []passageDoc{}, Changes: []changeDoc{}, Rows: rowsDoc{HighMM: l.HighMM, High: len(l.Config.High), LowMM: l.LowMM, Low: len(l.Config.Low),
-		Doors: !l.Config.NoDoors, Unused: append([]string{}, l.Unused...), Blind: append([]string{}, run.Blind...),
+		Doors: l.Config.NoDoor == [2]bool{}, Unused: append([]string{}, l.Unused...), Blind: append([]string{}, run.Blind...),
 		Dirty: append([]string{}, run.Dirty...), Few: run.Few}, Notes: append([]string{}, run.Notes...),
 		End: endDoc{run.End.Count.String(), run.End.Object, run.Totals.EnteredOrigin + run.Totals.EnteredFar, run.Totals.LeftAcross, run.Totals.LeftOrigin, run.Totals.Doubts}}
 	for _, p := range run.Passages {
@@ -146,8 +147,10 @@ func printRunJSON(out io.Writer, run *passage.Run) error {
 func printRun(out io.Writer, run *passage.Run) error {
 	l := run.Layout
 	fmt.Fprintf(out, "%d beams at %.0f mm count trunks, %d at %.0f mm see the floor", len(l.Config.High), l.HighMM, len(l.Config.Low), l.LowMM)
-	if l.Config.NoDoors {
-		fmt.Fprint(out, "; no safety beams of doors")
+	for d, missing := range l.Config.NoDoor {
+		if missing {
+			fmt.Fprintf(out, "; no safety beam of the %s door", gate.Door(d))
+		}
 	}
 	fmt.Fprintln(out)
 	if len(l.Unused) > 0 {

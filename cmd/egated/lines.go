@@ -262,6 +262,7 @@ func matrix(cfg configs.Gate) (sensors.Config, error) {
 		return sc, fmt.Errorf("egated: %w", err)
 	}
 	sc.Witnesses = sensors.WitnessesOf(cfg.Lines.Inputs)
+	_, sc.TestLine = cfg.Lines.Outputs[sensors.LineTest]
 	sc.OneStep = cfg.Topology == configs.OneStep
 	return sc, nil
 }

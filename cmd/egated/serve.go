@@ -146,6 +146,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if err != nil {
 		return err
 	}
+	if cfg.Lines.Driver == "gpio" && !geometry.TestLine {
+		board.Raise(health.BeamsUntested, health.PartMantrap)
+	}
 	guarded, err := guard(cfg, geometry, wires)
 	if err != nil {
 		return err

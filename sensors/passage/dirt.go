@@ -31,6 +31,7 @@ type watched struct {
 	ended         time.Duration // when its last break ended, if that may have been a loss; 0 if not
 	begun         time.Duration // and when it began
 	losses        []time.Duration
+	failed        bool // the self-test
 	out           bool // of service
 	at            int  // index in its row; -1 while it is out
 }
@@ -62,6 +63,9 @@ func (w *watched) quiet(now time.Duration) bool {
 
 // belongs tells whether a beam ought to be out of service now.
 func (w *watched) belongs(now time.Duration) bool {
+	if w.failed {
+		return true
+	}
 	if w.out {
 		return w.broken || !w.quiet(now)
 	}
@@ -73,6 +77,12 @@ func (t *Tracker) Outages() []Outage {
 	o := t.outages
 	t.outages = nil
 	return o
+}
+
+// Fail tells that a beam has failed its self-test, or passed it again: it is out of service until it has.
+func (t *Tracker) Fail(r Row, i int, failed bool) {
+	t.all[r][i].failed = failed
+	t.lose()
 }
 
 // Suffices tells that the beams in service are enough to count: no two neighbours of a row are out, and enough are left of each.
@@ -121,7 +131,7 @@ func (t *Tracker) watch(r Row, i int, broken bool) int {
 // deserted tells that nobody has come through a door and beam i is out of reach from the doors: what breaks is no person's doing.
 func (t *Tracker) deserted(r Row, i int) bool {
 	x := t.all[r][i].x
-	return !t.cfg.NoDoors && !t.had && t.known() && x > nearMM && t.cfg.LengthMM-x > nearMM &&
+	return t.cfg.NoDoor == [2]bool{} && !t.had && t.known() && x > nearMM && t.cfg.LengthMM-x > nearMM &&
 		!t.recent(gate.Entry, aloneFor) && !t.recent(gate.Exit, aloneFor)
 }
 

@@ -83,9 +83,9 @@ const (
 type Config struct {
 	High, Low []float64
 	LengthMM  float64
-	// NoDoors says that no safety beam stands in the planes of the doors: who appears or vanishes near a door
-	// is then taken for having passed it.
-	NoDoors bool
+	// NoDoor says of each door that no safety beam stands in its plane: who appears or vanishes near it is then
+	// taken for having passed it.
+	NoDoor [2]bool
 }
 
 // State is what the outside sees.
@@ -231,7 +231,7 @@ func (t *Tracker) known() bool {
 			}
 		}
 	}
-	return t.cfg.NoDoors || t.door[0].known && t.door[1].known
+	return (t.cfg.NoDoor[0] || t.door[0].known) && (t.cfg.NoDoor[1] || t.door[1].known)
 }
 
 // near tells that high beam i is among the first at a door, or not farther than mm from it.
@@ -611,7 +611,7 @@ func (t *Tracker) arrived() {
 
 // recent tells that a door's beam is broken or was a moment ago.
 func (t *Tracker) recent(d gate.Door, within time.Duration) bool {
-	if t.cfg.NoDoors {
+	if t.cfg.NoDoor[d] {
 		return true
 	}
 	b := t.door[d]
@@ -693,12 +693,12 @@ func (t *Tracker) vanish(s stretch, i int) {
 // goes tells that who broke beam i last is in a door on the way out: who comes in breaks the safety beam first.
 func (t *Tracker) goes(d gate.Door, i int) bool {
 	b := t.door[d]
-	return t.cfg.NoDoors || b.known && (b.broken || t.recent(d, leaveFor) && b.broke > t.rows[High][i].broke)
+	return t.cfg.NoDoor[d] || b.known && (b.broken || t.recent(d, leaveFor) && b.broke > t.rows[High][i].broke)
 }
 
 func (t *Tracker) leave(d gate.Door, k int) {
 	t.leaving[d] = min(t.leaving[d]+k, maxPersons)
-	if t.cfg.NoDoors {
+	if t.cfg.NoDoor[d] {
 		t.door[d].since = t.now
 	}
 }

@@ -164,7 +164,7 @@ func (g Geometry) at(id string) *BeamAt {
 
 // Layout finds the two rows. x rises from the entry to the exit, unless both safety beams stand in the geometry and tell the other
 // direction; they are where the way begins and ends, which is half a spacing beyond the outermost beams without them.
-func (g Geometry) Layout(doors bool) (*Layout, error) {
+func (g Geometry) Layout(doors [2]bool) (*Layout, error) {
 	pick := func(want, from, to float64) (z float64, row Geometry) {
 		best := math.Inf(1)
 		for _, b := range g {
@@ -221,7 +221,7 @@ func (g Geometry) Layout(doors bool) (*Layout, error) {
 		}
 		origin, l.Config.LengthMM = entry.X, exit.X-entry.X
 	}
-	l.Config.NoDoors = !doors
+	l.Config.NoDoor = [2]bool{!doors[gate.Entry], !doors[gate.Exit]}
 	for i, b := range high {
 		l.Config.High = append(l.Config.High, b.X-origin)
 		l.places[b.ID] = place{High, i}
@@ -429,7 +429,8 @@ func Replay(g Geometry, edges []Edge) (*Run, error) {
 	if len(edges) > 0 {
 		base = edges[0].At
 	}
-	doors := slices.ContainsFunc(edges, func(e Edge) bool { return e.Beam == EntryBeam || e.Beam == ExitBeam })
+	named := func(id string) bool { return slices.ContainsFunc(edges, func(e Edge) bool { return e.Beam == id }) }
+	doors := [2]bool{gate.Entry: named(EntryBeam), gate.Exit: named(ExitBeam)}
 	l, err := g.Layout(doors)
 	if err != nil {
 		return nil, err

@@ -165,6 +165,22 @@ func TestS02ForeignFiles(t *testing.T) {
 		there.Passages[0].From-here.Passages[0].From != base {
 		t.Errorf("%+v\n%+v", here.Passages, there.Passages)
 	}
+	// One safety beam that is not there takes nothing away from the other direction.
+	back, err := people.Generate(people.WrongWay, 5001, people.TraceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{EntryBeam, ExitBeam} {
+		var rest []Edge
+		for _, e := range back.Edges {
+			if e.Beam != gone {
+				rest = append(rest, Edge(e))
+			}
+		}
+		if run, err := Replay(g, rest); err != nil || len(run.Passages) != 1 || run.Passages[0].Class != WrongDirection || run.Passages[0].Persons != 1 {
+			t.Errorf("without %s: %v %+v", gone, err, run)
+		}
+	}
 	if !slices.ContainsFunc(here.Changes, func(c Change) bool { return len(c.Seen) == 1 && c.Seen[0].Toward == "exit" && c.Seen[0].Persons == 1 }) {
 		t.Errorf("nobody is seen on the way to the exit: %+v", here.Changes)
 	}
@@ -212,7 +228,7 @@ func FuzzGeometry(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if l, err := g.Layout(false); err == nil && (len(l.Config.High) < 3 || !(l.Config.LengthMM > 0)) {
+		if l, err := g.Layout([2]bool{}); err == nil && (len(l.Config.High) < 3 || !(l.Config.LengthMM > 0)) {
 			t.Fatalf("%+v", l)
 		}
 	})

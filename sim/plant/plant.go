@@ -195,6 +195,7 @@ const (
 	Overhead     = "overhead"     // a counter above the mantrap: overhead_ok, overhead_occupied, overhead_many
 	Mat          = "mat"          // a mat that feels weight: mat_ok, mat_occupied
 	OutRelease   = "release"      // High = normal, Low = released
+	OutBeamTest  = "beam_test"    // High = the transmitters of the matrix are dark (S-08)
 	entry, exit_ = 0, 1
 )
 
@@ -231,6 +232,7 @@ func New(cfg Config) *Plant {
 		p.line(name).high = true
 	}
 	p.release = p.out(OutRelease)
+	p.out(OutBeamTest)
 	for i, name := range pulses {
 		p.pulses[i] = p.out(name)
 	}
@@ -267,7 +269,7 @@ func (p *Plant) Inputs() map[string]bool {
 // Outputs lists the names of the output lines that the plant has terminals for.
 func (p *Plant) Outputs() []string {
 	out := []string{"exit_open_pulse", "exit_close_pulse", "exit_lock",
-		OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b"}
+		OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b", OutBeamTest}
 	if !p.cfg.OneStep {
 		out = append(out, "entry_open_pulse", "entry_close_pulse", "entry_lock")
 	}
@@ -632,7 +634,7 @@ func (p *Plant) step() {
 	}
 	for i := range p.cfg.Beams {
 		b := &p.cfg.Beams[i]
-		p.input(p.beams[i], p.covered(b.X, p.level[i], p.level[i]+1))
+		p.input(p.beams[i], p.outputs[OutBeamTest].high || p.covered(b.X, p.level[i], p.level[i]+1))
 	}
 	p.witness()
 	p.judge(released)
