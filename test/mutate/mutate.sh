@@ -18,8 +18,9 @@ for p in ${PATCH:-test/mutate/*.patch}; do
 		exit 2
 	fi
 	log=$tree.log
-	# First what is quick, then the explorer whole.
-	if (cd "$tree" && go test -count=1 -short ./gate && go test -count=1 -short $packages && go test -count=1 -timeout 10m -run '^TestExplorer$' ./gate) >"$log" 2>&1; then
+	touched=$(sed -n 's|^+++ b/\(.*\)/[^/]*\.go$|./\1|p' "$p" | sort -u)
+	# First what is near and what is quick, then the explorer whole.
+	if (cd "$tree" && { [ -z "$touched" ] || go test -count=1 $touched; } && go test -count=1 -short ./gate && go test -count=1 -short $packages && go test -count=1 -timeout 10m -run '^TestExplorer$' ./gate) >"$log" 2>&1; then
 		echo "mutate: SURVIVED $name"
 		survived=$((survived + 1))
 	else
