@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"egate/console"
+	"egate/health"
 	"egate/verdict"
 )
 
@@ -120,6 +121,28 @@ func TestO04EveryReason(t *testing.T) {
 			checks = append(checks, id.String())
 		}
 		same(t, tag+" checks", checks, keys(c.Checks))
+	}
+}
+
+// TestM03EveryFault: an officer reads of every fault what it is and what to do, in two lines at most; a fault that waits
+// for him says so, and one that clears by itself asks nothing of maintenance (M-03).
+func TestM03EveryFault(t *testing.T) {
+	const most = 110
+	for _, tag := range Tags() {
+		c := catalogue(t, tag)
+		var codes []string
+		for _, e := range health.Catalogue() {
+			codes = append(codes, string(e.Code))
+		}
+		same(t, tag+" faults", codes, keys(c.Words["fault"]))
+		for code, text := range c.Words["fault"] {
+			if n := utf8.RuneCountInString(text); n > most || n == 0 {
+				t.Errorf("%s: %s has %d characters", tag, code, n)
+			}
+			if officer := health.Lookup(health.Code(code)).Clears == health.Officer; tag == Default && officer != strings.Contains(text, "reset the gate") {
+				t.Errorf("%s: an officer clears it: %v; the text: %q", code, officer, text)
+			}
+		}
 	}
 }
 

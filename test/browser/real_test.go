@@ -111,7 +111,7 @@ func TestRealGate(t *testing.T) {
 			return
 		}
 		sc := list[0]
-		sc.Officer = "does nothing" // the simulated one: a hand in the browser decides
+		sc.Officer, sc.Expect.Shown = "does nothing", nil // the simulated one: a hand in the browser decides, and sees
 		res := h.Play(ctx, h.Lanes[0], sc)
 		t.Log(res.Line())
 		for _, f := range res.Faults {

@@ -115,7 +115,7 @@ export class GateDetails extends LitElement {
           <li><span class="soft">${word("state", g.state.passage)}</span><span class="num soft">${seconds(g.state.stage_ms + Math.max(0, this.now - Date.parse(g.state.at)))} ${t("ui.seconds")}</span></li></ul></section>
         <section><h2>${t("gate.parts")}</h2><ul>
           ${(g.health.parts ?? []).map((p) => html`<li><span>${p.name.replaceAll("_", " ")}</span><span class="pill ${p.state === "ok" ? "ok" : p.state === "failed" ? "bad" : "warn"}">${word("health", p.state)}</span></li>`)}</ul>
-          ${(g.health.faults ?? []).length ? html`<h2>${t("gate.faults")}</h2><ul>${(g.health.faults ?? []).map((f) => html`<li><span>${f.part.replaceAll("_", " ")} · ${f.code}</span><span class="num soft">${waiting(this.now - Date.parse(f.since))}</span></li>`)}</ul>` : nothing}
+          ${(g.health.faults ?? []).length ? html`<h2>${t("gate.faults")}</h2><ul>${(g.health.faults ?? []).map((f) => html`<li class="fault"><span>${word("fault", f.code)}<br><span class="soft">${f.part.replaceAll("_", " ")} · ${f.code}</span></span><span class="num soft">${waiting(this.now - Date.parse(f.since))}</span></li>`)}</ul>` : nothing}
           ${g.health.demo_model ? html`<p><span class="pill warn">${t("gate.demo_model")}</span></p>` : nothing}</section>
         <section><h2>${t("history.title")}</h2><ul class="events" tabindex="0" aria-label=${t("history.title")}>
           ${this.events === null ? nothing : this.events.length ? [...this.events].reverse().map((e) => this.line(e)) : html`<li class="soft">${t("history.none")}</li>`}</ul></section>
