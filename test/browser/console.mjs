@@ -131,6 +131,14 @@ for (const c of await contrast(page)) fail(`details: contrast ${c}`);
 await shot(page, "details");
 await page.keyboard.press("Escape");
 await page.locator("egate-details").waitFor({ state: "detached" });
+// M-03: of a fault the officer reads what it is and what to do; part and code stand below for the technician.
+await page.locator("egate-tile").nth(3).getByRole("button", { name: "gate-4" }).click();
+await page.locator("egate-details li.fault", { hasText: "The chip reader is silent. Call maintenance." }).waitFor();
+check((await page.locator("egate-details li.fault").innerText()).includes("nfc · nfc_lost"), "the fault's part and code are not shown");
+for (const o of await overflow(page)) fail(`fault: ${o}`);
+await shot(page, "fault");
+await page.keyboard.press("Escape");
+await page.locator("egate-details").waitFor({ state: "detached" });
 
 // Every language, Arabic from right to left, with the referral open.
 await control("refer");

@@ -335,7 +335,7 @@ func newLine(t *testing.T) *line {
 	g4 := gate("gate-4", "closed", "closed", "idle", "0")
 	g4.Health.Overall = "degraded"
 	g4.Health.Parts[1] = api.Part{Name: "nfc", State: "failed", Since: now}
-	g4.Health.Faults = []api.Fault{{Code: "nfc_silent", Part: "nfc", Severity: "warning", Since: now.Add(-9 * time.Minute)}}
+	g4.Health.Faults = []api.Fault{{Code: "nfc_lost", Part: "nfc", Severity: "warning", Since: now.Add(-9 * time.Minute)}}
 	g4.Alerts = []console.AlertView{
 		{ID: "f1", Gate: "gate-4", Reason: verdict.DeviceFault.String(), Severity: "warning", Since: now.Add(-9 * time.Minute), Count: 2, Active: true},
 	}

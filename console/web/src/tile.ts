@@ -40,6 +40,7 @@ export class GateTile extends LitElement {
     h3 button:hover { text-decoration: underline; text-underline-offset: 3px; }
     svg { width: 100%; height: 74px; display: block; }
     [dir="rtl"] svg, :host-context([dir="rtl"]) svg { transform: scaleX(-1); }
+    [dir="rtl"] svg text, :host-context([dir="rtl"]) svg text { transform: scaleX(-1); transform-box: fill-box; transform-origin: center; }
     .floor { stroke: var(--line); stroke-width: 2; }
     .wall { stroke: var(--edge); stroke-width: 2; }
     .trap { fill: #20262f; }
@@ -51,7 +52,9 @@ export class GateTile extends LitElement {
     .who { fill: var(--ink); }
     .who.odd { fill: var(--warn); }
     .who.next { fill: var(--info); }
-    svg text { fill: var(--soft); font-size: 11px; text-anchor: middle; }
+    svg text { fill: var(--soft); font-size: 11px; text-anchor: middle; direction: ltr; } /* as drawn: right to left the drawing is turned, and each text turned back */
+    svg text.left { text-anchor: end; }
+    svg text.right { text-anchor: start; }
     dl { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 10px; margin: 0; align-items: baseline; }
     dt { color: var(--faint); font-size: 12.5px; }
     dd { margin: 0; font-weight: 550; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -129,7 +132,7 @@ export class GateTile extends LitElement {
       ${zone ? svg`<path class="edge" d="M96 8v44"/>` : door(96, s.entry)}${door(204, s.exit)}
       ${s.next && !away ? man(52, "next") : nothing}${inside}
       <path class="wall" d="M76 40v16M70 40h12"/>
-      <text x="96" y="71">${zone ? nothing : word("door", s.entry)}</text><text x="150" y="71">${word("occupancy", s.occupancy)}</text><text x="204" y="71">${word("door", s.exit)}</text>
+      <text x="120" y="71" class="left">${zone ? nothing : word("door", s.entry)}</text><text x="150" y="71">${word("occupancy", s.occupancy)}</text><text x="180" y="71" class="right">${word("door", s.exit)}</text>
       <path class="way" d="M262 30h22M277 23l7 7-7 7"/>
     </svg>`;
   }
