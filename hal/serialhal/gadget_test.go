@@ -82,15 +82,14 @@ func (g *gadget) set(name, v string) {
 
 func (g *gadget) unplug() { g.set("UDC", "\n") }
 
-// plug plugs the device in and opens its own end. The kernel hangs an unplugged node up some time later, and until
-// then it keeps what was not sent yet for the next cable: a device that lost its power remembers nothing.
+// plug opens the device's own end and plugs it in. A device that lost its power remembers nothing, but the kernel hangs
+// an unplugged node up some time later, and keeps for the next opening what came last and was not read.
 func (g *gadget) plug() {
 	g.t.Helper()
 	g.said.Wait()
 	if g.node != nil {
 		g.node.Close()
 	}
-	g.set("UDC", g.udc)
 	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) { // the kernel makes the node
 		f, err := os.OpenFile(gadgetNode, os.O_RDWR|unix.O_NOCTTY, 0)
 		if err == nil {
@@ -107,9 +106,10 @@ func (g *gadget) plug() {
 	}
 	raw.Iflag, raw.Oflag, raw.Lflag = 0, 0, 0
 	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
-	if err := unix.IoctlSetTermios(int(g.node.Fd()), unix.TCSETS, raw); err != nil {
+	if err := errors.Join(unix.IoctlSetTermios(int(g.node.Fd()), unix.TCSETS, raw), unix.IoctlSetInt(int(g.node.Fd()), unix.TCFLSH, unix.TCIOFLUSH)); err != nil {
 		g.t.Fatal(err)
 	}
+	g.set("UDC", g.udc)
 }
 
 // echo lets the device say what it hears until it is unplugged.
