@@ -593,6 +593,7 @@ func (l *Link) sealed(ev api.Event, text []byte) ([]byte, error) {
 		return nil, err
 	}
 	ev.Type, ev.Schema = "egate."+api.EventSealed+".v1", "egate/v1/"+api.EventSealed
+	ev.Time = ev.Time.UTC().Truncate(time.Second) // whole seconds are always written alike; the exact time is inside
 	return json.Marshal(ev)
 }
 
