@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -30,6 +31,7 @@ type testCase struct {
 	name  string
 	about string
 	quick bool   // in `make test`
+	named bool   // only when it is named: minutes for itself
 	board string // amd64 when empty
 	run   func(ctx context.Context, k *kit, b *board, dir string) (note string, err error)
 }
@@ -82,6 +84,7 @@ var allCases = []testCase{
 		run: kernelTests("./hal/gpiohal", []string{"configfs", own}, "run=Kernel", nil,
 			"TestKernelLines", "TestKernelBusyLine", "TestKernelDebounce", "TestD09KernelFirstOutput", "TestS07KernelLossShows", "TestD09KernelKilledInMidPulse")},
 	{name: "passage", about: "two travellers pass the real controller", run: passage},
+	{name: "inspector", about: "the real inspector with a chip, the models and the kernel's camera", named: true, run: inspector},
 	{name: "watchdog-healthy", about: "armed, fed, disarmed", run: healthy},
 	{name: "watchdog-frozen", about: "the controller hangs", run: bitten("frozen")},
 	{name: "watchdog-killed", about: "the controller dies", run: bitten("killed")},
@@ -122,6 +125,44 @@ func passage(ctx context.Context, k *kit, b *board, dir string) (string, error) 
 		want = append(want, "fire releases")
 	}
 	return once(ctx, b, dir, m, want)
+}
+
+// inspector: everything of a gate is real but the lenses and the traveller. The inspector links C libraries, which come
+// from the host, and its models from the cache that set-up fills.
+func inspector(ctx context.Context, k *kit, b *board, dir string) (string, error) {
+	m, err := k.site(b, "inspector", "vivid")
+	if err != nil {
+		return "", err
+	}
+	prog, err := k.make("egate-inspect", func(out string) error {
+		_, err := run("go", "-C", k.root, "build", "-trimpath", "-ldflags", "-s -w", "-o", out, "./cmd/egate-inspect")
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	models := filepath.Join(k.root, ".cache/models")
+	files, err := filepath.Glob(filepath.Join(models, "*"))
+	if err != nil || len(files) == 0 {
+		return "", errors.New("no models in .cache/models: run deploy/setup/setup.sh")
+	}
+	libraries := []string{prog}
+	for _, f := range files {
+		m.tree["models/"+filepath.Base(f)] = source{file: f}
+		if strings.Contains(filepath.Base(f), ".so") {
+			libraries = append(libraries, f)
+		}
+	}
+	m.tree["bin/egate-inspect"] = source{file: prog}
+	list, err := run("ldd", libraries...)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range regexp.MustCompile(`(?m)(/\S+) \(0x`).FindAllStringSubmatch(list, -1) {
+		m.tree[strings.TrimPrefix(l[1], "/")] = source{file: l[1]}
+	}
+	return once(ctx, b, dir, m, []string{"open", "the chip is genuine", "no face, no match",
+		"the traveller left on the side of origin", "orderly end", "journal and audit log", "nothing unsafe seen by the steel"})
 }
 
 // watchdogDevice is Intel's 6300ESB; what it does when it is not fed is a reset, which -no-reboot makes an end.

@@ -83,7 +83,7 @@ func first() {
 			if !ok {
 				err = fmt.Errorf("no case %q", words["hil"])
 			} else {
-				ctx, cancel := context.WithTimeout(context.Background(), 280*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 460*time.Second)
 				err = f(ctx, words)
 				cancel()
 			}
@@ -205,10 +205,11 @@ func commandLine() (map[string]string, error) {
 
 // cases by the name that stands on the kernel's command line.
 var cases = map[string]func(ctx context.Context, words map[string]string) error{
-	"tests":    tests,
-	"passage":  passage,
-	"watchdog": guarded,
-	"power":    power,
+	"tests":     tests,
+	"passage":   passage,
+	"watchdog":  guarded,
+	"power":     power,
+	"inspector": inspector,
 }
 
 // tests runs the test programs of /t and tells every test's end. The word "run" chooses.

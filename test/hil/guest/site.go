@@ -55,17 +55,18 @@ type site struct {
 	egated *exec.Cmd
 	exited chan error
 
-	mu     sync.Mutex
-	notes  [][]byte
-	steel  map[string]int // what the steel said, counted
-	unsafe []string
-	moved  chan struct{} // closed and renewed when the steel says something
-	order  io.Writer
+	mu       sync.Mutex
+	notes    [][]byte
+	passages chan []byte    // transaction events
+	steel    map[string]int // what the steel said, counted
+	unsafe   []string
+	moved    chan struct{} // closed and renewed when the steel says something
+	order    io.Writer
 }
 
 // openSite makes a site in dir, or finds the one that is there. watchdog is a device or empty.
 func openSite(dir, watchdog string) (*site, error) {
-	s := &site{dir: dir, config: "/run/gate.yaml", steel: map[string]int{}, moved: make(chan struct{}), exited: make(chan error, 1)}
+	s := &site{dir: dir, config: "/run/gate.yaml", steel: map[string]int{}, moved: make(chan struct{}), passages: make(chan []byte, 16), exited: make(chan error, 1)}
 	g, err := configs.Example(configs.SimYAML)
 	if err != nil {
 		return nil, err
@@ -215,6 +216,12 @@ func (s *site) heard(topic string, b []byte) {
 	if err := json.Unmarshal(b, &e); err != nil {
 		tell("FAIL heard: %v", err)
 		return
+	}
+	if e.Type == "egate."+api.EventPassage+".v1" {
+		select {
+		case s.passages <- e.Data:
+		default: // nobody asks in this case
+		}
 	}
 	tell("HEARD %d-%d %s", e.Epoch, e.Seq, said(strings.TrimSuffix(strings.TrimPrefix(e.Type, "egate."), ".v1"), e.Data))
 }
