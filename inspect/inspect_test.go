@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -167,7 +168,7 @@ func newHouse(t *testing.T, holder, shown string, edit func(*issue.Profile), loo
 	return newHouseUnder(t, verdict.DefaultPolicy(), holder, shown, edit, lookup)
 }
 
-func newHouseUnder(t *testing.T, policy verdict.Policy, holder, shown string, edit func(*issue.Profile), lookup time.Duration) *house {
+func newHouseUnder(t *testing.T, policy verdict.Policy, holder, shown string, edit func(*issue.Profile), lookup time.Duration, trusting ...func(*trust.Bundle)) *house {
 	t.Helper()
 	now := time.Now()
 	a, err := issue.NewAuthority("UTO", rand.Reader, now)
@@ -192,6 +193,9 @@ func newHouseUnder(t *testing.T, policy verdict.Policy, holder, shown string, ed
 	bundle, err := issue.Bundle("test", 1, now, a)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range trusting {
+		f(bundle)
 	}
 	pub, key, _ := ed25519.GenerateKey(rand.Reader)
 	signed, err := bundle.Sign(key)
@@ -398,26 +402,34 @@ func TestGenuineTraveller(t *testing.T) {
 		return back[protocol.Scanner] && back[protocol.NFC]
 	})
 	h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.Camera, Held: true}})
-	if v := h.verdict(); v.Outcome != verdict.Allow || v.MatchBand == "" || v.Model != "test" {
+	if v := h.verdict(); v.Outcome != verdict.Allow || v.MatchBand == "" || v.Model != "test" || hinted(v) {
 		t.Errorf("%+v", v)
 	}
 	h.end()
 }
 
-// F-05, O-06, O-07: another face is referred, and the officer's dossier has both pictures and the facts.
+// hinted tells whether somebody looked for a morphed portrait.
+func hinted(v *protocol.Verdict) bool {
+	return slices.ContainsFunc(v.Checks, func(c verdict.Check) bool { return c.ID == verdict.CheckMorph })
+}
+
+// F-05, O-06, O-07: another face is referred, and the officer's dossier has both pictures and the facts; F-10: a policy that names
+// the hint at a morphed portrait has it looked for, and without that nobody does (above).
 func TestAnotherFaceAndDossier(t *testing.T) {
 	if testing.Short() {
 		t.Skip("draws some hundred pictures: left out of the short run")
 	}
-	h := newHouse(t, "astronaut", "admiral", nil, answered)
+	policy := verdict.DefaultPolicy()
+	policy.Checks[verdict.CheckMorph] = verdict.Advisory
+	h := newHouseUnder(t, policy, "astronaut", "admiral", nil, answered)
 	h.begin()
 	h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
 	if c := h.checked("clear"); c.Outcome != verdict.Allow {
 		t.Fatalf("%s %s", c.Outcome, c.Reason)
 	}
 	h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.Camera, Held: true}})
-	if v := h.verdict(); v.Outcome != verdict.Refer || v.Reason != verdict.FaceMismatch {
-		t.Fatalf("%s %s", v.Outcome, v.Reason)
+	if v := h.verdict(); v.Outcome != verdict.Refer || v.Reason != verdict.FaceMismatch || !hinted(v) {
+		t.Fatalf("%s %s, %+v", v.Outcome, v.Reason, v.Checks)
 	}
 	d := h.dossier()
 	if !d.Verified || d.Reason != verdict.FaceMismatch || d.Age != 34 || d.Document != "KX1234567" || d.MatchScore >= d.Threshold {
@@ -503,6 +515,17 @@ func TestReferredAtTheReader(t *testing.T) {
 			h.end()
 		})
 	}
+}
+
+// P-14: a genuine chip whose issuer is a test CSCA of the site's bundle is referred, whatever the centre would say.
+func TestP14SpecimenAtTheReader(t *testing.T) {
+	h := newHouseUnder(t, verdict.DefaultPolicy(), "astronaut", "astronaut", nil, answered, func(b *trust.Bundle) { b.Anchors[0].Test = true })
+	h.begin()
+	h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+	if got := h.checked("clear"); got.Outcome != verdict.Refer || got.Reason != verdict.SpecimenDocument {
+		t.Errorf("%s %s", got.Outcome, got.Reason)
+	}
+	h.end()
 }
 
 // C-11: a reader that hangs or is gone is a fault of the reader, not a document without a chip.

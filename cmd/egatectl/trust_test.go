@@ -152,6 +152,23 @@ func TestC07TrustDesk(t *testing.T) {
 	d.refused("signature", "trust", "import", "--key", other.key, bundle, ml)
 }
 
+// P-14: specimens come into a bundle one certificate at a time, are shown as such, and an issuer is not both.
+func TestP14ImportOfSpecimens(t *testing.T) {
+	d := newDesk(t)
+	now := time.Now()
+	de, ut := authorityAt(t, "D", now), authorityAt(t, "UTO", now)
+	bundle := filepath.Join(d.dir, "trust.json")
+	specimen, real := d.file("ut.cer", ut.CSCA()), d.file("de.cer", de.CSCA())
+	d.refused("specimen", "trust", "import", "--key", d.key, "--site", "harbour", "--test", "--root", real, bundle,
+		d.file("de.ml", must(de.MasterList([][]byte{de.CSCA(), ut.CSCA()}, now.Add(-time.Hour)))))
+	d.run([]string{"1 anchors"}, "trust", "import", "--key", d.key, "--site", "harbour", bundle, real)
+	old := d.file("old.json", must(os.ReadFile(bundle)))
+	d.run([]string{"2 anchors"}, "trust", "import", "--key", d.key, "--test", bundle, specimen)
+	d.run([]string{"+ anchor UT", "specimens only"}, "trust", "diff", "--key", d.pub, old, bundle)
+	d.refused("specimen", "trust", "import", "--key", d.key, bundle, specimen)
+	d.refused("specimen", "trust", "import", "--key", d.key, "--test", bundle, real)
+}
+
 // C-07: the published master lists of Germany and the Netherlands, as their publishers hand them out.
 func TestC07PublishedLists(t *testing.T) {
 	src := filepath.Join("..", "..", "..", "shared", "vectors", "masterlists")
