@@ -35,6 +35,7 @@ type Gate struct {
 	Hardware Hardware `yaml:"hardware,omitempty"`
 	Inspect  Inspect  `yaml:"inspect"`
 	Limits   Limits   `yaml:"limits"`
+	Sound    Sound    `yaml:"sound"`
 	Wear     Wear     `yaml:"wear"`
 	Watchdog Watchdog `yaml:"watchdog"`
 }
@@ -306,6 +307,14 @@ type Limits struct {
 	ShiftWarning time.Duration `yaml:"shift_warning"`
 }
 
+// Sound is the policy of the sounder, where lines.outputs has one. How loud it is belongs to the part (docs/hardware.md).
+type Sound struct {
+	Limit time.Duration `yaml:"limit"` // the longest that one tone goes on, its pauses counted; 0: silent
+}
+
+// maxSound is the longest limit of a tone that a site may set.
+const maxSound = 2 * time.Minute
+
 // Wear are the thresholds of trends: beyond one the gate asks for a service (M-05). Nothing else follows from it.
 type Wear struct {
 	MotorPercent   int `yaml:"motor_percent"`       // travel time of a door over that of its first 50 cycles
@@ -325,6 +334,9 @@ const (
 	OneStep = "one-step" // one door, a zone bounded by beams before it: entry_beam is its outer beam
 )
 
+// LineSounder is the output that sounds while it is High; a gate may have none.
+const LineSounder = "sounder"
+
 // EntryDoorLines are those that a one-step gate does not have.
 var EntryDoorLines = []string{"entry_closed", "entry_open", "entry_open_pulse", "entry_close_pulse", "entry_lock"}
 
@@ -337,8 +349,9 @@ var (
 		"light_r", "light_g", "light_b"}
 	// supplyInputs are those of a site whose gates have a battery: healthy while the mains are there.
 	supplyInputs = []string{"power_ok"}
-	// testOutput puts out the transmitters of the beams for their self-test, where they have an input for it (S-08).
-	testOutput = "beam_test"
+	// optionalOutputs are those that not every gate has: one puts out the transmitters of the beams for their self-test,
+	// where they have an input for it (S-08), the other sounds (A-03).
+	optionalOutputs = []string{"beam_test", LineSounder}
 	// witnessInputs are those of other sources of the count than the beams, where a site has them (S-03).
 	witnessInputs = []string{"overhead_ok", "overhead_occupied", "overhead_many", "mat_ok", "mat_occupied", "mat_many"}
 	plainName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -370,7 +383,8 @@ func Defaults() Gate {
 			Commit: 2 * time.Second, LeaseGrace: 15 * time.Second, Warm: 20 * time.Second, Beat: 5 * time.Second,
 			Recover: 10 * time.Second, Shift: time.Hour, ShiftWarning: 5 * time.Minute,
 		},
-		Wear: Wear{MotorPercent: 25, RetriesPercent: 50, DropsPercent: 60, TemperatureC: 80},
+		Sound: Sound{Limit: 30 * time.Second},
+		Wear:  Wear{MotorPercent: 25, RetriesPercent: 50, DropsPercent: 60, TemperatureC: 80},
 	}
 }
 
@@ -541,6 +555,9 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 	if g.Doors.Travel < 500*time.Millisecond || g.Doors.Travel > 30*time.Second {
 		bad(at("doors", "travel"), "must lie between 500ms and 30s, is %s", g.Doors.Travel)
 	}
+	if g.Sound.Limit < 0 || g.Sound.Limit > maxSound {
+		bad(at("sound", "limit"), "must lie between 0, which is silence, and %s, is %s", maxSound, g.Sound.Limit)
+	}
 	g.Doors.Facts.check(at, bad)
 	for _, l := range g.Limits.list() {
 		if l.val < l.min || l.val > l.max {
@@ -591,7 +608,7 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 				}
 			}
 			switch {
-			case !witness && !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))) && (beams || n != testOutput):
+			case !witness && !slices.Contains(need, n) && !(beams && (beamName.MatchString(n) || slices.Contains(supplyInputs, n))) && (beams || !slices.Contains(optionalOutputs, n)):
 				bad(at("lines", key, n), "is no line of this topology: known are %v%s", need, map[bool]string{true: " beam_01 … and those of witnesses (overhead_ok …)"}[beams])
 			case l.Bus != "":
 				g.checkLamp(at("lines", key, n), n, l, bad)

@@ -63,6 +63,8 @@ func TestD06D07Refusals(t *testing.T) {
 		"sim in service":    {"simulated: true", "simulated: false", "simhal"},
 		"socket, nobody":    {"inspect:\n", "hardware: {socket: s.sock}\n\ninspect:\n", "hardware.technicians: is missing"},
 		"two documents":     {"site: example", "site: example\n---\nsite: other", "one document"},
+		"sounder on a bus":  {"sounder: {}", "sounder: {bus: x, pin: 1}", "only lamps may hang on a bus"},
+		"sounds for ever":   {"doors:\n", "sound: {limit: 3m}\ndoors:\n", "sound.limit: must lie between 0"},
 		"lock on a bus":     {"entry_lock: {}", "entry_lock: {bus: x, pin: 1}", "only lamps may hang on a bus"},
 		"no such bus":       {"lamp_red: {}", "lamp_red: {bus: x, pin: 1}", "not under lines.buses"},
 		"LEDs without bus":  {"lamp_red: {}", "lamp_red: {leds: [0, 1]}", "name the bus"},

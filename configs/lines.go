@@ -14,6 +14,7 @@ var lineMeans = map[string]string{
 	"exit_open_pulse": "open the exit door (pulse)", "exit_close_pulse": "close the exit door (pulse)",
 	"entry_lock": "energised: entry locked", "exit_lock": "energised: exit locked", "release": "normal; Low: both doors released",
 	"lamp_entry_green": "entry: go", "lamp_exit_green": "exit: go", "lamp_red": "wait", "beacon": "call of the gate",
+	LineSounder: "sounds (optional)",
 	"beam_test": "transmitters of the mantrap beams dark: their self-test (optional)",
 	"light_r":   "face light, red", "light_g": "face light, green", "light_b": "face light, blue",
 }

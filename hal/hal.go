@@ -66,6 +66,36 @@ type Lines interface {
 // MaxPulse caps every output pulse (D-09).
 const MaxPulse = 2 * time.Second
 
+// Tone is what a sounder says. Nothing is told by sound alone: screen and lamps say the same.
+type Tone uint8
+
+// Tones.
+const (
+	ToneNone  Tone = iota
+	ToneGo         // a door opens for the traveller
+	ToneCall       // an officer is called to whoever stands at the gate: the same whatever for
+	ToneAlarm      // danger: emergency, forced door, tamper, somebody where nobody may be
+	ToneTest       // each of the others once, for a technician
+)
+
+func (t Tone) String() string {
+	if t > ToneTest {
+		return "?"
+	}
+	return [...]string{"none", "go", "call", "alarm", "test"}[t]
+}
+
+// Sounder is a device that sounds or is silent. How loud it is belongs to the part and to its wiring.
+type Sounder interface {
+	// Sound says t in place of what was said before, and returns at once. The same tone again changes nothing, also
+	// when it has ended; another one, ToneNone too, lets it begin anew. No tone begins to sound more often than three
+	// times in any second, sounds longer than half a second without a pause, or goes on beyond the limit of the
+	// site. The error is that of the line since the last call, or ErrClosed.
+	Sound(t Tone) error
+	// Close leaves the sounder silent.
+	Close() error
+}
+
 // Position is a measured door position (D-10). Unknown never satisfies a guard that opens anything.
 type Position uint8
 

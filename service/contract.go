@@ -46,6 +46,7 @@ const (
 	AskState    = "state"
 	AskWatch    = "watch"    // replies with Lines until the client closes
 	AskIdentify = "identify" // blink the beacon for Seconds
+	AskSound    = "sound"    // play every tone of the sounder once; in service mode only
 	AskOrder    = "order"    // one of Orders
 	AskHold     = "hold"     // lease Part to the client until it closes; in service mode only
 	AskPair     = "pair"     // take File into use
@@ -55,7 +56,7 @@ const (
 var Orders = []string{"gate_service", "self_test", "gate_close"}
 
 // signed are the requests that need a technician's key.
-var signed = map[string]bool{AskIdentify: true, AskOrder: true, AskHold: true, AskPair: true}
+var signed = map[string]bool{AskIdentify: true, AskSound: true, AskOrder: true, AskHold: true, AskPair: true}
 
 // Hello is the gate's first line.
 type Hello struct {
@@ -151,6 +152,8 @@ type Gate interface {
 	Lines() Lines
 	// Identify blinks for d and returns at once.
 	Identify(technician string, d time.Duration) error
+	// Sound plays every tone once and returns at once.
+	Sound(technician string) error
 	// Order gives one of Orders; code is that of the request, or empty.
 	Order(ctx context.Context, technician, name, code string) (Order, error)
 	// Hold leases a part; the lease ends with give. revoked is closed when the gate takes it back.

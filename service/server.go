@@ -190,6 +190,10 @@ func (s *Server) answer(ctx context.Context, end context.CancelFunc, k *conn, r 
 		if err := s.Do.Identify(technician, d); err != nil {
 			return fail(err)
 		}
+	case AskSound:
+		if err := s.Do.Sound(technician); err != nil {
+			return fail(err)
+		}
 	case AskOrder:
 		if !slices.Contains(Orders, r.Order) {
 			return fail(fmt.Errorf("%w: order %q is not one of a technician's: %v", ErrRefused, r.Order, Orders))

@@ -41,6 +41,10 @@ func (g *fakeGate) Identify(who string, d time.Duration) error {
 	g.note(who, "identify", d.String())
 	return nil
 }
+func (g *fakeGate) Sound(who string) error {
+	g.note(who, "sound")
+	return nil
+}
 func (g *fakeGate) Order(_ context.Context, who, name, _ string) (Order, error) {
 	g.note(who, name)
 	return Order{Result: "accepted"}, nil
@@ -97,7 +101,7 @@ func TestM09RolesAtTheSocket(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o660 {
 		t.Errorf("socket: %v %v", st.Mode(), err)
 	}
-	orders := []Request{{Name: AskIdentify, Seconds: 3}, {Name: AskOrder, Order: "gate_service"}, {Name: AskHold, Part: "camera"}, {Name: AskPair, File: []byte("f")}}
+	orders := []Request{{Name: AskIdentify, Seconds: 3}, {Name: AskSound}, {Name: AskOrder, Order: "gate_service"}, {Name: AskHold, Part: "camera"}, {Name: AskPair, File: []byte("f")}}
 	for name, c := range map[string]struct {
 		key *seal.Signer
 		ok  bool
@@ -125,7 +129,7 @@ func TestM09RolesAtTheSocket(t *testing.T) {
 	}
 	<-g.gave
 	who := "service-" + tech.KeyID()
-	if got, want := strings.Join(g.did, ", "), who+" identify 3s, "+who+" gate_service, "+who+" hold camera, "+who+" pair f"; got != want {
+	if got, want := strings.Join(g.did, ", "), who+" identify 3s, "+who+" sound, "+who+" gate_service, "+who+" hold camera, "+who+" pair f"; got != want {
 		t.Errorf("did %s, want %s", got, want)
 	}
 }

@@ -33,7 +33,7 @@ func hardwareCommands() []command {
 		{"hardware watch", "[--config GATE.yaml] [--once]", "the live lines of the running gate as a table", hardwareWatch},
 		{"hardware identify", "--key T.key [--for 10s]", "blink the beacon of this gate", hardwareIdentify},
 		{"service code", "--key O.key --site S --gate G --technician T.pub [--for 4h]", "let a technician bring a gate whose network is dead into service mode, for a while", serviceCode},
-		{"hardware test", "--key T.key [--card] [--service [--code CODE]] PART", "self-test of one part: lines, doors, document_scanner, chip_reader, camera", hardwareTest},
+		{"hardware test", "--key T.key [--card] [--service [--code CODE]] PART", "self-test of one part: lines, doors, sounder, document_scanner, chip_reader, camera", hardwareTest},
 		{"hardware pair", "--key T.key --out FILE", "note what is plugged and sign it as a technician; an officer countersigns", hardwarePair},
 		{"hardware countersign", "--key O.key FILE", "show a pairing and countersign it as an officer", hardwareCountersign},
 		{"hardware install", "--key T.key FILE", "take a countersigned pairing into use", hardwareInstall},

@@ -36,6 +36,7 @@ type benchGate struct {
 	paired string
 	broken bool // the doors
 	busy   bool // somebody changes the inputs
+	sound  int  // how often the sounder is yet to be seen High
 }
 
 func (g *benchGate) State() service.State {
@@ -49,13 +50,26 @@ func (g *benchGate) Lines() service.Lines {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.looks++
-	l := service.Lines{Inputs: map[string]string{"fire_ok": "high", "tamper_ok": "high", "entry_closed": "high", "entry_open": "low", "beam_01": "low"}, Outputs: map[string]string{"entry_open_pulse": "low", "beacon": "low"}}
+	l := service.Lines{Inputs: map[string]string{"fire_ok": "high", "tamper_ok": "high", "entry_closed": "high", "entry_open": "low", "beam_01": "low"}, Outputs: map[string]string{"entry_open_pulse": "low", "beacon": "low", "sounder": "low"}}
+	if g.sound > 0 {
+		g.sound--
+		l.Outputs["sounder"] = "high"
+	}
 	if g.busy && g.looks == 2 { // the technician was busy
 		l.Inputs = map[string]string{"fire_ok": "low", "tamper_ok": "low", "entry_closed": "low", "entry_open": "high", "beam_01": "high"}
 	}
 	return l
 }
 func (g *benchGate) Identify(who string, _ time.Duration) error { g.note("identify"); return nil }
+func (g *benchGate) Sound(string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mode != "service" {
+		return errors.New("service mode only")
+	}
+	g.sound = 3
+	return nil
+}
 func (g *benchGate) note(s string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -249,6 +263,7 @@ func TestM09Hardware(t *testing.T) {
 		{append(append([]string{"test", "--service"}, key...), "camera"), []string{"720 x 960", "PASS camera"}},
 		{append(append([]string{"test", "--service"}, key...), "document_scanner"), []string{"PASS document_scanner"}},
 		{append(append([]string{"test", "--service", "--card"}, key...), "chip_reader"), []string{"a travel document answers", "PASS chip_reader"}},
+		{append(append([]string{"test", "--service"}, key...), "sounder"), []string{"three that differ", "PASS sounder"}},
 		{append(append([]string{"pair"}, key...), "--out", filepath.Join(s.dir, "p.json")), []string{"!plug every part"}},
 	} {
 		out, err := s.run(t, c.args[0], c.args[1:]...)

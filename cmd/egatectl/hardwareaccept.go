@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"egate/configs"
 	"egate/emrtd"
 	"egate/emrtd/mrz"
 	"egate/emrtd/pa"
@@ -188,6 +189,15 @@ func (w *walk) all(ctx context.Context) {
 	w.step("inputs", func() ([]string, error) { return w.inputs(ctx) })
 	for _, part := range []string{health.PartLines, partDoors} {
 		w.step(part, func() ([]string, error) { return w.test(ctx, w.k, part, false) })
+	}
+	if _, wired := w.cfg.Lines.Outputs[configs.LineSounder]; wired {
+		w.step(partSounder, func() ([]string, error) {
+			said, err := w.test(ctx, w.k, partSounder, false)
+			if err != nil {
+				return said, err
+			}
+			return said, w.confirm("Three different tones were heard, and beside them a person who speaks")
+		})
 	}
 	w.step(health.PartScanner, func() ([]string, error) { return w.scanSpecimen(ctx) })
 	w.step(health.PartNFC, func() ([]string, error) { return w.readSpecimen(ctx) })

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"egate/configs"
 	"egate/hal"
 	"egate/hal/mrzscan"
 	"egate/hal/pcsc"
@@ -29,7 +30,10 @@ const (
 	minFPS    = 8
 )
 
-const partDoors = "doors"
+const (
+	partDoors   = "doors"
+	partSounder = "sounder"
+)
 
 func hardwareTest(ctx context.Context, out io.Writer, args []string) error {
 	var b bench
@@ -102,9 +106,11 @@ func (b *bench) test(ctx context.Context, k *service.Client, part string, card b
 		return b.testLines(ctx)
 	case partDoors:
 		return testDoors(ctx, k)
+	case partSounder:
+		return b.testSounder(ctx, k)
 	case health.PartScanner, health.PartNFC, health.PartCamera:
 	default:
-		return nil, fmt.Errorf("%q is no part with a self-test: %s, %s, %s, %s or %s", part, health.PartLines, partDoors, health.PartScanner, health.PartNFC, health.PartCamera)
+		return nil, fmt.Errorf("%q is no part with a self-test: %s, %s, %s, %s, %s or %s", part, health.PartLines, partDoors, partSounder, health.PartScanner, health.PartNFC, health.PartCamera)
 	}
 	if _, err := k.Do(service.Request{Name: service.AskHold, Part: part}); err != nil {
 		return nil, err
@@ -185,6 +191,41 @@ func testDoors(ctx context.Context, k *service.Client) ([]string, error) {
 			return nil, errors.New("the gate has not told an end of the self-test")
 		}
 	}
+}
+
+// soundLimit is how long the gate may take to play all its tones.
+const soundLimit = 30 * time.Second
+
+// testSounder has every tone played and sees the line go High and Low again; whether it is heard, and how loud, a person
+// tells.
+func (b *bench) testSounder(ctx context.Context, k *service.Client) ([]string, error) {
+	if _, wired := b.cfg.Lines.Outputs[configs.LineSounder]; wired && b.cfg.Sound.Limit == 0 {
+		return nil, errors.New("sound.limit is 0: this gate is silent by its configuration")
+	}
+	eye, err := b.dial(ctx) // watching ends what else a connection says
+	if err != nil {
+		return nil, err
+	}
+	defer eye.Close()
+	if err := eye.Watch(); err != nil {
+		return nil, err
+	}
+	if _, err := k.Do(service.Request{Name: service.AskSound}); err != nil {
+		return nil, err
+	}
+	late := time.Now().Add(soundLimit)
+	for sounded, level := false, ""; !sounded || level != "low"; {
+		r, err := eye.Next()
+		if err != nil {
+			return nil, err
+		}
+		level = r.Lines.Outputs[configs.LineSounder]
+		sounded = sounded || level == "high"
+		if time.Now().After(late) {
+			return nil, fmt.Errorf("the gate played its tones, and line %s was not seen to go High and Low again: it is %s", configs.LineSounder, level)
+		}
+	}
+	return []string{"played: go (once), call (twice), alarm (three times); listen for three that differ"}, nil
 }
 
 func (b *bench) openScanner(ctx context.Context) (hal.DocumentScanner, func(), error) {

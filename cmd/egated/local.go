@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"egate/api"
+	"egate/configs"
 	"egate/gate/control"
+	"egate/hal"
 	"egate/health"
 	"egate/internal/buildinfo"
 	"egate/officers"
@@ -33,6 +35,7 @@ type local struct {
 	centre *centre
 	wires  *lines
 	lamps  *lamps
+	horn   hal.Sounder // nil: the gate has none
 	hw     *hardware
 	board  *health.Board
 	ctx    context.Context  // of the program
@@ -42,8 +45,8 @@ type local struct {
 	held map[string]chan struct{}
 }
 
-func newLocal(ctx context.Context, c *centre, w *lines, l *lamps, hw *hardware, board *health.Board, now func() time.Time) *local {
-	x := &local{centre: c, wires: w, lamps: l, hw: hw, board: board, ctx: ctx, now: now, held: map[string]chan struct{}{}}
+func newLocal(ctx context.Context, c *centre, w *lines, l *lamps, horn hal.Sounder, hw *hardware, board *health.Board, now func() time.Time) *local {
+	x := &local{centre: c, wires: w, lamps: l, horn: horn, hw: hw, board: board, ctx: ctx, now: now, held: map[string]chan struct{}{}}
 	go x.revoke()
 	return x
 }
@@ -78,6 +81,22 @@ func (x *local) Identify(technician string, d time.Duration) error {
 		return fmt.Errorf("%w: it blinks already", service.ErrRefused)
 	}
 	x.did(technician, "identify")
+	return nil
+}
+
+// Sound implements service.Gate: in service mode the loop wants silence, so that nothing is played over.
+func (x *local) Sound(technician string) error {
+	switch {
+	case x.horn == nil:
+		return fmt.Errorf("%w: this gate has no sounder (lines.outputs.%s)", service.ErrRefused, configs.LineSounder)
+	case x.centre.mode() != modeService:
+		return fmt.Errorf("%w: the sounder is tried in service mode only", service.ErrRefused)
+	}
+	// Silence first: a tone that was played to its end begins anew only so.
+	if err := errors.Join(x.horn.Sound(hal.ToneNone), x.horn.Sound(hal.ToneTest)); err != nil {
+		return fmt.Errorf("%w: %w", service.ErrRefused, err)
+	}
+	x.did(technician, "sound")
 	return nil
 }
 

@@ -47,7 +47,7 @@ func TestM09LeasesInServiceModeOnly(t *testing.T) {
 			c.state.Mode = m
 			c.mu.Unlock()
 		}
-		x := newLocal(ctx, c, newLines(configs.Gate{}), newLamps(&fakeWires{}), &hardware{}, health.New(nil), time.Now)
+		x := newLocal(ctx, c, newLines(configs.Gate{}), newLamps(&fakeWires{}), nil, &hardware{}, health.New(nil), time.Now)
 		mode("open")
 		if _, _, err := x.Hold("service-1", health.PartCamera); !errors.Is(err, service.ErrRefused) {
 			t.Errorf("a device of a gate that serves: %v", err)
@@ -123,7 +123,7 @@ func TestM09SocketToLoop(t *testing.T) {
 	c := &centre{in: make(chan control.Inbound)}
 	done := make(chan error, 1)
 	go func() {
-		done <- (&service.Server{Site: w.cfg.Site, Gate: w.cfg.Gate, Technicians: seal.Trust(w.technician.Public()), Do: newLocal(ctx, c, newLines(w.cfg), newLamps(&fakeWires{}), h, board, time.Now),
+		done <- (&service.Server{Site: w.cfg.Site, Gate: w.cfg.Gate, Technicians: seal.Trust(w.technician.Public()), Do: newLocal(ctx, c, newLines(w.cfg), newLamps(&fakeWires{}), nil, h, board, time.Now),
 			Log: slog.New(slog.DiscardHandler)}).Serve(ctx, at)
 	}()
 	t.Cleanup(func() {

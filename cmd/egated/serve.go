@@ -179,11 +179,15 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 		board.Raise(health.Watchdog, health.PartController)
 	}
 	desk, lit := newCentre(lk), newLamps(wires)
+	horn := newHorn(cfg, lit)
+	if horn != nil {
+		defer horn.Close()
+	}
 	mending, endMending := context.WithCancel(ctx)
 	defer endMending()
 	mend := newRecoverer(mending, argv, hw, board, log)
 	ports := control.Ports{
-		Doors: guarded, Lamps: lit, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: desk,
+		Doors: guarded, Lamps: lit, Sounder: horn, Display: newScreen(screen), Inspectors: inspectors, Journal: j, Link: desk,
 		Sensors: sensed, Health: board, Kick: feeder(dog), Recover: mend.Recover,
 	}
 	recovered := found.Model
@@ -257,7 +261,7 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	g.Go(func() error { return lk.Run(ctx) })
 	g.Go(func() error { return sense(ctx, geometry, wires, lit, board, worn, sensed, log) })
 	if bench != nil {
-		who := service.Server{Site: cfg.Site, Gate: cfg.Gate, Technicians: hw.rule.Technicians, Do: newLocal(ctx, desk, wires, lit, hw, board, wall.Now), Log: log}
+		who := service.Server{Site: cfg.Site, Gate: cfg.Gate, Technicians: hw.rule.Technicians, Do: newLocal(ctx, desk, wires, lit, horn, hw, board, wall.Now), Log: log}
 		g.Go(func() error { return who.Serve(ctx, bench) })
 	}
 	if hw.path != "" {

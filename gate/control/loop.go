@@ -15,6 +15,7 @@ import (
 
 	"egate/api"
 	"egate/gate"
+	"egate/hal"
 	"egate/health"
 	"egate/inspect/protocol"
 	"egate/journal"
@@ -75,6 +76,7 @@ type Loop struct {
 	doomed    bool
 	mending   map[string]bool // parts that were handed to Recover and whose fault is not over
 	lamps     chan lampSet
+	sounds    hal.Tone // asked for last
 	doorErrs  chan doorErr
 
 	drafts   [][]byte // events of the step in the making
@@ -189,6 +191,7 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 		case e, ok := <-l.p.Sensors: // every other turn is theirs: a line waits for one word of all others at most (E-04)
 			if ok {
 				l.handle(e)
+				l.sound()
 				l.feed()
 			}
 		default:
@@ -216,6 +219,7 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 		case <-round.C:
 			l.lookRound()
 		}
+		l.sound()
 		l.feed()
 	}
 }

@@ -29,6 +29,7 @@ type rig struct {
 	doors   *fakeDoors
 	disp    *fakeDisplay
 	lamps   *fakeLamps
+	horn    *fakeSounder
 	insp    *fakeInspectors
 	jn      *fakeJournal
 	link    *fakeLink
@@ -268,13 +269,13 @@ func recovered(t *testing.T, record []byte, f func(*rig)) {
 func restarted(t *testing.T, record []byte, rows map[string]string, f func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, sensors: make(chan gate.Event, 1), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)}, lamps: &fakeLamps{on: map[string]bool{}},
+		r := &rig{t: t, sensors: make(chan gate.Event, 1), doors: &fakeDoors{}, disp: &fakeDisplay{touches: make(chan string)}, lamps: &fakeLamps{on: map[string]bool{}}, horn: &fakeSounder{},
 			insp: &fakeInspectors{events: make(chan protocol.InspectorEvent)}, jn: &fakeJournal{results: make(chan journal.Result, 1024)},
 			link: &fakeLink{in: make(chan Inbound)}, board: health.New(time.Now), ended: make(chan error, 1)}
 		var err error
 		r.l, err = New(Config{Site: "s", Gate: "g", Version: "1", Boot: "b", Epoch: func() uint64 { return 1 }, Limits: testLimits, Document: time.Second,
 			Capture: time.Second, Beat: 5 * time.Second, Languages: []string{"en"}, Recovered: record, Rows: rows},
-			Ports{Doors: r.doors, Lamps: r.lamps, Display: r.disp, Inspectors: r.insp, Journal: r.jn, Link: r.link, Sensors: r.sensors, Health: r.board}, nil)
+			Ports{Doors: r.doors, Lamps: r.lamps, Sounder: r.horn, Display: r.disp, Inspectors: r.insp, Journal: r.jn, Link: r.link, Sensors: r.sensors, Health: r.board}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

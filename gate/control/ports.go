@@ -114,6 +114,7 @@ type Link interface {
 type Ports struct {
 	Doors      Doors
 	Lamps      Lamps
+	Sounder    hal.Sounder // nil: the gate has none
 	Display    Display
 	Inspectors Inspectors
 	Journal    journal.Committer

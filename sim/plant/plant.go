@@ -196,6 +196,7 @@ const (
 	Mat          = "mat"          // a mat that feels weight: mat_ok, mat_occupied
 	OutRelease   = "release"      // High = normal, Low = released
 	OutBeamTest  = "beam_test"    // High = the transmitters of the matrix are dark (S-08)
+	OutSounder   = "sounder"      // High = it sounds
 	entry, exit_ = 0, 1
 )
 
@@ -269,7 +270,7 @@ func (p *Plant) Inputs() map[string]bool {
 // Outputs lists the names of the output lines that the plant has terminals for.
 func (p *Plant) Outputs() []string {
 	out := []string{"exit_open_pulse", "exit_close_pulse", "exit_lock",
-		OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b", OutBeamTest}
+		OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b", OutBeamTest, OutSounder}
 	if !p.cfg.OneStep {
 		out = append(out, "entry_open_pulse", "entry_close_pulse", "entry_lock")
 	}

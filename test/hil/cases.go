@@ -122,7 +122,7 @@ func passage(ctx context.Context, k *kit, b *board, dir string) (string, error) 
 	}
 	want := []string{"open", "two travellers cross", "orderly end", "journal and audit log", "nothing unsafe seen by the steel"}
 	if b.arch == "amd64" {
-		want = append(want, "fire releases")
+		want = append(want, "fire releases", "the doors are heard")
 	}
 	return once(ctx, b, dir, m, want)
 }

@@ -35,6 +35,7 @@ func passage(ctx context.Context, _ map[string]string) error {
 		report("journal and audit log: "+what, err)
 		return s.safe()
 	}
+	report("the doors are heard", s.await("SOUNDED", 2))
 	// D-01, D-02: the loop opens the doors by wire; the controller sees it and lets go as well.
 	if _, err := fmt.Fprintln(s.order, "fire"); err != nil {
 		return err

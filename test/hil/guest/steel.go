@@ -105,7 +105,7 @@ const poll = 3 * time.Millisecond
 // steelMain is the process of doors, beams and travellers: all that the controller does reaches it through
 // the kernel's lines, all that it does reaches the controller through them. Its arguments are the chip's
 // folder, the address of the screen, the file of allowances and where the first traveller stands in mm, or
-// nobody. It says READY, CROSSED, BACK, RELEASED and UNSAFE, and hears "fire" and "heal".
+// nobody. It says READY, CROSSED, BACK, RELEASED, SOUNDED and UNSAFE, and hears "fire" and "heal".
 func steelMain(args []string) error {
 	if len(args) != 4 {
 		return fmt.Errorf("steel: %q", args)
@@ -212,6 +212,9 @@ func steelMain(args []string) error {
 				if said {
 					fmt.Println("RELEASED")
 				}
+			}
+			if o.name == plant.OutSounder && high {
+				fmt.Println("SOUNDED")
 			}
 			p.Set(o.name, high)
 		}
