@@ -7,14 +7,20 @@ import (
 	"strings"
 )
 
-// bar shows progress on a terminal; where there is none it writes a line per stage.
+// bar shows progress on a terminal; where there is none it writes a line per stage, and per tenth of a
+// long one.
 type bar struct {
 	out   io.Writer
 	tty   bool
 	stage string
 	unit  string // what is counted; bytes when empty
 	drawn bool
+	// tenths are those of a stage that a file or pipe has a line of.
+	tenths int
 }
+
+// tenth is how much a tenth must be to have a line.
+const tenth = 20
 
 const barWidth = 30
 
@@ -33,8 +39,16 @@ func (b *bar) show(stage string, done, total int) {
 	if !b.tty {
 		if stage != b.stage {
 			fmt.Fprintln(b.out, stage)
+			b.tenths = 0
 		}
 		b.stage = stage
+		if b.unit == "" || total < 10*tenth {
+			return
+		}
+		if now := 10 * done / total; now > b.tenths {
+			b.tenths = now
+			fmt.Fprintf(b.out, "  %d of %d %s\n", done, total, b.unit)
+		}
 		return
 	}
 	fill := 0

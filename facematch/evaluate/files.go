@@ -87,6 +87,9 @@ func (r *Report) Summary() string {
 	say := func(name, format string, a ...any) { fmt.Fprintf(&b, "%-26s %s\n", name, fmt.Sprintf(format, a...)) }
 	say("pictures", "%d of %d persons; %d genuine, %d impostor, %d morph pairs", r.Set.Pictures, r.Set.Persons, r.Set.Genuine, r.Set.Impostor, r.Set.Morph)
 	say("failure to decode", "%s (%s)", rateText(r.Acquisition.Decode), boundsText(r.Acquisition.Decode))
+	for _, x := range rows(r.Acquisition.Reasons) {
+		say("", "%d %s", x.N, x.Name)
+	}
 	say("failure to detect", "%s (%s)", rateText(r.Acquisition.Detect), boundsText(r.Acquisition.Detect))
 	how := "measured, not applied"
 	if r.Acquisition.Applied {
@@ -117,8 +120,16 @@ func (r *Report) Summary() string {
 		}
 	}
 	if m := r.Morph; m != nil {
-		say("morph attack potential", "%s (%s)", rateText(m.MAP[0]), boundsText(m.MAP[0]))
+		if m.Morphs > 0 {
+			say("morph attack potential", "%s (%s)", rateText(m.MAP[0]), boundsText(m.MAP[0]))
+		} else {
+			say("morph attack potential", "%s: it asks for pairs of a morph with two contributors and more", none)
+		}
+		say("morphs accepted", "%s (%s) of single attempts", rateText(m.Accepted), boundsText(m.Accepted))
 		say("morph hint", "APCER %s (%s), BPCER %s (%s), of pairs that match", rateText(m.HintAPCER), boundsText(m.HintAPCER), rateText(m.HintBPCER), boundsText(m.HintBPCER))
+	}
+	for _, n := range r.Set.Notes {
+		say("note", "%s", n)
 	}
 	for _, n := range r.NotEvaluated {
 		say("not evaluated", "%s", n)

@@ -80,8 +80,8 @@ func LoadPAD(path string, stills bool) (*PADSet, error) {
 	}
 	s := &PADSet{Name: filepath.Base(filepath.Clean(path)), Root: path, Form: "species/presentation/picture"}
 	var shots []shot
-	others, top := 0, true
-	err = walkPictures(path, func(rel string) {
+	top := true
+	left, err := walkPictures(path, func(rel string) {
 		p := filepath.ToSlash(rel)
 		kind, _, nested := strings.Cut(p, "/")
 		top = top && !nested
@@ -89,10 +89,12 @@ func LoadPAD(path string, stills bool) (*PADSet, error) {
 			kind = ""
 		}
 		shots = append(shots, shot{rel: rel, kind: kind})
-	}, &others)
+	})
 	if err != nil {
 		return nil, err
 	}
+	others := left.others
+	s.Note = append(s.Note, left.notes()...)
 	if top { // one folder of pictures is one species
 		for i := range shots {
 			shots[i].kind = s.Name
@@ -225,10 +227,10 @@ func (s *PADSet) films(shots []shot, stills bool) error {
 	return nil
 }
 
-// Names of the columns of a list of presentations.
+// Names of the columns of a list of presentations, as plain writes them.
 var padColumns = map[string]string{
-	"path": "path", "file": "path", "filename": "path", "picture": "path", "image": "path", "frame": "path", "img": "path", "filepath": "path", "file_path": "path", "image_path": "path",
-	"species": "species", "label": "species", "class": "species", "type": "species", "attack": "species", "attack_type": "species", "pai": "species", "kind": "species",
+	"path": "path", "file": "path", "filename": "path", "picture": "path", "image": "path", "frame": "path", "img": "path", "filepath": "path", "imagepath": "path",
+	"species": "species", "label": "species", "class": "species", "type": "species", "attack": "species", "attacktype": "species", "pai": "species", "kind": "species",
 	"presentation": "presentation", "film": "presentation", "video": "presentation", "sequence": "presentation", "clip": "presentation", "session": "presentation", "seq": "presentation",
 }
 
@@ -244,15 +246,17 @@ func loadPADList(path string, stills bool) (*PADSet, error) {
 		return nil, fmt.Errorf("evaluate: %s is longer than %d bytes", path, maxListBytes)
 	}
 	in := bufio.NewReaderSize(f, 1<<16)
-	comma, err := separator(in)
+	head, err := firstLine(in)
 	if err != nil {
 		return nil, err
 	}
+	comma := separator(head)
 	c := csv.NewReader(in)
 	c.Comma, c.FieldsPerRecord, c.Comment, c.TrimLeadingSpace = comma, -1, '#', true
 	s := &PADSet{Name: filepath.Base(path), Root: filepath.Dir(path), Form: "list"}
 	at := map[string]int{}
 	var shots []shot
+	missing := 0
 	for line := 1; ; line++ {
 		rec, err := c.Read()
 		if err == io.EOF {
@@ -263,7 +267,7 @@ func loadPADList(path string, stills bool) (*PADSet, error) {
 		}
 		if line == 1 {
 			for i, n := range rec {
-				if k, ok := padColumns[strings.ToLower(strings.TrimSpace(n))]; ok {
+				if k, ok := padColumns[plain(n)]; ok {
 					if _, twice := at[k]; twice {
 						return nil, fmt.Errorf("evaluate: list of presentations: two columns for %q", k)
 					}
@@ -297,16 +301,22 @@ func loadPADList(path string, stills bool) (*PADSet, error) {
 			film = filepath.ToSlash(filepath.Dir(rel))
 		}
 		if st, err := os.Stat(filepath.Join(s.Root, rel)); err == nil && st.IsDir() {
-			others := 0
 			if field("presentation") == "" {
 				film = filepath.ToSlash(rel)
 			}
-			if err := walkPictures(filepath.Join(s.Root, rel), func(below string) {
+			left, err := walkPictures(filepath.Join(s.Root, rel), func(below string) {
 				shots = append(shots, shot{rel: filepath.Join(rel, below), kind: kind, film: film})
-			}, &others); err != nil {
+			})
+			if err != nil {
 				return nil, err
 			}
+			for _, n := range left.notes() {
+				s.Note = append(s.Note, fmt.Sprintf("%s: %s", rel, n))
+			}
 		} else {
+			if err != nil {
+				missing++
+			}
 			shots = append(shots, shot{rel: rel, kind: kind, film: film})
 		}
 		if len(shots) > MaxPictures {
@@ -316,6 +326,10 @@ func loadPADList(path string, stills bool) (*PADSet, error) {
 	if len(shots) == 0 {
 		return nil, fmt.Errorf("evaluate: %s names no pictures", path)
 	}
+	if missing == len(shots) {
+		return nil, fmt.Errorf("evaluate: none of the pictures of %s is there (%.80q, for one): paths begin in the folder of the list", path, shots[0].rel)
+	}
+	s.note(missing, fmt.Sprintf("of the %d pictures of the list are not there", len(shots)))
 	return s, s.films(shots, stills)
 }
 

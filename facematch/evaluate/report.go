@@ -234,7 +234,7 @@ func (o *Outcome) Report(t Terms) *Report {
 	r := &Report{Format: ReportFormat, Tool: t.Tool, Made: t.Now.UTC().Format(time.RFC3339), Seconds: math.Round(o.Took.Seconds()*10) / 10,
 		Model: Facts(o.Info), Columns: []Column{}, LookAlikes: []LookAlike{}, Missed: []LookAlike{}, NotEvaluated: []string{},
 		Policy: PolicyFacts{string(o.Policy), t.Match, t.PolicyHash, t.PolicyName, t.Attempts, t.Target},
-		Set:    SetFacts{Name: s.Name, Form: s.Form, Hash: s.Hash, Pictures: len(s.Samples), Persons: len(s.Persons), PersonsFrom: s.PersonsFrom, Labels: s.Columns, Notes: s.Note}}
+		Set:    SetFacts{Name: s.Name, Form: s.Form, Hash: s.Hash, Pictures: len(s.Samples), Persons: s.living(), PersonsFrom: s.PersonsFrom, Labels: s.Columns, Notes: s.Note}}
 	if r.Set.Labels == nil {
 		r.Set.Labels = []string{}
 	}

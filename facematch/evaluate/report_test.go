@@ -22,7 +22,7 @@ func made(t testing.TB, list string, score func(k int, p Pair) float64) *Outcome
 	if err := os.WriteFile(path, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Load(path, Options{})
+	s, err := readList(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Limits of a set.
@@ -92,6 +92,25 @@ func Load(path string, opt Options) (*Set, error) {
 	if st.IsDir() {
 		return loadFolder(path, opt)
 	}
+	if opt.Labels != "" {
+		return nil, errors.New("evaluate: labels of a list of pairs are columns of the list itself")
+	}
+	s, err := readList(path, opt.Root)
+	if err == nil {
+		err = s.locate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// readList reads a list of pairs. Its form is told from its first line: what people call a list differs.
+func readList(path, root string) (*Set, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
 	if st.Size() > maxListBytes {
 		return nil, fmt.Errorf("evaluate: %s is longer than %d bytes", path, maxListBytes)
 	}
@@ -101,15 +120,18 @@ func Load(path string, opt Options) (*Set, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	s := &Set{Name: filepath.Base(path), Root: opt.Root}
+	s := &Set{Name: filepath.Base(path), Root: root}
 	if s.Root == "" {
 		s.Root = filepath.Dir(path)
 	}
 	r := bufio.NewReaderSize(io.TeeReader(f, h), 1<<16)
-	if strings.EqualFold(filepath.Ext(path), ".txt") {
+	line, err := firstLine(r)
+	switch {
+	case err != nil:
+	case isLFW(line):
 		err = s.readLFW(r)
-	} else {
-		err = s.readCSV(r)
+	default:
+		err = s.readCSV(r, separator(line))
 	}
 	if err != nil {
 		return nil, err
@@ -126,29 +148,47 @@ func Load(path string, opt Options) (*Set, error) {
 			return nil, fmt.Errorf("evaluate: %.80q leads out of %s: write paths below one folder, and name it with --root", s.Samples[i].Path, s.Root)
 		}
 	}
-	if opt.Labels != "" {
-		return nil, errors.New("evaluate: labels of a list of pairs are columns of the list itself")
-	}
 	s.order()
 	return s, nil
 }
 
-// Names of columns, and what else they may be called.
+// Names of columns, and what else they may be called, as plain writes them.
 var columnNames = map[string]string{
-	"a": "a", "image_a": "a", "path_a": "a", "reference": "a", "img1": "a", "image1": "a", "file1": "a", "path1": "a", "portrait": "a", "morph_image": "a",
-	"b": "b", "image_b": "b", "path_b": "b", "probe": "b", "img2": "b", "image2": "b", "file2": "b", "path2": "b", "live": "b",
-	"label": "label", "same": "label", "genuine": "label", "mated": "label", "match": "label", "is_same": "label", "issame": "label", "target": "label",
-	"person_a": "person_a", "id_a": "person_a", "identity_a": "person_a", "id1": "person_a", "person1": "person_a",
-	"person_b": "person_b", "id_b": "person_b", "identity_b": "person_b", "id2": "person_b", "person2": "person_b",
+	"a": "a", "imagea": "a", "patha": "a", "filea": "a", "reference": "a", "img1": "a", "image1": "a", "file1": "a", "filename1": "a", "path1": "a", "portrait": "a", "morphimage": "a", "enrol": "a", "enroll": "a",
+	"b": "b", "imageb": "b", "pathb": "b", "fileb": "b", "probe": "b", "img2": "b", "image2": "b", "file2": "b", "filename2": "b", "path2": "b", "live": "b",
+	"label": "label", "same": "label", "genuine": "label", "mated": "label", "match": "label", "issame": "label", "isgenuine": "label", "ismatch": "label", "ismated": "label", "sameperson": "label",
+	"groundtruth": "label", "target": "label", "pairtype": "label",
+	"persona": "person_a", "ida": "person_a", "identitya": "person_a", "id1": "person_a", "person1": "person_a", "subjecta": "person_a", "subject1": "person_a",
+	"personb": "person_b", "idb": "person_b", "identityb": "person_b", "id2": "person_b", "person2": "person_b", "subjectb": "person_b", "subject2": "person_b",
 	"transaction": "transaction", "attempt": "attempt",
+}
+
+// plain is the name of a column without what people write it with: "Image A" and "image_a" are one.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' || unicode.IsSpace(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
 }
 
 // kinds of the label column.
 var kinds = map[string]Kind{
-	"1": Genuine, "true": Genuine, "yes": Genuine, "genuine": Genuine, "mated": Genuine, "match": Genuine, "same": Genuine, "positive": Genuine,
-	"0": Impostor, "false": Impostor, "no": Impostor, "impostor": Impostor, "imposter": Impostor, "non-mated": Impostor, "nonmated": Impostor,
-	"non_mated": Impostor, "mismatch": Impostor, "different": Impostor, "diff": Impostor, "negative": Impostor, "-1": Impostor,
+	"1": Genuine, "1.0": Genuine, "true": Genuine, "yes": Genuine, "genuine": Genuine, "mated": Genuine, "match": Genuine, "same": Genuine, "positive": Genuine,
+	"0": Impostor, "0.0": Impostor, "-1": Impostor, "false": Impostor, "no": Impostor, "impostor": Impostor, "imposter": Impostor, "nonmated": Impostor, "nonmatch": Impostor,
+	"mismatch": Impostor, "different": Impostor, "diff": Impostor, "negative": Impostor,
 	"morph": Morph, "morphed": Morph,
+}
+
+// kindOf is what a label means.
+func kindOf(label string) (Kind, bool) {
+	label = strings.ToLower(strings.TrimSpace(label))
+	k, ok := kinds[label]
+	if !ok {
+		k, ok = kinds[strings.NewReplacer("-", "", "_", "", " ", "").Replace(label)]
+	}
+	return k, ok
 }
 
 // once leaves out pairs that a list names again: counted twice they would make bounds too narrow. A list with
@@ -202,38 +242,79 @@ func (s *Set) once() error {
 
 const unseen Kind = 255
 
-// separator is what the first line of a list is divided by: a comma, or what spreadsheets write in its place.
-func separator(in *bufio.Reader) (rune, error) {
+// firstLine is the first line of a list that is no remark, and stays to be read.
+func firstLine(in *bufio.Reader) (string, error) {
 	head, err := in.Peek(4096)
 	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
-		return 0, err
+		return "", err
 	}
 	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
-		return 0, errors.New("evaluate: list of pairs: it is UTF-16; save it as UTF-8")
+		return "", errors.New("evaluate: the list is UTF-16; save it as UTF-8")
 	}
 	// A byte order mark goes: before a quoted name it would be a malformed field.
 	if mark := []byte("\ufeff"); bytes.HasPrefix(head, mark) {
 		if _, err := in.Discard(len(mark)); err != nil {
-			return 0, err
+			return "", err
 		}
 		head = head[len(mark):]
 	}
-	line, _, _ := bytes.Cut(head, []byte("\n"))
-	for _, c := range []byte(",;\t") {
-		if bytes.IndexByte(line, c) >= 0 {
-			return rune(c), nil
+	for line := range bytes.Lines(head) {
+		if text := strings.TrimSpace(string(line)); text != "" && text[0] != '#' {
+			return text, nil
 		}
 	}
-	return ',', nil
+	return "", nil
+}
+
+// separator is what the first line of a list is divided by: a comma, or what spreadsheets write in its place, or
+// spaces.
+func separator(line string) rune {
+	for _, c := range ",;\t" {
+		if strings.ContainsRune(line, c) {
+			return c
+		}
+	}
+	if len(strings.Fields(line)) >= 3 {
+		return ' '
+	}
+	return ','
+}
+
+// lfwWords divides a line of pairs.txt; there are copies with commas.
+func lfwWords(line string) []string {
+	return strings.FieldsFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
+}
+
+// isLFW tells whether a list that begins so is in the form of Labeled Faces in the Wild.
+func isLFW(line string) bool {
+	f := lfwWords(line)
+	if lfwHead(f) {
+		return true
+	}
+	switch len(f) {
+	case 3:
+		return !number(f[0]) && number(f[1]) && number(f[2])
+	case 4:
+		return !number(f[0]) && number(f[1]) && !number(f[2]) && number(f[3])
+	}
+	return false
+}
+
+// lfwHead tells of the first line of pairs.txt: how many folds and pairs follow, or, in copies, names of columns.
+func lfwHead(f []string) bool {
+	if len(f) >= 3 && strings.EqualFold(f[0], "name") && strings.HasPrefix(strings.ToLower(f[1]), "imagenum") {
+		return true
+	}
+	return len(f) > 0 && len(f) <= 2 && !slices.ContainsFunc(f, func(w string) bool { return !number(w) })
+}
+
+func number(w string) bool {
+	return w != "" && strings.IndexFunc(w, func(r rune) bool { return r < '0' || r > '9' }) < 0
 }
 
 // readCSV reads a list of pairs with a line of names; a list without one has the columns a, b, label.
-func (s *Set) readCSV(in *bufio.Reader) error {
+func (s *Set) readCSV(in *bufio.Reader, comma rune) error {
 	s.Form = "pairs"
-	comma, err := separator(in)
-	if err != nil {
-		return err
-	}
 	c := csv.NewReader(in)
 	c.Comma = comma
 	c.FieldsPerRecord = -1
@@ -256,7 +337,7 @@ func (s *Set) readCSV(in *bufio.Reader) error {
 		}
 		if line == 1 {
 			for i, n := range rec {
-				if k, ok := columnNames[strings.ToLower(strings.TrimSpace(n))]; ok {
+				if k, ok := columnNames[plain(n)]; ok {
 					if _, twice := at[k]; twice {
 						return fmt.Errorf("evaluate: list of pairs: two columns for %q", k)
 					}
@@ -272,17 +353,24 @@ func (s *Set) readCSV(in *bufio.Reader) error {
 					return fmt.Errorf("evaluate: list of pairs: more than %d columns", maxColumns)
 				}
 				for i, n := range rec {
-					if _, known := columnNames[strings.ToLower(strings.TrimSpace(n))]; !known {
+					if _, known := columnNames[plain(n)]; !known {
 						s.Columns = append(s.Columns, strings.Clone(strings.TrimSpace(n)))
 						rest = append(rest, i)
 					}
 				}
 				_, named = at["person_a"]
 				continue
-			case len(rec) == 3 && knownKind(rec[2]):
+			case len(rec) == 3 && labelled(rec[2]):
 				at = map[string]int{"a": 0, "b": 1, "label": 2}
 			default:
-				return errors.New("evaluate: list of pairs: the first line must name the columns a, b and label (and may name person_a, person_b, transaction, attempt; every other column is a label)")
+				var missing []string
+				for _, k := range []string{"a", "b", "label"} {
+					if _, ok := at[k]; !ok {
+						missing = append(missing, k)
+					}
+				}
+				return fmt.Errorf("evaluate: list of pairs: the first line, %.80q, must name the columns a, b and label (and may name person_a, person_b, transaction, attempt; every other column is a label): it lacks %s",
+					strings.Join(rec, " "), strings.Join(missing, ", "))
 			}
 		}
 		field := func(k string) string {
@@ -292,7 +380,7 @@ func (s *Set) readCSV(in *bufio.Reader) error {
 			}
 			return strings.TrimSpace(rec[i])
 		}
-		kind, ok := kinds[strings.ToLower(field("label"))]
+		kind, ok := kindOf(field("label"))
 		if !ok {
 			return fmt.Errorf("evaluate: list of pairs, record %d: label %.40q is none of genuine, impostor, morph (or 1, 0)", line, field("label"))
 		}
@@ -304,6 +392,9 @@ func (s *Set) readCSV(in *bufio.Reader) error {
 		}
 		p := Pair{Kind: kind, Row: int32(len(s.Pairs))}
 		for k, name := range []string{field("a"), field("b")} {
+			if !strings.Contains(name, "/") { // written on another system
+				name = strings.ReplaceAll(name, `\`, "/")
+			}
 			i, ok := index[name]
 			if !ok {
 				if len(s.Samples) >= MaxPictures {
@@ -342,7 +433,7 @@ func (s *Set) readCSV(in *bufio.Reader) error {
 	return nil
 }
 
-func knownKind(v string) bool { _, ok := kinds[strings.ToLower(strings.TrimSpace(v))]; return ok }
+func labelled(v string) bool { _, ok := kindOf(v); return ok }
 
 func (s *Set) person(index map[string]int, name string) int {
 	i, ok := index[name]
@@ -352,6 +443,19 @@ func (s *Set) person(index map[string]int, name string) int {
 		s.Persons = append(s.Persons, name)
 	}
 	return i
+}
+
+// morphOf begins the name of nobody: of what a morph shows.
+const morphOf = "morph:"
+
+// living counts the persons of the pictures.
+func (s *Set) living() (n int) {
+	for _, name := range s.Persons {
+		if !strings.HasPrefix(name, morphOf) {
+			n++
+		}
+	}
+	return n
 }
 
 // persons takes identities from columns; false where one is missing or they contradict the labels. The
@@ -366,7 +470,7 @@ func (s *Set) persons(given [][2]string, index map[string]int) bool {
 			b = a
 		}
 		if p.Kind == Morph {
-			a = "morph:" + s.Samples[p.A].Path
+			a = morphOf + s.Samples[p.A].Path
 		}
 		if a == "" || b == "" || p.Kind == Genuine && a != b || p.Kind == Impostor && a == b {
 			s.Persons = nil
@@ -447,8 +551,8 @@ func (s *Set) readLFW(in io.Reader) error {
 	}
 	sc := bufio.NewScanner(in)
 	for n := 1; sc.Scan(); n++ {
-		f := strings.Fields(sc.Text())
-		if len(f) == 0 || n == 1 && len(f) <= 2 { // the first line counts folds and pairs
+		f := lfwWords(sc.Text())
+		if len(f) == 0 || f[0][0] == '#' || lfwHead(f) {
 			continue
 		}
 		if len(s.Pairs) >= MaxPairs || len(s.Samples) >= MaxPictures {
@@ -476,21 +580,18 @@ func (s *Set) readLFW(in io.Reader) error {
 	return sc.Err()
 }
 
-// pictureExt are the endings of files that are pictures; another file of a folder is left out and counted.
-var pictureExt = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".jp2": true, ".j2k": true, ".jpf": true, ".j2c": true}
-
 // loadFolder takes every picture of person/picture, all genuine pairs, and impostor pairs of every
 // person with the next ones in a fixed random order.
 func loadFolder(root string, opt Options) (*Set, error) {
 	s := &Set{Name: filepath.Base(filepath.Clean(root)), Root: root, Form: "folder", PersonsFrom: "the folders of the pictures"}
 	index := map[string]int{}
-	others := 0
 	h := sha256.New()
 	var paths []string
-	err := walkPictures(root, func(rel string) { paths = append(paths, rel) }, &others)
+	left, err := walkPictures(root, func(rel string) { paths = append(paths, rel) })
 	if err != nil {
 		return nil, err
 	}
+	others := left.others
 	for _, rel := range paths {
 		dir := filepath.Dir(rel)
 		if dir == "." {
@@ -503,6 +604,7 @@ func loadFolder(root string, opt Options) (*Set, error) {
 	if others > 0 {
 		s.Note = append(s.Note, fmt.Sprintf("%d files of the folder lie beside the persons' folders or do not end like a picture: left out", others))
 	}
+	s.Note = append(s.Note, left.notes()...)
 	if len(s.Persons) < 2 {
 		return nil, fmt.Errorf("evaluate: %s: pictures of two persons and more are expected as person/picture (.jpg .jpeg .png .jp2 .j2k)", root)
 	}
@@ -513,39 +615,6 @@ func loadFolder(root string, opt Options) (*Set, error) {
 		}
 	}
 	return s, s.pairFolder(opt.Impostors)
-}
-
-// walkPictures lists the pictures below a folder, sorted, without following links.
-func walkPictures(root string, add func(rel string), others *int) error {
-	n := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if strings.Count(rel, string(filepath.Separator)) >= maxDepth {
-				return fmt.Errorf("%s: folders nested too deep", rel)
-			}
-			return nil
-		}
-		if !pictureExt[strings.ToLower(filepath.Ext(path))] {
-			*others++
-			return nil
-		}
-		if n++; n > MaxPictures {
-			return fmt.Errorf("more than %d pictures", MaxPictures)
-		}
-		add(rel)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("evaluate: %w", err)
-	}
-	return nil
 }
 
 // pairFolder makes the pairs. Persons lie in a fixed random order, so that the pictures of near persons
@@ -702,12 +771,17 @@ func (s *Set) label(p Pair, column int) string {
 
 // file is where a sample lies. A relative path stays below the root.
 func (s *Set) file(i int) (string, error) {
-	p := filepath.FromSlash(s.Samples[i].Path)
+	return join(s.Root, s.Samples[i].Path)
+}
+
+// join is a path below a root, or an absolute one.
+func join(root, path string) (string, error) {
+	p := filepath.FromSlash(path)
 	if filepath.IsAbs(p) {
 		return p, nil
 	}
 	if !filepath.IsLocal(p) {
 		return "", errors.New("evaluate: a path leads out of the folder")
 	}
-	return filepath.Join(s.Root, p), nil
+	return filepath.Join(root, p), nil
 }

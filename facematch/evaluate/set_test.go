@@ -38,8 +38,15 @@ func TestF07Lists(t *testing.T) {
 		{"again.csv", "a,b,label\na/1.jpg,a/2.jpg,1\na/2.jpg,a/1.jpg,1\na/1.jpg,b/1.jpg,0\na/1.jpg,a/2.jpg,1\n", 1, 2, "folders"},
 		{"passages.csv", "a,b,label,transaction\na/1.jpg,a/2.jpg,1,x\na/1.jpg,a/2.jpg,1,y\na/1.jpg,b/1.jpg,0,z\n", 2, 2, "folders"},
 		{"pairs.txt", "10\t300\nAn_Ace\t1\t2\nAn_Ace\t1\tBo_Bee\t3\n", 1, 2, "names"},
+		// The copies that are about: with commas, with a line of names, without a count, several folds.
+		{"copy.csv", "name,imagenum1,imagenum2,\nAn_Ace,1,2,\nAn_Ace,1,Bo_Bee,3\n", 1, 2, "names"},
+		{"nocount.txt", "\ufeffAn_Ace 1 2\r\n\r\nAn_Ace 1 Bo_Bee 3\r\n", 1, 2, "names"},
+		{"dev.txt", "1\nAn_Ace 1 2\n1\nAn_Ace 1 Bo_Bee 3\n", 1, 2, "names"},
+		{"spaces.txt", "# a remark\na/1.jpg a/2.jpg 1\na/1.jpg  b/1.jpg 0\n", 1, 2, "folders"},
+		{"comma.txt", "a,b,label\na/1.jpg,a/2.jpg,1.0\na/1.jpg,b/1.jpg,0.0\n", 1, 2, "folders"},
+		{"words.csv", "Image A,Image-B,Ground Truth\na\\1.jpg,a\\2.jpg,Match\na\\1.jpg,b\\1.jpg,Non Match\n", 1, 2, "folders"},
 	} {
-		s, err := Load(write(t, dir, c.name, c.text), Options{})
+		s, err := readList(write(t, dir, c.name, c.text), "")
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -57,7 +64,7 @@ func TestF07Lists(t *testing.T) {
 			t.Errorf("%s: %d genuine, persons %v from %s", c.name, n, s.Persons, s.PersonsFrom)
 		}
 	}
-	s, err := Load(filepath.Join(dir, "pairs.txt"), Options{Root: "/data"})
+	s, err := readList(filepath.Join(dir, "pairs.txt"), "/data")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +76,12 @@ func TestF07Lists(t *testing.T) {
 		"no path": "a,b,label\n,2,1\n", "quote": "a,b,label\n\"1,2,1\n",
 		"out of the folder": "a,b,label\n../1.jpg,2.jpg,1\n", "two labels": "a,b,label\n1,2,1\n2,1,0\n", "UTF-16": "\xff\xfea\x00,\x00b\x00",
 	} {
-		if _, err := Load(write(t, dir, "bad.csv", text), Options{}); err == nil {
+		if _, err := readList(write(t, dir, "bad.csv", text), ""); err == nil {
 			t.Errorf("%s was taken", name)
 		}
+	}
+	if _, err := readList(write(t, dir, "lacks.csv", "file1,file2\na,b\n"), ""); err == nil || !strings.Contains(err.Error(), "it lacks label") {
+		t.Errorf("a list without labels: %v", err)
 	}
 	s = &Set{Root: "/data", Samples: []Sample{{Path: "../../etc/passwd"}}}
 	if _, err := s.file(0); err == nil {
@@ -130,6 +140,87 @@ func TestF07Folder(t *testing.T) {
 	}
 }
 
+// F-07: the pictures of a list are found where people put them, and where they are not, that is said before a run.
+func TestF07PicturesOfAList(t *testing.T) {
+	const lfw, list = "10 1\nAn_Ace 1 2\nAn_Ace 1 Bo_Bee 3\n", "a,b,label\na/1.jpg,a/2.jpg,1\na/1.jpg,b/1.jpg,0\n"
+	for name, c := range map[string]struct {
+		list, text string
+		files      []string
+		root, want string // of the first picture; no want: refused
+	}{
+		"beside":        {"l.csv", list, []string{"a/1.jpg", "a/2.jpg", "b/1.jpg"}, "", "a/1.jpg"},
+		"in a folder":   {"l.csv", list, []string{"img/a/1.jpg", "img/a/2.jpg", "img/b/1.jpg"}, "", "img/a/1.jpg"},
+		"two deep":      {"pairs.txt", lfw, []string{"lfw/lfw/An_Ace/An_Ace_0001.jpg"}, "", "lfw/lfw/An_Ace/An_Ace_0001.jpg"},
+		"another end":   {"pairs.txt", lfw, []string{"An_Ace/An_Ace_0001.png", "Bo_Bee/Bo_Bee_0003.jp2"}, "", "An_Ace/An_Ace_0001.png"},
+		"root is above": {"pairs.txt", lfw, []string{"d/lfw/An_Ace/An_Ace_0001.jpg"}, "d", "d/lfw/An_Ace/An_Ace_0001.jpg"},
+		"one is there":  {"l.csv", list, []string{"b/1.jpg"}, "", "a/1.jpg"},
+		"none":          {"l.csv", list, []string{"a/3.jpg"}, "", ""},
+		"in two":        {"l.csv", list, []string{"x/a/1.jpg", "y/a/1.jpg"}, "", ""},
+	} {
+		dir := t.TempDir()
+		for _, f := range c.files {
+			write(t, dir, f, "")
+		}
+		opt := Options{}
+		if c.root != "" {
+			opt.Root = filepath.Join(dir, c.root)
+		}
+		s, err := Load(write(t, dir, c.list, c.text), opt)
+		if c.want == "" {
+			if err == nil || !strings.Contains(err.Error(), "--root") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if f, err := s.file(0); err != nil || f != filepath.Join(dir, c.want) {
+			t.Errorf("%s: %s, %v", name, f, err)
+		}
+		if missing := len(c.files) < len(s.Samples); missing != strings.Contains(strings.Join(s.Note, "; "), "not there") {
+			t.Errorf("%s: notes %q", name, s.Note)
+		}
+	}
+}
+
+// F-07: what systems put beside pictures is none; a link to a folder is followed once, a circle ends.
+func TestF07FolderOfAnotherSystem(t *testing.T) {
+	dir, away := t.TempDir(), t.TempDir()
+	write(t, dir, "Bo Bee/B 1.JPG", "")
+	write(t, dir, "Bo Bee/._B 1.JPG", "")
+	write(t, dir, "__MACOSX/Bo Bee/B 1.JPG", "")
+	write(t, dir, ".thumbs/1.jpg", "")
+	write(t, away, "An/1.jpg", "")
+	write(t, away, "An/2.jpeg", "")
+	for name, to := range map[string]string{"An": filepath.Join(away, "An"), "Zoe": filepath.Join(dir, "Bo Bee"), "again": dir, "gone": filepath.Join(dir, "nowhere")} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(away, "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{dir, link} {
+		s, err := Load(root, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, x := range s.Samples {
+			got = append(got, x.Path)
+		}
+		if want := []string{"An/1.jpg", "An/2.jpeg", "Bo Bee/B 1.JPG"}; !slices.Equal(got, want) || len(s.Persons) != 2 {
+			t.Errorf("pictures %q", got)
+		}
+		if notes := strings.Join(s.Note, "; "); !strings.Contains(notes, "3 hidden files") || !strings.Contains(notes, "2 links lead to folders that were looked at") {
+			t.Errorf("notes %q", notes)
+		}
+	}
+}
+
 // C-10: no list, whatever it holds, ends otherwise than with a set or an error.
 func FuzzList(f *testing.F) {
 	f.Add("a,b,label\n1,2,1\n", false)
@@ -141,7 +232,7 @@ func FuzzList(f *testing.F) {
 		if lfw {
 			name = "l.txt"
 		}
-		s, err := Load(write(t, dir, name, text), Options{})
+		s, err := readList(write(t, dir, name, text), "")
 		if err != nil {
 			return
 		}
