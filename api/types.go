@@ -287,6 +287,8 @@ const (
 	CmdManual       = "gate_manual"
 	CmdHoldEntry    = "door_hold_entry" // D-12; again: the officer is still there
 	CmdLetGo        = "door_let_go"
+	CmdSpecimen     = "specimen_inspect"    // in service mode: the next document is a specimen
+	CmdOutOfService = "gate_out_of_service" // from service, without a passed self-test: closed until one has passed
 	// CmdHandOver moves what the officer owns at the gate (his lease, referrals, the entry that he holds) to another
 	// officer who is signed in, in one step (O-02). His further orders are refused until he signs in anew.
 	CmdHandOver = "desk_hand_over"

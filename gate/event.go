@@ -82,7 +82,9 @@ const (
 	OrderManual
 	OrderHoldEntry // asked again: the officer is still there
 	OrderLetGo
-	OrderHandOver // Mine: of one who is here; Second: to another who is; N: what of it is his
+	OrderSpecimen     // in service: inspect a specimen
+	OrderOutOfService // leave service with a fault: closed until a self-test has passed
+	OrderHandOver     // Mine: of one who is here; Second: to another who is; N: what of it is his
 	orderEnd
 )
 

@@ -59,6 +59,8 @@ func (w *world) normal(n *node) {
 		m.Tries = [2]uint8{}
 		switch m.Passage {
 		case PasAdmit:
+		case PasCapture: // a face may be lost once more, or not: the world "tries" counts
+			m.PTries = max(m.PTries, maxTries-2)
 		case PasRefer: // every prompt for an officer but the last is like the one before it
 			m.PTries = max(m.PTries, maxTries-1)
 		default:
@@ -314,7 +316,7 @@ func fair(n *node, e Event) bool {
 	case EvReady, EvExited, EvReaderFree, EvCameraFree, EvTimer, EvCommitted, EvLifted:
 		return e.Kind != EvExited || m.Slots[e.Slot.Index()] == SlotEnding
 	case EvOrder:
-		return e.Order == OrderEndEmergency || e.Order == OrderOpenGate || e.Order == OrderLetGo
+		return e.Order == OrderEndEmergency || e.Order == OrderOpenGate || e.Order == OrderLetGo || e.Order == OrderService && m.Untested
 	}
 	return false
 }

@@ -25,6 +25,7 @@ const (
 	referralChanged
 	heldChanged
 	crossedChanged
+	untestedChanged
 	state // the model after it: such a law looks at nothing else, and is asked once for each state
 )
 
@@ -71,6 +72,9 @@ func happened(before *Model, e Event, after *Model, acts []Action) occasion {
 	}
 	if before.Crossed != after.Crossed {
 		o |= crossedChanged
+	}
+	if before.Untested != after.Untested {
+		o |= untestedChanged
 	}
 	return o
 }
@@ -123,7 +127,7 @@ var invariants = []invariant{
 		if !opens(acts, Entry) {
 			return false, ""
 		}
-		if b.M.Cmd[Entry] == CmdNone && b.M.Passage != PasHold && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering && !b.M.Freeing &&
+		if b.M.Cmd[Entry] == CmdNone && b.M.Passage != PasHold && !(a.M.Specimen && a.M.Passage == PasAdmit) && !(e.Kind == EvCommitted && b.M.Grant == GrantEntry) && a.M.Passage != PasLeave && a.M.Mode != ModeRecovering && !b.M.Freeing &&
 			!(e.Kind == EvOrder && (e.Order == OrderOpenEntry && b.M.Mode == ModeManual || e.Order == OrderHoldEntry || e.beginsTest() && b.M.Mode == ModeService)) {
 			return true, "the entry was opened without a grant"
 		}
@@ -247,7 +251,7 @@ var invariants = []invariant{
 		if !has(acts, ActBegin) && !has(acts, ActAdmit) {
 			return false, ""
 		}
-		if !a.M.Lease || a.M.Mode != ModeOpen || a.M.Blocked {
+		if (!a.M.Lease || a.M.Mode != ModeOpen || a.M.Blocked) && !a.M.Specimen {
 			return true, "served without a lease"
 		}
 		return true, ""
@@ -498,6 +502,23 @@ var invariants = []invariant{
 		}
 		return true, ""
 	}, on(EvDoorMoved, EvCounted, EvHeads, EvTrackLost, EvExited, EvSilent)},
+	{"S-01 a face that is lost while it is captured is one try of few: its frames are no verdict's, and no grant comes of it", func(b *node, e Event, a *node, acts []Action) (bool, string) {
+		if e.Kind != EvTrackLost || b.M.Passage != PasCapture || e.Slot != b.M.PSlot || !b.M.live(e.Slot) || b.M.Mode == ModeEmergency {
+			return false, ""
+		}
+		switch {
+		case a.M.Allowed || a.M.Grant != GrantNone || has(acts, ActCommit):
+			return true, "the verdict outlived it"
+		case a.M.Passage == PasCapture && (a.M.PTries != b.M.PTries+1 || a.M.PTries >= maxTries):
+			return true, "it may be lost without end"
+		}
+		for _, x := range acts {
+			if x.Kind == ActStart && x.Timer == TimerPassage && a.M.Passage == PasCapture {
+				return true, "its limit begins again"
+			}
+		}
+		return true, ""
+	}, on(EvTrackLost)},
 	{"S-02 a second body while the exit stands open alarms and closes it", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if e.Kind != EvCounted || e.Count != CountMany || b.M.Occ == CountMany || b.M.Passage != PasRelease || !b.M.exitOpened() || a.M.Passage != PasRelease {
 			return false, ""
@@ -851,7 +872,7 @@ var invariants = []invariant{
 		if a.M.Mode != ModeStandby && a.M.Mode != ModeService && a.M.Mode != ModeManual {
 			return false, ""
 		}
-		if a.M.Grant == GrantEntry || a.M.Grant == GrantExit || a.M.served() && a.M.Reception != RecRefer {
+		if a.M.Grant == GrantEntry || a.M.Grant == GrantExit || a.M.served() && a.M.Reception != RecRefer && !a.M.Specimen {
 			return true, "granted in " + a.M.Mode.String()
 		}
 		return true, ""
@@ -886,9 +907,51 @@ var invariants = []invariant{
 		}
 		return opens(acts, Entry) || opens(acts, Exit), ""
 	}, did(ActOpen)},
+	{"M-02 a gate that left service with a fault is closed, serves nobody and lets nobody in until a self-test has passed", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		if !n.M.Untested {
+			return false, ""
+		}
+		if n.M.Mode == ModeOpen || n.M.Mode == ModeManual || n.M.Open || n.M.served() || n.M.Specimen || n.M.Grant != GrantNone || n.M.Passage == PasHold || n.M.Passage == PasAdmit {
+			return true, "it works"
+		}
+		return true, ""
+	}, state},
+	{"M-02 what a gate that left service with a fault waits for is a passed self-test", func(b *node, _ Event, a *node, _ []Action) (bool, string) {
+		if !b.M.Untested || a.M.Untested {
+			return false, ""
+		}
+		if b.M.Mode != ModeService || b.M.Passage != PasTest || !b.M.Tested || b.M.PReason != verdict.ReasonNone {
+			return true, "forgotten"
+		}
+		return true, ""
+	}, untestedChanged},
+	{"P-14 a specimen is inspected in service mode, and nothing is granted, allowed or asked of an officer for it", func(_ *node, _ Event, n *node, _ []Action) (bool, string) {
+		if !n.M.Specimen {
+			return false, ""
+		}
+		if n.M.Mode != ModeService || n.M.Grant != GrantNone || n.M.Allowed || n.M.Held || n.M.RRef != RefNone || n.M.PRef != RefNone || n.M.Passage == PasRelease || n.M.Passage == PasManual {
+			return true, "granted"
+		}
+		return true, ""
+	}, state},
+	{"P-14 for a specimen the exit stays shut, and its entry opens with the mantrap proven empty", func(b *node, _ Event, a *node, acts []Action) (bool, string) {
+		if !a.M.Specimen || !opens(acts, Exit) && !opens(acts, Entry) {
+			return false, ""
+		}
+		switch {
+		case opens(acts, Exit):
+			return true, "the exit moved"
+		case a.M.Passage == PasAdmit && b.M.Cmd[Entry] == CmdNone && !a.M.empty():
+			return true, "somebody was inside"
+		}
+		return true, ""
+	}, did(ActOpen)},
 	{"M-02 service ends by a passed self-test, or for life safety", func(b *node, e Event, a *node, acts []Action) (bool, string) {
 		if b.M.Mode != ModeService || a.M.Mode == ModeService || a.M.Topology == OneStep || a.M.Mode == ModeEmergency {
 			return false, ""
+		}
+		if e.Kind == EvOrder && e.Order == OrderOutOfService && a.M.Untested {
+			return true, "" // it stays closed
 		}
 		if b.M.Passage != PasTest || !b.M.Tested || !a.M.empty() || e.Kind == EvOrder {
 			return true, "left by " + e.Kind.String()

@@ -271,6 +271,8 @@ type Model struct {
 	LetGo    bool // the officer no longer holds the entry: it closes once nobody is inside
 	After    Mode // to reach once the self-test has passed, which ends service; recovering: it was asked for alone
 	Freeing  bool // it begins with the exit, whose contacts must be seen free before they are believed
+	Untested bool // left service without a passed self-test: closed until one has passed, restarts and all
+	Specimen bool // in service: a technician's specimen is inspected; nothing of it is ever granted
 
 	Grant   Grant
 	GrantID uint8 // rises modulo 256 with every grant

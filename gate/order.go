@@ -113,12 +113,16 @@ func (s *step) order(e Event) {
 		s.answer(e, true, verdict.OK)
 		s.start(TimerPassage, LimitPrompt, 1)
 	case OrderOpenGate, OrderCloseGate:
-		if (m.Mode == ModeManual || m.Mode == ModeService) && m.Passage != PasEmpty {
+		if (m.Mode == ModeManual || m.Mode == ModeService) && m.Passage != PasEmpty || m.Mode == ModeService && m.served() {
 			no(verdict.MantrapNotEmpty)
 			return
 		}
 		if m.Mode == ModeService && m.has(Entry) && !m.testable() {
 			no(verdict.MantrapNotEmpty)
+			return
+		}
+		if m.Untested && m.Mode != ModeService && e.Order == OrderOpenGate {
+			no(verdict.SelfTestFailed)
 			return
 		}
 		s.answer(e, true, verdict.OK)
@@ -142,12 +146,16 @@ func (s *step) order(e Event) {
 			no(verdict.MantrapNotEmpty)
 			return
 		}
+		if m.Untested && e.Order == OrderManual {
+			no(verdict.SelfTestFailed)
+			return
+		}
 		s.answer(e, true, verdict.OK)
 		m.Open = false
 		s.mode(ModeStandby + Mode(e.Order-OrderStandby))
 	case OrderSelfTest:
 		switch {
-		case m.Mode != ModeService, !m.has(Entry): // the only door of a one-step gate never moves for nobody
+		case m.Mode != ModeService, !m.has(Entry), m.served(): // the only door of a one-step gate never moves for nobody
 			no(verdict.GateClosed)
 		case !m.testable():
 			no(verdict.MantrapNotEmpty)
@@ -163,6 +171,8 @@ func (s *step) order(e Event) {
 			s.start(TimerPassage, LimitReferral, 1)
 		case !m.has(Entry), m.Mode != ModeOpen && m.Mode != ModeClosed && m.Mode != ModeManual:
 			no(verdict.GateClosed)
+		case m.Untested:
+			no(verdict.SelfTestFailed)
 		case m.Passage != PasEmpty || m.served() || !m.closed() || !m.empty() || m.Fire != High:
 			no(verdict.MantrapNotEmpty)
 		default:
@@ -179,6 +189,34 @@ func (s *step) order(e Event) {
 		m.LetGo = true
 		s.answer(e, true, verdict.OK)
 		s.start(TimerPassage, LimitClear, 1)
+	case OrderSpecimen:
+		switch {
+		case m.Mode != ModeService:
+			no(verdict.GateClosed)
+		case m.Untested:
+			no(verdict.SelfTestFailed)
+		case m.Passage != PasEmpty || m.served() || !m.closed() || m.has(Entry) && !m.empty() || m.Fire != High:
+			no(verdict.MantrapNotEmpty)
+		default:
+			s.answer(e, true, verdict.OK)
+			m.Specimen = true
+		}
+	case OrderOutOfService:
+		switch {
+		case m.Mode != ModeService, !m.has(Entry): // a one-step gate leaves service without a test
+			no(verdict.GateClosed)
+		case m.Passage != PasEmpty && m.Passage != PasTest || m.served():
+			no(verdict.MantrapNotEmpty)
+		default:
+			s.answer(e, true, verdict.OK)
+			if m.Passage != PasTest || m.PReason == verdict.ReasonNone {
+				s.test(verdict.SelfTestFailed)
+			}
+			m.clearPassage()
+			s.do(Action{Kind: ActStop, Timer: TimerPassage})
+			m.Open, m.Untested = false, true
+			s.recover()
+		}
 	case OrderHandOver:
 		if !e.Mine || !e.Second {
 			no(verdict.LeaseLost)
@@ -259,7 +297,7 @@ func (s *step) beginTest() {
 func (s *step) endService(open bool) {
 	m := &s.m
 	if !m.has(Entry) {
-		m.Open = open
+		m.Open, m.Specimen = open, false
 		s.recover()
 		return
 	}

@@ -63,12 +63,14 @@ func (s *step) secure(d Door) {
 	s.shut(d)
 }
 
-// serving tells whether travellers are served (O-01).
-func (m *Model) serving() bool { return m.Mode == ModeOpen && m.Lease && !m.Blocked }
+// serving tells whether travellers are served (O-01), or in service a technician with a specimen.
+func (m *Model) serving() bool { return m.Mode == ModeOpen && m.Lease && !m.Blocked || m.Specimen }
 
 // inviting tells whether new ones are: not after the end of a shift, which lets those through whose document
 // was taken (O-02), nor while the entry is held open.
-func (m *Model) inviting() bool { return m.serving() && !m.Over && m.Passage != PasHold }
+func (m *Model) inviting() bool {
+	return m.serving() && !m.Over && m.Passage != PasHold && !(m.Specimen && m.Passage != PasEmpty)
+}
 
 func (s *step) settleReception() {
 	m := &s.m
@@ -119,6 +121,11 @@ func (s *step) settleReception() {
 			return
 		}
 		m.Passage = PasAdmit
+		if m.Specimen { // no grant: the technician steps in from the side of origin, by an order
+			s.open(Entry)
+			s.start(TimerPassage, LimitNoShow, 1)
+			return
+		}
 		s.grant(GrantEntry)
 	}
 }
@@ -173,7 +180,7 @@ func (s *step) settlePassage() {
 			s.refer(verdict.CentreHit)
 			m.POutcome = verdict.RefuseAndHold
 		case m.closed() && m.Occ == CountOne && m.Camera == NoSlot:
-			m.Passage, m.Camera = PasCapture, m.PSlot
+			m.Passage, m.Camera, m.PTries = PasCapture, m.PSlot, 0
 			s.do(Action{Kind: ActCapture, Slot: m.PSlot})
 			s.start(TimerPassage, LimitCapture, 1)
 		}
@@ -271,6 +278,7 @@ func (s *step) settleTest() {
 			s.secure(Entry)
 		default:
 			after, passed := m.After, m.PReason == verdict.OK
+			m.Untested = m.Untested && !passed
 			m.clearPassage()
 			s.do(Action{Kind: ActStop, Timer: TimerPassage})
 			if passed && after != ModeRecovering {

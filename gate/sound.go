@@ -13,6 +13,8 @@ func (m *Model) Unsound() string {
 		return "P-05: one inspector has both travellers"
 	case m.Held && (m.Allowed || m.Grant == GrantExit || m.Grant == GrantOrder):
 		return "P-09: a grant for the exit for who is to be held"
+	case m.Specimen && (m.Allowed || m.Grant != GrantNone || m.Passage == PasRelease):
+		return "P-14: a grant for a specimen"
 	case m.Passage == PasRelease && m.Grant == GrantExit && (!m.Allowed || !m.secured(Entry) || m.Occ != CountOne):
 		return "S-01: an allow outlived its occupancy"
 	}

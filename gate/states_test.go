@@ -266,6 +266,8 @@ var strayed = []string{
 	up + "\norder order=hold_entry lane=passage mine=yes\norder order=let_go lane=passage mine=yes",
 	up + "\norder order=standby lane=passage mine=yes",
 	selfTest, manual,
+	up + "\norder order=service lane=passage mine=yes\norder order=specimen lane=passage mine=yes",
+	up + "\norder order=service lane=passage mine=yes\norder order=out_of_service lane=passage mine=yes",
 	upOneStep + insideOneStep + throughOneStep,
 	// Where a guard stands that nothing else leads to (make mutate-guards).
 	up + document + inside + "\nverdict slot=1 outcome=refer reason=face_mismatch\norder order=take lane=passage mine=yes\ncounted count=unknown\ncounted count=1\ndoor_moved pos=between\nfire tri=high\nobject on=yes\ncounted count=0\ndoor_moved pos=closed\nlease\ntimer timer=passage",

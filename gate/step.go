@@ -304,7 +304,7 @@ func (m *Model) resetDoors() {
 func (m *Model) clearPassage() {
 	m.Passage, m.PSlot, m.POutcome, m.PReason, m.PRef = PasEmpty, NoSlot, verdict.OutcomeNone, verdict.ReasonNone, RefNone
 	m.PMore, m.PTries, m.Allowed, m.Crossed, m.Tested, m.Held, m.Freeing, m.LetGo, m.PSecond = 0, 0, false, false, false, false, false, false, false
-	m.After = ModeRecovering
+	m.After, m.Specimen = ModeRecovering, false
 }
 
 // end tells the end of a traveller's passage, whichever machine had it.
@@ -384,6 +384,10 @@ func (s *step) refer(r verdict.Reason) {
 		return
 	}
 	m.POutcome, m.PReason = verdict.Refer, r
+	if m.Specimen { // whoever holds it up goes back: no officer decides about a specimen
+		s.leave()
+		return
+	}
 	if r == verdict.TwoPersons || r == verdict.TwoFaces || r == verdict.WrongDirection {
 		// Nobody can be decided on: all go back at once, the officer is told.
 		s.alarm(r, true, LanePassage)
@@ -609,6 +613,10 @@ func (s *step) lost(sl Slot, r verdict.Reason) {
 // refuse ends the document part: the traveller is referred at the reader and goes to the officer.
 func (s *step) refuse(r verdict.Reason) {
 	m := &s.m
+	if m.Specimen {
+		s.depart(verdict.Refer, r)
+		return
+	}
 	m.Reception, m.RReason, m.RRef, m.RMore, m.RTries, m.RHeld = RecRefer, r, RefOpen, 0, 0, false
 	s.referral(LaneReception, RefEvOpen, r)
 	s.start(TimerReception, LimitPrompt, 1)
@@ -620,6 +628,7 @@ func (s *step) depart(o verdict.Outcome, r verdict.Reason) {
 	s.end(LaneReception, o, r)
 	s.finish(m.RSlot)
 	m.Reception, m.RReason, m.RRef, m.RMore, m.RTries, m.RHeld = RecLeave, r, RefNone, 0, 0, false
+	m.Specimen = false
 	s.start(TimerReception, LimitNote, 1)
 }
 
@@ -652,7 +661,7 @@ func (s *step) atReader(e Event) {
 			return
 		}
 		// Admit and hold: by the centre's own word, told to the desk and to nobody at the gate.
-		m.RHeld = e.Outcome == verdict.RefuseAndHold && e.Reason == verdict.CentreHit && m.Doc
+		m.RHeld = e.Outcome == verdict.RefuseAndHold && e.Reason == verdict.CentreHit && m.Doc && !m.Specimen
 		if e.Outcome != verdict.Allow && !m.RHeld {
 			s.refuse(e.Reason)
 			return
@@ -683,6 +692,9 @@ func (s *step) inside(e Event) {
 		if m.Passage != PasCapture {
 			return
 		}
+		if m.Specimen && e.Outcome == verdict.Allow { // its inspector does not say so
+			e.Outcome, e.Reason = verdict.Refer, verdict.SpecimenDocument
+		}
 		if e.Outcome != verdict.Allow {
 			out := e.Outcome
 			s.refer(e.Reason)
@@ -696,8 +708,11 @@ func (s *step) inside(e Event) {
 		if e.N >= 2 && (m.Passage == PasCapture || m.Passage == PasRelease && !m.exitOpened()) {
 			s.refer(verdict.TwoFaces)
 		}
-	case EvTrackLost:
-		if m.Passage == PasRelease && !m.exitOpened() {
+	case EvTrackLost: // of the one face, after its first frame: what was captured is void (S-01)
+		switch {
+		case m.Passage == PasCapture && m.PTries < maxTries-1:
+			m.PTries++ // its inspector begins with the next face that it sees, within the same limit (P-07)
+		case m.Passage == PasCapture, m.Passage == PasRelease && !m.exitOpened():
 			s.refer(verdict.FaceTrackLost)
 		}
 	case EvBroken:
@@ -737,7 +752,7 @@ func (s *step) touch(k Kind) {
 			// No inspection has begun and none begins: the warm inspector knows of nobody.
 			s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LaneReception})
 			s.do(Action{Kind: ActEmit, What: WhatPassage, Lane: LaneReception, Reason: verdict.Declined})
-			m.Reception, m.RReason, m.RSlot = RecLeave, verdict.Declined, NoSlot
+			m.Reception, m.RReason, m.RSlot, m.Specimen = RecLeave, verdict.Declined, NoSlot, false
 			s.start(TimerReception, LimitNote, 1)
 		case m.Reception == RecPlace, m.Reception == RecReading, m.Reception == RecLift, m.Reception == RecWait:
 			s.do(Action{Kind: ActEmit, What: WhatChoice, Lane: LaneReception})

@@ -592,6 +592,87 @@ expect open refer empty
 timer timer=reception
 expect open leave empty
 `, outcome: verdict.Refer, reason: verdict.FaceMismatch, lane: LaneReception, alarms: []verdict.Reason{verdict.OfficerNoDecision}},
+	{name: "a face that is lost while it is captured: what was captured is void, twice tried again, then an officer (S-01, P-07)", trace: up + document + inside + `
+track_lost slot=1
+track_lost slot=2
+track_lost slot=1
+expect open idle capturing
+track_lost slot=1
+expect open idle referred
+verdict slot=1 outcome=allow reason=ok
+expect open idle referred
+exit_button
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+expect open idle empty
+`, outcome: verdict.Refer, reason: verdict.FaceTrackLost, lane: LanePassage},
+	{name: "a face that was lost once and found again is let across (S-01)", trace: up + document + inside + `
+track_lost slot=1
+track_lost slot=1
+` + through + `
+`, outcome: verdict.Allow, reason: verdict.OK, lane: LanePassage, crossed: true, exit: 1},
+	{name: "a technician walks a specimen through its inspection: no grant, no exit, the way back (P-14)", trace: up + `
+order order=specimen lane=passage mine=yes
+expect open notice empty
+order order=service lane=passage mine=yes
+expect service idle empty
+order order=specimen lane=passage mine=yes
+expect service notice empty
+accepted
+laid slot=1
+checked slot=1 outcome=allow reason=ok
+lifted slot=1
+order order=close_gate lane=passage mine=yes
+expect service idle admitting
+door_moved pos=open
+counted count=1
+door_moved pos=closed
+expect service idle capturing
+verdict slot=1 outcome=allow reason=ok
+expect service idle leaving_back
+door_moved pos=open
+counted count=0
+door_moved pos=closed
+exited slot=1
+expect service idle empty
+`, outcome: verdict.Refer, reason: verdict.SpecimenDocument, lane: LanePassage},
+	{name: "a traveller's document is not for a gate in service: nobody is asked, and nobody let in (P-14)", trace: up + `
+order order=service lane=passage mine=yes
+order order=specimen lane=passage mine=yes
+accepted
+laid slot=1
+checked slot=1 outcome=refer reason=gate_closed
+expect service leave empty
+timer timer=reception
+expect service idle empty
+`, outcome: verdict.Refer, reason: verdict.GateClosed, lane: LaneReception, never: []ActionKind{ActOpen, ActCapture, ActCommit}},
+	{name: "a gate whose self-test cannot pass leaves service closed with its fault, until one has (M-02)", trace: up + `
+order order=service lane=passage mine=yes
+order order=self_test lane=passage mine=yes
+timer timer=passage
+door_moved pos=between
+door_moved pos=closed
+expect service idle empty
+order order=out_of_service lane=passage mine=yes
+expect closed idle empty
+order order=open_gate lane=passage mine=yes
+order order=manual lane=passage mine=yes
+order order=hold_entry lane=passage mine=yes
+expect closed idle empty
+fire tri=low
+fire tri=high
+order order=end_emergency lane=passage mine=yes
+expect closed idle empty
+order order=open_gate lane=passage mine=yes
+order order=service lane=passage mine=yes
+order order=specimen lane=passage mine=yes
+expect service idle empty
+order order=open_gate lane=passage mine=yes
+` + bothDoors + `
+expect open notice empty
+`, exit: 1, alarms: []verdict.Reason{verdict.SelfTestFailed, verdict.Emergency}},
 	{name: "somebody steps in during the self-test", trace: up + `
 order order=service lane=passage mine=yes
 order order=self_test lane=passage mine=yes

@@ -10,7 +10,7 @@ import (
 	"egate/verdict"
 )
 
-var orderNames = [...]string{"none", "take", "return", "accept", "send_back", "hold", "open_gate", "close_gate", "reset", "open_entry", "open_exit", "release", "end_emergency", "self_test", "standby", "service", "manual", "hold_entry", "let_go", "hand_over"}
+var orderNames = [...]string{"none", "take", "return", "accept", "send_back", "hold", "open_gate", "close_gate", "reset", "open_entry", "open_exit", "release", "end_emergency", "self_test", "standby", "service", "manual", "hold_entry", "let_go", "specimen", "out_of_service", "hand_over"}
 
 var timerNames = [...]string{"none", "reception", "passage", "commit", "entry", "exit", "guard_entry", "guard_exit", "recover", "slot1", "slot2"}
 

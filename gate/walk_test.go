@@ -144,7 +144,11 @@ func next(n node, turn int) (Event, bool) {
 		return Event{Kind: EvCounted, Count: CountOne}, true
 	case m.Occ != CountZero && (!m.has(Entry) || m.Pos[Entry] == PosOpen || m.Pos[Exit] == PosOpen):
 		return Event{Kind: EvCounted, Count: CountZero}, true
-	case !m.Open && (m.Passage == PasEmpty || m.Mode != ModeService && m.Mode != ModeManual):
+	case m.Untested && m.Mode != ModeService:
+		if m.Mode != ModeRecovering && m.Passage == PasEmpty {
+			return Event{Kind: EvOrder, Order: OrderService}, true
+		}
+	case !m.Open && !m.served() && (m.Passage == PasEmpty || m.Mode != ModeService && m.Mode != ModeManual):
 		return Event{Kind: EvOrder, Order: OrderOpenGate}, true
 	}
 	for _, sl := range []Slot{Slot1, Slot2} {

@@ -12,7 +12,7 @@ var worlds = []world{
 	{name: "entry door", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack)))},
 	{name: "exit door", desk: true, more: documents(), keep: all(orderly, staffed, noFire, noObject, obeys(Entry), faceOnly, only(EvOrder, orders(OrderTake, OrderAccept)), known, without(EvExitButton, EvDeclined))},
 	{name: "both doors", more: documents(), keep: all(orderly, staffed, noFire, noObject, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed), known, atMostOne, behind)},
-	{name: "tries", tries: true, more: oneByOne(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), atMostOne, without(EvOrder, EvHeads, EvTrackLost, EvSilent, EvDeclined, EvBroken, EvCommitFailed, EvExitButton), known)},
+	{name: "tries", tries: true, more: oneByOne(), keep: all(orderly, staffed, noFire, noObject, obeys(Exit), atMostOne, without(EvOrder, EvHeads, EvSilent, EvDeclined, EvBroken, EvCommitFailed, EvExitButton), known)},
 	{name: "people", more: documents(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeysOrForced(Exit), without(EvOrder, EvOwnerLost))},
 	{name: "desk", desk: true, more: oneByOne(), keep: all(orderly, staffed, noFire, noObject, obeys(Entry), obeysOrForced(Exit))},
 	{name: "luggage", more: documents(), keep: all(orderly, staffed, noFire, obeys(Entry), obeys(Exit), only(EvOrder, orders(OrderTake, OrderSendBack, OrderReset)))},
@@ -25,6 +25,8 @@ var worlds = []world{
 	{name: "documents", shut: true, keep: all(obeys(Entry), obeys(Exit), noFire, noObject, nobody, only(EvOrder, orders(OrderTake, OrderSendBack, OrderOpenGate, OrderCloseGate)))},
 	{name: "admit and hold", desk: true, more: held(), keep: all(orderly, staffed, noFire, noObject, obeysOrForced(Entry), obeys(Exit), known, without(EvHeads, EvTrackLost, EvSilent, EvCommitFailed))},
 	{name: "shift", keep: shifts(all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, without(EvOrder, EvOwnerLost, EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton, EvDeclined)))},
+	{name: "specimen", shut: true, more: specimens(), keep: all(orderly, bench, obeys(Entry), obeys(Exit), noFire, noObject, known, without(EvCommitted, EvCommitFailed))},
+	{name: "one-step: specimen", topology: OneStep, shut: true, more: specimens(), keep: all(orderly, bench, obeysOrForced(Exit), noObject, known, without(EvCommitted, EvCommitFailed))},
 	{name: "next document", keep: all(obeys(Entry), obeys(Exit), noFire, noObject, known, atMostOne, staffed, only(EvOrder, orders(OrderTake, OrderSendBack)), without(EvMore, EvPrompt, EvHeads, EvTrackLost, EvSilent, EvBroken, EvCommitFailed, EvExitButton))},
 }
 
@@ -54,7 +56,7 @@ var modes = all(noFire, noObject, without(EvFault, EvHeads, EvTrackLost, EvSilen
 	switch e.Kind {
 	case EvOrder:
 		switch e.Order {
-		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset, OrderHoldEntry, OrderLetGo, OrderHandOver:
+		case OrderStandby, OrderService, OrderManual, OrderSelfTest, OrderOpenGate, OrderCloseGate, OrderOpenEntry, OrderOpenExit, OrderReset, OrderHoldEntry, OrderLetGo, OrderHandOver, OrderOutOfService:
 			return e.Mine
 		}
 		return false
@@ -65,6 +67,19 @@ var modes = all(noFire, noObject, without(EvFault, EvHeads, EvTrackLost, EvSilen
 	}
 	return true
 }})
+
+// bench is a technician with specimens: no traveller's document, and few orders.
+var bench = filter{of: func(e Event) bool {
+	switch e.Kind {
+	case EvFault:
+		return false
+	case EvLease:
+		return e.On
+	case EvOrder:
+		return e.Mine && (e.Order == OrderOpenGate || e.Order == OrderService || e.Order == OrderSpecimen || e.Order == OrderCloseGate || e.Order == OrderOpenEntry || e.Order == OrderRelease || e.Order == OrderEndEmergency)
+	}
+	return true
+}}
 
 // staffed leaves lease, faults and closing to the world of documents, and the other modes to that of modes.
 var staffed = filter{of: func(e Event) bool {
@@ -183,6 +198,22 @@ func documents() []move {
 		out = append(out, move{[]Event{
 			{Kind: EvAccepted}, {Kind: EvLaid, Slot: sl}, {Kind: EvChecked, Slot: sl, Outcome: verdict.Allow, Reason: verdict.OK},
 			{Kind: EvLifted, Slot: sl}, {Kind: EvReaderFree, Slot: sl}}, at})
+	}
+	return out
+}
+
+// specimens are documents that a technician lays down: taken, refused, and held for by a centre that is not asked.
+func specimens() []move {
+	var out []move
+	for _, mv := range documents() {
+		at := mv.when
+		mv.when = func(n *node) bool { return n.M.Specimen && at(n) } // travellers' are those of other worlds
+		out = append(out, mv)
+		for _, o := range []verdict.Outcome{verdict.Refer, verdict.RefuseAndHold} {
+			no := move{events: slices.Clone(mv.events[:3]), when: mv.when}
+			no.events[2].Outcome, no.events[2].Reason = o, verdict.CentreHit
+			out = append(out, no)
+		}
 	}
 	return out
 }

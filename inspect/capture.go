@@ -223,7 +223,10 @@ func (i *Inspector) verdict(r facematch.Result) {
 	all := slices.Concat(i.document.checks, r.Checks)
 	i.times = nil
 	i.enter("decided")
-	v := verdict.Decide(i.cfg.Policy, all)
+	v := verdict.Decide(i.cfg.Policy, i.judged(all))
+	if i.begin.Service {
+		v = verdict.OfSpecimen(v)
+	}
 	i.send(protocol.FromInspector{Verdict: &protocol.Verdict{
 		Outcome: v.Outcome, Reason: v.Reason, Checks: all, MatchBand: r.MatchBand, PADBand: r.PADBand,
 		Model: i.cfg.Ready.ModelPack, Policy: i.cfg.Ready.Policy, Stages: i.times,

@@ -309,7 +309,7 @@ func (i *Inspector) wasRead(r *emrtd.Report) {
 	if !i.begin.DateSure {
 		undate(d.checks)
 	}
-	refuseSpecimen(d.checks)
+	i.specimen()
 	i.enter("portrait")
 	if len(r.Face.Image) > 0 {
 		d.waitPortrait = true
@@ -334,13 +334,28 @@ func undate(checks []verdict.Check) {
 	}
 }
 
-// refuseSpecimen takes back what a test CSCA proved (P-14): its key may be in anybody's hands.
-func refuseSpecimen(checks []verdict.Check) {
-	for n, c := range checks {
-		if c.ID == verdict.CheckDSChain && slices.Contains(c.Deviations, trust.DevTestCSCA) {
-			checks[n].Result, checks[n].Reason = verdict.Fail, verdict.SpecimenDocument
+// specimen judges whether the document's issuer is one for this mode (P-14): a test CSCA in service, any other elsewhere.
+// What proves the document for the one proves nothing for the other.
+func (i *Inspector) specimen() {
+	for n, c := range i.document.checks {
+		if c.ID != verdict.CheckDSChain {
+			continue
+		}
+		switch test := slices.Contains(c.Deviations, trust.DevTestCSCA); {
+		case test && !i.begin.Service: // its key may be in anybody's hands
+			i.document.checks[n].Result, i.document.checks[n].Reason = verdict.Fail, verdict.SpecimenDocument
+		case !test && i.begin.Service && c.Result != verdict.Fail:
+			i.document.checks[n].Result, i.document.checks[n].Reason = verdict.Fail, verdict.GateClosed
 		}
 	}
+}
+
+// judged are checks with what is not asked of a specimen: the centre knows none.
+func (i *Inspector) judged(checks []verdict.Check) []verdict.Check {
+	if !i.begin.Service {
+		return checks
+	}
+	return append(slices.Clone(checks), verdict.Check{ID: verdict.CheckLookup, Result: verdict.Pass, Reason: verdict.OK})
 }
 
 // eligibility judges the rules of requirement P-10 on the signed data, or on the zone where the chip
@@ -393,7 +408,7 @@ func (i *Inspector) askCentre() {
 	hoped := append(slices.Clone(d.checks),
 		verdict.Check{ID: verdict.CheckLookup, Result: verdict.Pass, Reason: verdict.OK},
 		verdict.Check{ID: verdict.CheckPortrait, Result: verdict.Pass, Reason: verdict.OK})
-	if verdict.DecideDocument(i.cfg.Policy, hoped).Outcome != verdict.Allow {
+	if i.begin.Service || verdict.DecideDocument(i.cfg.Policy, hoped).Outcome != verdict.Allow {
 		d.lookup = &verdict.Check{ID: verdict.CheckLookup, Result: verdict.NotEvaluated, Reason: verdict.ReasonNone}
 		return
 	}
@@ -476,7 +491,10 @@ func (i *Inspector) checked() {
 	}
 	slices.SortStableFunc(d.checks, func(a, b verdict.Check) int { return int(a.ID) - int(b.ID) })
 	i.enter("checked")
-	v := verdict.DecideDocument(i.cfg.Policy, d.checks)
+	v := verdict.DecideDocument(i.cfg.Policy, i.judged(d.checks))
+	if i.begin.Service && v.Outcome != verdict.Allow {
+		v.Outcome = verdict.Refer
+	}
 	i.send(protocol.FromInspector{Checked: &protocol.Checked{Outcome: v.Outcome, Reason: v.Reason, Checks: d.checks, Stages: i.times}})
 	if v.Outcome != verdict.Allow {
 		i.refer(v.Reason)

@@ -206,7 +206,9 @@ func (i *Inspector) told(m protocol.ToInspector) {
 		}
 		i.begin, i.began = m.Begin, i.clock()
 		i.chips = m.Begin.Chips[:min(len(m.Begin.Chips), maxChips)]
-		i.dossier.officers = m.Begin.Officers
+		if !m.Begin.Service {
+			i.dossier.officers = m.Begin.Officers
+		}
 		i.enter("document")
 		i.openReaders()
 	case m.Lease != nil:
@@ -219,6 +221,7 @@ func (i *Inspector) told(m protocol.ToInspector) {
 		i.answered(m.Answer.Sealed)
 	case m.Shown != nil:
 		i.shown(*m.Shown)
+	case m.Officers != nil && i.begin.Service: // nobody is shown a specimen
 	case m.Officers != nil:
 		i.dossier.officers = m.Officers.Officers
 		i.sealDossiers()

@@ -161,6 +161,8 @@ type house struct {
 	subject *camera.Subject
 
 	dateUnsure bool // the gate does not trust its clock
+	service    bool // a technician lays a specimen down
+	sealed     int  // questions to the centre and dossiers
 }
 
 func newHouse(t *testing.T, holder, shown string, edit func(*issue.Profile), lookup time.Duration) *house {
@@ -250,6 +252,9 @@ func (h *house) until(what string, f func(protocol.FromInspector) bool) {
 			if !ok {
 				h.t.Fatalf("%s: the inspector is gone", what)
 			}
+			if m.Lookup != nil || m.Dossier != nil {
+				h.sealed++
+			}
 			if f(m) {
 				return
 			}
@@ -265,7 +270,7 @@ func (h *house) begin() {
 	var centrePub, officerPub []byte
 	centrePub, h.centre, _ = seal.GenerateHPKE()
 	officerPub, h.officer, _ = seal.GenerateHPKE()
-	h.say(protocol.ToInspector{Begin: &protocol.Begin{Passage: "p1", Gate: "gate-1", Date: time.Now(), DateSure: !h.dateUnsure, CentreKey: centrePub,
+	h.say(protocol.ToInspector{Begin: &protocol.Begin{Passage: "p1", Gate: "gate-1", Date: time.Now(), DateSure: !h.dateUnsure, Service: h.service, CentreKey: centrePub,
 		Officers: []protocol.Officer{{KeyID: seal.KeyID(officerPub), Key: officerPub}}, DocumentMS: 300000, CaptureMS: 20000}})
 	for _, d := range []protocol.Device{protocol.Scanner, protocol.NFC} {
 		h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: d, Held: true}})
@@ -526,6 +531,36 @@ func TestP14SpecimenAtTheReader(t *testing.T) {
 		t.Errorf("%s %s", got.Outcome, got.Reason)
 	}
 	h.end()
+}
+
+// P-14: in service a specimen is inspected to the end, with nobody asked about it, nobody shown it and nothing allowed; a
+// traveller's document is not.
+func TestP14SpecimenInService(t *testing.T) {
+	for _, test := range []bool{true, false} {
+		if test && testing.Short() {
+			continue // draws some hundred pictures: left out of the short run
+		}
+		h := newHouseUnder(t, verdict.DefaultPolicy(), "astronaut", "astronaut", nil, answered, func(b *trust.Bundle) { b.Anchors[0].Test = test })
+		h.service = true
+		h.begin()
+		h.scan(hal.ScanMRZ, h.lines[0], h.lines[1])
+		c := h.checked("hold")
+		if !test && (c.Outcome != verdict.Refer || c.Reason != verdict.GateClosed) || test && c.Outcome != verdict.Allow {
+			t.Fatalf("test CSCA %v: %s %s: %v", test, c.Outcome, c.Reason, c.Checks)
+		}
+		if test {
+			h.say(protocol.ToInspector{Lease: &protocol.Lease{Device: protocol.Camera, Held: true}})
+			if v := h.verdict(); v.Outcome != verdict.Refer || v.Reason != verdict.SpecimenDocument {
+				t.Errorf("%s %s", v.Outcome, v.Reason)
+			}
+		}
+		pub, _, _ := seal.GenerateHPKE()
+		h.say(protocol.ToInspector{Officers: &protocol.Officers{Officers: []protocol.Officer{{KeyID: seal.KeyID(pub), Key: pub}}}})
+		h.end()
+		if h.sealed != 0 {
+			t.Errorf("test CSCA %v: %d sealed things left the gate", test, h.sealed)
+		}
+	}
 }
 
 // C-11: a reader that hangs or is gone is a fault of the reader, not a document without a chip.

@@ -430,7 +430,7 @@ func TestO02Receiver(t *testing.T) {
 // TestO03Roles: every order of the contract belongs to some role, and a technician decides about no traveller.
 func TestO03Roles(t *testing.T) {
 	for _, name := range []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
-		api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest, api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver, api.CmdSafeguard} {
+		api.CmdOpenEntry, api.CmdOpenExit, api.CmdRelease, api.CmdEndEmergency, api.CmdSelfTest, api.CmdStandby, api.CmdService, api.CmdManual, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver, api.CmdSafeguard, api.CmdSpecimen, api.CmdOutOfService} {
 		if !officers.May(officers.Roles(), name) {
 			t.Errorf("%s belongs to no role", name)
 		}

@@ -54,13 +54,13 @@ const (
 
 // desk is what every officer at the line does.
 var desk = []string{api.CmdTake, api.CmdReturn, api.CmdAccept, api.CmdSendBack, api.CmdHold, api.CmdOpenGate, api.CmdCloseGate, api.CmdReset,
-	api.CmdOpenEntry, api.CmdRelease, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver, api.CmdSafeguard}
+	api.CmdOpenEntry, api.CmdRelease, api.CmdHoldEntry, api.CmdLetGo, api.CmdHandOver, api.CmdSafeguard, api.CmdOutOfService}
 
 // roles lists the orders of each role.
 var roles = map[string][]string{
 	RoleOfficer:    desk,
 	RoleSupervisor: slices.Concat(desk, []string{api.CmdOpenExit, api.CmdEndEmergency, api.CmdManual, api.CmdStandby}),
-	RoleTechnician: {api.CmdCloseGate, api.CmdReset, api.CmdRelease, api.CmdStandby, api.CmdService, api.CmdSelfTest},
+	RoleTechnician: {api.CmdCloseGate, api.CmdReset, api.CmdRelease, api.CmdStandby, api.CmdService, api.CmdSelfTest, api.CmdSpecimen},
 }
 
 // Roles lists them.

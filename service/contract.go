@@ -53,7 +53,7 @@ const (
 )
 
 // Orders that a technician may give: none of them moves a door outside of service mode, and none opens the gate.
-var Orders = []string{"gate_service", "self_test", "gate_close"}
+var Orders = []string{"gate_service", "self_test", "gate_close", "specimen_inspect"}
 
 // signed are the requests that need a technician's key.
 var signed = map[string]bool{AskIdentify: true, AskSound: true, AskOrder: true, AskHold: true, AskPair: true}

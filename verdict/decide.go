@@ -24,6 +24,16 @@ func DecideDocument(p Policy, checks []Check) Verdict { return decide(p, checks,
 // one reason is the first failure in the order of the checks, before the first that was not possible.
 func Decide(p Policy, checks []Check) Verdict { return decide(p, checks, checkEnd-1) }
 
+// OfSpecimen is what a verdict comes to for a specimen (P-14): nothing is allowed, nobody held, and what would have been
+// allowed says what it was.
+func OfSpecimen(v Verdict) Verdict {
+	if v.Outcome == Allow {
+		v.Reason = SpecimenDocument
+	}
+	v.Outcome = Refer
+	return v
+}
+
 func decide(p Policy, checks []Check, last CheckID) Verdict {
 	var made [checkEnd]Check
 	for _, c := range checks {

@@ -182,7 +182,7 @@ var orders = map[string]bool{
 	api.CmdOpenGate: false, api.CmdCloseGate: false, api.CmdReset: false, api.CmdOpenEntry: false,
 	api.CmdOpenExit: false, api.CmdRelease: false, api.CmdEndEmergency: false, api.CmdSelfTest: false,
 	api.CmdStandby: false, api.CmdService: false, api.CmdManual: false,
-	api.CmdHoldEntry: false, api.CmdLetGo: false, api.CmdHandOver: false, api.CmdSafeguard: false,
+	api.CmdHoldEntry: false, api.CmdLetGo: false, api.CmdHandOver: false, api.CmdSafeguard: false, api.CmdSpecimen: false, api.CmdOutOfService: false,
 }
 
 // serveOrder passes an officer's order on. What it refuses by itself is what the officer cannot have

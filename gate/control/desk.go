@@ -20,6 +20,7 @@ var orderNames = map[string]gate.Order{
 	api.CmdEndEmergency: gate.OrderEndEmergency, api.CmdSelfTest: gate.OrderSelfTest,
 	api.CmdStandby: gate.OrderStandby, api.CmdService: gate.OrderService, api.CmdManual: gate.OrderManual,
 	api.CmdHoldEntry: gate.OrderHoldEntry, api.CmdLetGo: gate.OrderLetGo, api.CmdHandOver: gate.OrderHandOver,
+	api.CmdSpecimen: gate.OrderSpecimen, api.CmdOutOfService: gate.OrderOutOfService,
 }
 
 // needsReason are the overrides (O-07).
@@ -67,7 +68,7 @@ func (l *Loop) inbound(in Inbound) {
 }
 
 // serviceOrders are those that a technician at the gate may give: nothing moves but in service mode.
-var serviceOrders = []string{api.CmdService, api.CmdSelfTest, api.CmdCloseGate}
+var serviceOrders = []string{api.CmdService, api.CmdSelfTest, api.CmdCloseGate, api.CmdSpecimen}
 
 // local handles what a technician at the gate does.
 func (l *Loop) local(x Local) {

@@ -46,9 +46,13 @@ func (l *Loop) begin(i int) {
 	t.model, t.policy, t.demo = l.slots[i].ready.ModelPack, l.slots[i].ready.Policy, l.slots[i].ready.DemoModel
 	l.trips[gate.LaneReception] = t
 	l.slots[i].begun = true
+	officers := l.officers()
+	if l.m.Specimen {
+		officers = nil // nobody is shown one
+	}
 	l.p.Inspectors.Send(i, protocol.ToInspector{Begin: &protocol.Begin{
 		Passage: t.ID, Gate: l.cfg.Gate, Epoch: l.cfg.Epoch(), Date: l.cfg.Clock.Now(), DateSure: l.cfg.Clock.Trusted(), CentreKey: l.cfg.CentreKey,
-		Officers: l.officers(), Chips: slices.Clone(l.chips),
+		Service: l.m.Specimen, Officers: officers, Chips: slices.Clone(l.chips),
 		DocumentMS: int(l.cfg.Document.Milliseconds()), CaptureMS: int(l.cfg.Capture.Milliseconds()),
 	}})
 	l.lease(i, protocol.Scanner, true)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"egate/api"
+	"egate/gate"
+	"egate/inspect/protocol"
 )
 
 // TestM09LocalOrders: a technician at the gate, with the broker gone, is bound by the gate's rules like the desk;
@@ -47,6 +49,19 @@ func TestM09LocalOrders(t *testing.T) {
 		if got := ask(api.CmdService); got != "accepted" || r.l.m.Mode.String() != "service" {
 			t.Errorf("service: %s, mode %s", got, r.l.m.Mode)
 		}
+		// P-14: the next document is a specimen, and its inspector is told.
+		if got := ask(api.CmdSpecimen); got != "accepted" {
+			t.Errorf("a specimen: %s", got)
+		}
+		r.screen("notice")
+		r.touch("accept")
+		if !r.insp.has(0, func(m protocol.ToInspector) bool {
+			return m.Begin != nil && m.Begin.Service && len(m.Begin.Officers) == 0
+		}) {
+			t.Error("its inspector was not told")
+		}
+		r.touch("decline")
+		r.pass(testLimits[gate.LimitNote])
 		if got := ask(api.CmdCloseGate); got != "accepted" {
 			t.Errorf("close: %s", got)
 		}

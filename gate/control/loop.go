@@ -289,6 +289,7 @@ func (l *Loop) boot() {
 		interrupted = old.Reception != "" || old.Passage != ""
 	}
 	l.m = gate.New(l.cfg.Topology, open)
+	l.m.Untested = old.Model.Untested // a gate that is out of service stays so until a self-test has passed (M-02)
 	found := l.cfg.Found
 	if interrupted && found == "clean" || found == "" {
 		found = "clean"

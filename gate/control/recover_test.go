@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"egate/api"
 	"egate/health"
 	"egate/inspect/protocol"
+	"egate/verdict"
 )
 
 // TestC11RecoveryWaitsForTheLease: a device that failed is taken back from its inspector, and recovered when it was
@@ -51,4 +53,26 @@ func TestC11RecoveryWaitsForTheLease(t *testing.T) {
 			})
 		})
 	}
+}
+
+// M-02: a gate that left service with a fault stays closed over a restart, until a self-test has passed.
+func TestM02OutOfServiceOverARestart(t *testing.T) {
+	var record []byte
+	loop(t, func(r *rig) {
+		for _, name := range []string{api.CmdService, api.CmdOutOfService} {
+			if a := r.order(api.Command{Name: name}); a.Result != "accepted" {
+				t.Fatal(name, a)
+			}
+		}
+		record = r.jn.records[len(r.jn.records)-1].Model
+	})
+	recovered(t, record, func(r *rig) {
+		r.screen("closed")
+		if a := r.order(api.Command{Name: api.CmdOpenGate}); a.Result != "rejected" || a.Reason != verdict.SelfTestFailed.String() {
+			t.Errorf("open: %+v", a)
+		}
+		if a := r.order(api.Command{Name: api.CmdService}); a.Result != "accepted" {
+			t.Errorf("service: %+v", a)
+		}
+	})
 }

@@ -51,6 +51,9 @@ type Begin struct {
 	Chips      []ChipSize `json:"chips"`
 	DocumentMS int        `json:"document_ms"` // limit for document and chip
 	CaptureMS  int        `json:"capture_ms"`  // limit for the live capture
+	// Service says that a technician lays a specimen down (P-14): nothing but a specimen is inspected, the centre is
+	// not asked, no officer gets a dossier, and the verdict allows nothing.
+	Service bool `json:"service,omitempty"`
 }
 
 // Officer is a recipient of referral dossiers: HPKE public key of one signed-in session.

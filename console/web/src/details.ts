@@ -98,7 +98,7 @@ export class GateDetails extends LitElement {
         <button class="quiet" id="close" @click=${() => this.dispatchEvent(new CustomEvent("leave", { bubbles: true, composed: true }))}>${t("ui.close")}</button></header>
       <div class="acts">
         ${act("gate_open", "", false)}${act("gate_close")}${act("gate_reset")}${act("gate_standby")}${act("gate_manual")}${act("gate_service")}
-        ${g.state.mode === "service" && g.state.entry !== "none" ? act("self_test", "", false) : nothing}${g.state.entry !== "none" ? html`${act("door_open_entry")}${act("door_hold_entry")}` : nothing}${g.state.passage === "holding" ? act("door_let_go", "", false) : nothing}
+        ${g.state.mode === "service" && g.state.entry !== "none" ? html`${act("self_test", "", false)}${act("specimen_inspect", "", false)}${act("gate_out_of_service")}` : nothing}${g.state.mode === "service" && g.state.entry === "none" ? act("specimen_inspect", "", false) : nothing}${g.state.entry !== "none" ? html`${act("door_open_entry")}${act("door_hold_entry")}` : nothing}${g.state.passage === "holding" ? act("door_let_go", "", false) : nothing}
         <select aria-label=${t("ref.why_accept")} @change=${(e: Event) => { this.why = (e.target as HTMLSelectElement).value; }}>
           <option value="">${t("ref.choose")}</option>${overrides.map((o) => html`<option value=${o}>${word("override", o)}</option>`)}
         </select>
