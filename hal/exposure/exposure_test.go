@@ -3,11 +3,36 @@ package exposure
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"egate/hal"
+	"egate/hal/haltest"
+	"egate/hal/simhal"
 )
+
+// The conformance suite: whatever is looked through a watch is a camera still.
+func TestConformance(t *testing.T) {
+	haltest.Camera(t, func(t *testing.T) haltest.CameraBench {
+		path := filepath.Join(t.TempDir(), "camera.sock")
+		s, err := simhal.NewCameraServer(path, 64, 48, 1000, func(_ time.Duration, f *hal.Frame) {
+			for i := range f.Pix {
+				f.Pix[i] = 120
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		c, err := simhal.DialCamera(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return haltest.CameraBench{Camera: Watch(c), Freeze: func() { s.Freeze(true) }, Unplug: s.Disconnect}
+	})
+}
 
 // reel plays frames of one level each, 100 ms apart.
 type reel struct {

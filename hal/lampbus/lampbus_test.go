@@ -1,16 +1,20 @@
 package lampbus
 
 import (
+	"bytes"
 	"errors"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"periph.io/x/conn/v3"
 	"periph.io/x/conn/v3/conntest"
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/i2c/i2ctest"
 	"periph.io/x/conn/v3/physic"
+	"periph.io/x/conn/v3/spi"
 	"periph.io/x/conn/v3/spi/spitest"
 
 	"egate/hal"
@@ -143,6 +147,121 @@ func TestExpanderConformance(t *testing.T) {
 				}
 			}}
 	})
+}
+
+// leds is the far end of an SPI line: the LEDs of the last whole frame, as an APA102 takes them.
+type leds struct {
+	mu   sync.Mutex
+	lit  [][3]byte // red, green, blue
+	gone bool
+}
+
+func (l *leds) Connect(physic.Frequency, spi.Mode, int) (spi.Conn, error) { return l, nil }
+func (l *leds) LimitSpeed(physic.Frequency) error                         { return nil }
+func (l *leds) String() string                                            { return "model" }
+func (l *leds) Close() error                                              { return nil }
+func (l *leds) Duplex() conn.Duplex                                       { return conn.Half }
+func (l *leds) TxPackets([]spi.Packet) error                              { return errors.New("not asked for") }
+func (l *leds) Tx(w, _ []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return errors.New("sysfs-spi: no such device")
+	}
+	if len(w) < 4 || !bytes.Equal(w[:4], make([]byte, 4)) {
+		return nil // no start: nothing listens
+	}
+	l.lit = nil
+	for w = w[4:]; len(w) >= 4 && w[0]&0xE0 == 0xE0; w = w[4:] {
+		l.lit = append(l.lit, [3]byte{w[3], w[2], w[1]})
+	}
+	return nil
+}
+
+// The conformance suite over an LED strip, beside lines that have the inputs.
+func TestStripConformance(t *testing.T) {
+	haltest.Lines(t, func(t *testing.T) haltest.LinesBench {
+		far := &leds{}
+		path := filepath.Join(t.TempDir(), "lines.sock")
+		srv, err := simhal.NewLineServer(path, []string{"in"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := simhal.DialLines(path, map[string]simhal.Line{"in": {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := lineset.Join(lines, lineset.Bus{Name: "strip", Lamps: []string{"lamp"}, Lost: func(bool) {},
+			Open: func() (hal.Lines, error) {
+				return OpenStrip(far, 8, map[string]Stretch{"lamp": {From: 2, To: 5, Colour: 0x00FF00}})
+			}})
+		t.Cleanup(func() { s.Close(); srv.Close() })
+		return haltest.LinesBench{Lines: s, Input: "in", Output: "lamp", Drive: func(l gpio.Level) { _ = srv.SetInput("in", l) },
+			Driven: func() gpio.Level {
+				far.mu.Lock()
+				defer far.mu.Unlock()
+				return len(far.lit) >= 8 && far.lit[2] == [3]byte{0, 255, 0} && far.lit[5] == far.lit[2] && far.lit[1] == [3]byte{} && far.lit[6] == [3]byte{}
+			}, Unplug: func() {
+				srv.Disconnect()
+				for lines.Err() == nil { // until this end has seen it
+					time.Sleep(time.Millisecond)
+				}
+			}}
+	})
+}
+
+// liar is a bus whose answers are changed on their way.
+type liar struct {
+	*expander
+	lie func(r []byte) error
+}
+
+func (l liar) Tx(addr uint16, w, r []byte) error {
+	if err := l.expander.Tx(addr, w, r); err != nil {
+		return err
+	}
+	if len(r) > 0 {
+		return l.lie(r)
+	}
+	return nil
+}
+
+// C-11: a bus that lies. Registers that read as noise, as nothing, or whose answer breaks off: no panic, no lamp that is told
+// as lit and is not the chip's to say, and a chip that answers nothing any more is lost. A transfer has no deadline but the kernel's own
+// (a second by its default): the loop's watch over its lamps is what stands behind it.
+func TestC11HostileBus(t *testing.T) {
+	noise := rand.New(rand.NewPCG(7, 8))
+	for name, lie := range map[string]func(r []byte) error{
+		"garbage": func(r []byte) error {
+			for i := range r {
+				r[i] = byte(noise.Uint32())
+			}
+			return nil
+		},
+		"half":  func(r []byte) error { clear(r[len(r)/2:]); return nil },
+		"ones":  func(r []byte) error { copy(r, bytes.Repeat([]byte{0xFF}, len(r))); return nil },
+		"error": func([]byte) error { return errors.New("sysfs-i2c: connection timed out") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			haltest.Leaks(t)
+			far := liar{&expander{reg: [0x16]byte{0: 0xFF, 1: 0xFF}}, lie}
+			l, err := OpenExpander(far, 0x20, map[string]int{"a": 0, "b": 15})
+			if err != nil {
+				if !errors.Is(err, hal.ErrLost) {
+					t.Errorf("not opened, and not lost: %v", err)
+				}
+				return
+			}
+			for i := range 1000 {
+				if err := l.Set("a", i%2 == 0); err != nil && !errors.Is(err, hal.ErrLost) {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // C-11: an expander that is lost takes its lamps and nothing else; when it is back, its lamps are as they should be.

@@ -280,7 +280,9 @@ func (c *Camera) Next(ctx context.Context, f *hal.Frame) error {
 func (c *Camera) take(f *hal.Frame, drop bool) (bool, error) {
 	var pix []byte
 	var held uint32
-	for {
+	// No more than are there when it is asked: a driver whose queue never runs empty, or that is broken for good and says
+	// so for every frame, must not keep the caller beyond his deadline.
+	for range 2 * buffers {
 		err := c.dev.WaitForFrame(0)
 		if _, none := err.(*webcam.Timeout); none {
 			break

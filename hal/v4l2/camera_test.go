@@ -35,7 +35,9 @@ type lens struct {
 	taken   int
 	set     map[uint32]int32
 	order   []uint32
-	most    int32 // that a control takes
+	most    int32                          // that a control takes
+	lie     func() ([]byte, uint32, error) // in place of frames, and there is always one
+	lies    int
 }
 
 func newLens(code string, w, h uint32) *lens {
@@ -106,6 +108,9 @@ func (l *lens) expose() {
 }
 
 func (l *lens) WaitForFrame(uint32) error {
+	if l.lie != nil {
+		return nil
+	}
 	l.expose()
 	if len(l.ready) == 0 && l.err == nil {
 		time.Sleep(l.nap) // the process, not the camera
@@ -114,6 +119,12 @@ func (l *lens) WaitForFrame(uint32) error {
 	return nil
 }
 func (l *lens) GetFrame() ([]byte, uint32, error) {
+	if l.lie != nil {
+		if l.lies++; l.lies > 100_000 {
+			return nil, 0, unix.ENODEV // whoever asks so often never came back
+		}
+		return l.lie()
+	}
 	if l.err != nil {
 		return nil, 0, l.err
 	}
@@ -279,6 +290,71 @@ func TestConformance(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 		return haltest.CameraBench{Camera: c, Freeze: func() { l.hang = true }, Unplug: func() { l.err = unix.ENODEV }}
 	})
+}
+
+// C-11: drivers that lie. A queue that never runs empty, frames that are always broken, cut short or of another size: each
+// call comes back by its deadline, nothing but a whole frame is delivered, and a camera that is there is not lost.
+func TestC11HostileDriver(t *testing.T) {
+	whole := 64 * 48 * 2
+	for name, c := range map[string]struct {
+		lie  func(l *lens) func() ([]byte, uint32, error)
+		want error
+	}{
+		"flood": {func(l *lens) func() ([]byte, uint32, error) {
+			return func() ([]byte, uint32, error) { return l.buf[0], 0, nil }
+		}, nil},
+		"garbage: every frame is broken": {func(*lens) func() ([]byte, uint32, error) {
+			return func() ([]byte, uint32, error) { return nil, 0, unix.EIO }
+		}, hal.ErrTimeout},
+		"half frames": {func(l *lens) func() ([]byte, uint32, error) {
+			return func() ([]byte, uint32, error) { return l.buf[0][:whole/2], 0, nil }
+		}, hal.ErrTimeout},
+		"empty frames": {func(l *lens) func() ([]byte, uint32, error) {
+			return func() ([]byte, uint32, error) { return l.buf[0][:0], 0, nil }
+		}, hal.ErrTimeout},
+		"wrong sizes": {func(l *lens) func() ([]byte, uint32, error) {
+			n := 0
+			return func() ([]byte, uint32, error) { n += 97; return l.buf[0][:n%whole], 0, nil }
+		}, hal.ErrTimeout},
+		"late: there is one, says the driver, and none comes": {func(*lens) func() ([]byte, uint32, error) {
+			return func() ([]byte, uint32, error) { return nil, 0, unix.EAGAIN }
+		}, hal.ErrTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			haltest.Leaks(t)
+			synctest.Test(t, func(t *testing.T) {
+				l := newLens("YUYV", 64, 48)
+				cam, err := start(l, Options{Width: 64, Height: 48})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer cam.Close()
+				var f hal.Frame
+				if err := cam.Next(t.Context(), &f); err != nil {
+					t.Fatal(err)
+				}
+				l.lie = c.lie(l)
+				began := time.Now()
+				if err := cam.Next(t.Context(), &f); !errors.Is(err, c.want) || errors.Is(err, hal.ErrLost) || time.Since(began) > silence+2*look {
+					t.Errorf("%v after %v, want %v", err, time.Since(began), c.want)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				began = time.Now()
+				if err := cam.Next(ctx, &f); c.want != nil && !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 150*time.Millisecond {
+					t.Errorf("%v after %v with a deadline of 50 ms", err, time.Since(began))
+				}
+				l.lie, l.since = nil, time.Now() // it has come to its senses
+				for i := 0; ; i++ {
+					if err := cam.Next(t.Context(), &f); err == nil {
+						break
+					} else if i > 3 || errors.Is(err, hal.ErrLost) {
+						t.Fatalf("back in order: %v", err)
+					}
+				}
+			})
+		})
+	}
 }
 
 // Compressed pictures are taken where they are allowed, and such as begin like none are left out (F-14).

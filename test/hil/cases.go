@@ -88,6 +88,7 @@ var allCases = []testCase{
 	{name: "watchdog-healthy", about: "armed, fed, disarmed", run: healthy},
 	{name: "watchdog-frozen", about: "the controller hangs", run: bitten("frozen")},
 	{name: "watchdog-killed", about: "the controller dies", run: bitten("killed")},
+	{name: "tpm", about: "the controller's key in a TPM 2.0 (X-05)", run: withTPM},
 	{name: "serial", about: "a USB device unplugged under load and plugged in again (C-11)", run: serial},
 	{name: "camera", about: "formats, dropped frames, unplugged and back (F-14)", run: camera},
 	{name: "passage", about: "the same binary on another board, lines simulated", board: "arm64", run: passage},
@@ -163,6 +164,48 @@ func inspector(ctx context.Context, k *kit, b *board, dir string) (string, error
 	}
 	return once(ctx, b, dir, m, []string{"open", "the chip is genuine", "no face, no match",
 		"the traveller left on the side of origin", "orderly end", "journal and audit log", "nothing unsafe seen by the steel"})
+}
+
+// withTPM: the gate's key is made in a TPM of the board and used by the real controller; when the board has booted as it had
+// not before, the key is of no use.
+func withTPM(ctx context.Context, k *kit, b *board, dir string) (string, error) {
+	m, err := k.site(b, "tpm")
+	if err != nil {
+		return "", err
+	}
+	state := filepath.Join(dir, "tpm")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return "", err
+	}
+	// It ends with the emulator's connection.
+	chip := exec.CommandContext(ctx, "swtpm", "socket", "--tpm2", "--terminate", "--tpmstate", "dir=tpm", "--ctrl", "type=unixio,path=tpm.sock")
+	chip.Dir = dir
+	log, err := os.Create(filepath.Join(dir, "swtpm.log"))
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	chip.Stdout, chip.Stderr = log, log
+	if err := chip.Start(); err != nil {
+		return "", err
+	}
+	gone := make(chan struct{})
+	go func() { _ = chip.Wait(); close(gone) }()
+	defer func() { _ = chip.Process.Kill(); <-gone }()
+	for { // the socket is there before the emulator asks for it
+		if _, err := os.Stat(filepath.Join(dir, "tpm.sock")); err == nil {
+			break
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-gone:
+			return "", errors.New("swtpm ended: see swtpm.log")
+		}
+	}
+	m.packed = true
+	m.devices = []string{"-chardev", "socket,id=tpm,path=tpm.sock", "-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm"}
+	return once(ctx, b, dir, m, []string{"the key is the TPM's", "open", "two travellers cross", "orderly end", "journal and audit log",
+		"nothing unsafe seen by the steel", "another boot, no key"})
 }
 
 // watchdogDevice is Intel's 6300ESB; what it does when it is not fed is a reset, which -no-reboot makes an end.

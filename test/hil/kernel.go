@@ -27,7 +27,7 @@ const own = "gpio-sim"
 
 // packages that a host must have, by board.
 var hostPackages = map[string][]string{
-	"amd64": {"qemu-system-x86", "kmod", "xz-utils", "gcc", "make", "e2fsprogs"},
+	"amd64": {"qemu-system-x86", "kmod", "xz-utils", "gcc", "make", "e2fsprogs", "swtpm"},
 	"arm64": {"qemu-system-arm", "kmod", "xz-utils"},
 }
 
@@ -68,6 +68,9 @@ func warm(arch, cache string) (*board, error) {
 	}
 	x := &board{arch, filepath.Join(cache, strings.TrimSpace(string(b)))}
 	_, err = os.Stat(filepath.Join(x.dir, "modules", "lists"))
+	if err == nil && arch == "amd64" {
+		_, err = os.Stat(filepath.Join(x.dir, packed)) // a cache of before there was a case with a TPM is made anew
+	}
 	return x, err
 }
 
@@ -269,6 +272,10 @@ func put(path string, b []byte) error {
 	return os.WriteFile(path, b, 0o644)
 }
 
+// packed is the kernel as the package has it. It boots by way of the firmware, which is what tells it of a TPM: the ELF
+// image finds none.
+const packed = "packed"
+
 // image takes the kernel out of its wrapping: under emulation unpacking costs more than all the rest of the boot.
 func (m maker) image() error {
 	b, err := os.ReadFile(filepath.Join(m.work, "root/boot/vmlinuz-"+m.abi))
@@ -276,6 +283,9 @@ func (m maker) image() error {
 		return err
 	}
 	if m.arch == "amd64" {
+		if err := put(filepath.Join(m.work, "out", packed), b); err != nil {
+			return err
+		}
 		at := bytes.Index(b, []byte{0xfd, '7', 'z', 'X', 'Z', 0})
 		if at < 0 {
 			return errors.New("the kernel is not packed with xz any more: look for its new magic number")

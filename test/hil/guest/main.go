@@ -210,6 +210,7 @@ var cases = map[string]func(ctx context.Context, words map[string]string) error{
 	"watchdog":  guarded,
 	"power":     power,
 	"inspector": inspector,
+	"tpm":       withTPM,
 }
 
 // tests runs the test programs of /t and tells every test's end. The word "run" chooses.

@@ -277,9 +277,11 @@ func (s *site) start(x string) error {
 	return s.startEgated()
 }
 
-func (s *site) startEgated() error {
+// startEgated starts the controller; what it says goes to the console and to who listens.
+func (s *site) startEgated(listen ...io.Writer) error {
 	s.egated = exec.Command("/bin/egated", "--config", s.config)
-	s.egated.Stdout, s.egated.Stderr = os.Stdout, os.Stdout
+	s.egated.Stdout = io.MultiWriter(append(listen, os.Stdout)...)
+	s.egated.Stderr = s.egated.Stdout
 	if err := s.egated.Start(); err != nil {
 		return err
 	}
