@@ -7,6 +7,8 @@
 //	                                      passages by hour, gate, outcome, reason, retries, decision and officer group as CSV, without small counts (E-06)
 //	egate-console --config FILE --availability 2026-01-01..2026-02-01
 //	                                      availability, MTBF and MTTR of every gate as CSV
+//	egate-console --config FILE --deletions
+//	                                      what retention has taken from the history, by day, gate and epoch, as CSV (DP-08)
 //	egate-console open-dossier            the one-shot child that opens one referral; started by the console only
 //	egate-console answer-lookup           the one-shot child that answers one look-up; started by the console only
 package main
@@ -49,7 +51,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: egate-console --config FILE [--check | --statistics DAY..DAY | --availability DAY..DAY]")
+var errUsage = errors.New("usage: egate-console --config FILE [--check | --statistics DAY..DAY | --availability DAY..DAY | --deletions]")
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("egate-console", flag.ContinueOnError)
@@ -57,6 +59,7 @@ func run(args []string) error {
 	check := flags.Bool("check", false, "check the configuration and end")
 	days := flags.String("statistics", "", "print counts of passages from the first to before the last `day` (2026-01-01..2026-02-01, UTC) as CSV, and end")
 	up := flags.String("availability", "", "print availability, MTBF and MTTR of every gate from the first to before the last `day` as CSV, and end")
+	gone := flags.Bool("deletions", false, "print what retention has deleted, by day, gate and epoch, as CSV, and end")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *path == "" {
 		return errUsage
 	}
@@ -66,6 +69,9 @@ func run(args []string) error {
 	}
 	if *up != "" {
 		return available(os.Stdout, cfg, *up)
+	}
+	if *gone {
+		return centre.WriteDeletions(os.Stdout, filepath.Join(cfg.DataDir, "history.db"))
 	}
 	if *days != "" {
 		return statistics(os.Stdout, cfg, *days)

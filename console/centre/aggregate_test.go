@@ -121,7 +121,7 @@ func TestE06Differencing(t *testing.T) {
 			}
 			some() // late: after the day was counted, or before
 			if rapid.Bool().Draw(rt, "retention") {
-				if _, err := s.forget(start.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "age")) * time.Minute)); err != nil {
+				if _, err := s.forget(time.Now(), start.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "age"))*time.Minute)); err != nil {
 					rt.Fatal(err)
 				}
 			}
@@ -264,7 +264,7 @@ func TestE06CountedHoursStay(t *testing.T) {
 	if err := s.settle(now); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.forget(monday.Add(day)); err != nil || n != 40 {
+	if n, err := s.forget(time.Now(), monday.Add(day)); err != nil || n != 40 {
 		t.Fatal(n, err)
 	}
 	got, err := s.statistics(now, monday, monday.Add(day))

@@ -270,28 +270,6 @@ func (c *Centre) end() {
 	c.repeats.forget()
 }
 
-// retain deletes events that are older than Keep (DP-08).
-func (c *Centre) retain(ctx context.Context) {
-	t := time.NewTicker(forgetEvery)
-	defer t.Stop()
-	for {
-		if err := c.store.settle(c.cfg.Now()); err != nil { // what leaves by retention has been counted (E-06)
-			c.log.Error("centre: statistics", "err", err)
-		}
-		n, err := c.store.forget(c.cfg.Now().Add(-c.cfg.Keep))
-		if err != nil {
-			c.log.Error("centre: retention", "err", err)
-		} else if n > 0 {
-			c.log.Info("centre: retention: events deleted", "count", n, "older_than", c.cfg.Keep.String())
-		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Watch implements console.Centre. A watcher that is slow sees fewer snapshots, and the newest.
 func (c *Centre) Watch(ctx context.Context, f func(console.Line)) error {
 	wake := make(chan struct{}, 1)

@@ -194,7 +194,7 @@ func TestDP08DeletedIsGone(t *testing.T) {
 	if hits, _ := search(t, dir, old); len(hits) == 0 {
 		t.Fatal("an event is not found where it was stored: the test proves nothing")
 	}
-	if n, err := s.forget(at.AddDate(0, 0, 1)); err != nil || n != 50 {
+	if n, err := s.forget(time.Now(), at.AddDate(0, 0, 1)); err != nil || n != 50 {
 		t.Fatal(n, err)
 	}
 	if hits, _ := search(t, dir, old); len(hits) > 0 {
@@ -202,5 +202,48 @@ func TestDP08DeletedIsGone(t *testing.T) {
 	}
 	if hits, _ := search(t, dir, young); len(hits) == 0 {
 		t.Error("what is kept is gone")
+	}
+}
+
+// TestDP08DeletionIsTold: what retention takes leaves an account: of each gate and epoch from where to where and how
+// many, through every step of it, and nothing of what is kept.
+func TestDP08DeletionIsTold(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "history.db")
+	s, err := openStore(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var rows []row
+	put := func(gate string, epoch, from, to uint64, at time.Time) {
+		for seq := from; seq <= to; seq++ {
+			rows = append(rows, row{gate: gate, event: api.Event{Type: "egate.alarm.v1", Epoch: epoch, Seq: seq, Time: at}, body: []byte("{}")})
+		}
+	}
+	put("a", 1, 1, 700, at) // more than one step takes
+	put("a", 2, 1, 3, at.Add(time.Hour))
+	put("b", 1, 5, 9, at)
+	put("b", 1, 10, 12, at.AddDate(0, 1, 0))
+	if _, err := s.put(rows, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range []time.Time{at.AddDate(0, 0, 3), at.AddDate(0, 0, 3).Add(time.Hour), at.AddDate(0, 0, 4)} {
+		if _, err := s.forget(now, now.AddDate(0, 0, -3).Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := WriteDeletions(&out, file); err != nil {
+		t.Fatal(err)
+	}
+	want := "day_utc,gate,epoch,first,last,count,older_than_utc\n" +
+		"2026-01-05,a,1,1,700,700,2026-01-02T03:05:05.000Z\n" +
+		"2026-01-05,a,2,1,3,3,2026-01-02T04:05:05.000Z\n" +
+		"2026-01-05,b,1,5,9,5,2026-01-02T03:05:05.000Z\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }

@@ -110,7 +110,7 @@ func TestE03Store(t *testing.T) {
 		if l, err := s.after("g", 5, 1, 10); err != nil || len(l) > 1 {
 			t.Fatal(l, err)
 		}
-		if _, err := s.forget(mk(1, "1").event.Time.AddDate(1, 0, 0)); err != nil {
+		if _, err := s.forget(mk(1, "1").event.Time, mk(1, "1").event.Time.AddDate(1, 0, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}

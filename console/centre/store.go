@@ -19,7 +19,8 @@ type store struct{ db *sql.DB }
 
 // schema: event holds what came; position how far each epoch is stored, which outlives retention;
 // conflict what came later under the number of another event, which a gate does whose disk lied; witness the
-// last checkpoint of each audit log; suspect the checkpoints that do not go with it.
+// last checkpoint of each audit log; suspect the checkpoints that do not go with it; deletion what retention has
+// taken away, by the day on which it did.
 const schema = `
 CREATE TABLE IF NOT EXISTS event (gate TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
 	type TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (gate, epoch, seq)) WITHOUT ROWID;
@@ -28,6 +29,8 @@ CREATE TABLE IF NOT EXISTS conflict (gate TEXT NOT NULL, epoch INTEGER NOT NULL,
 	PRIMARY KEY (gate, epoch, seq, body)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS witness (gate TEXT NOT NULL, epoch INTEGER NOT NULL, note BLOB NOT NULL, PRIMARY KEY (gate, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS suspect (gate TEXT NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL, note BLOB NOT NULL, PRIMARY KEY (gate, note)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deletion (day TEXT NOT NULL, gate TEXT NOT NULL, epoch INTEGER NOT NULL, older_than TEXT NOT NULL,
+	first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (day, gate, epoch)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_at ON event (at);
 INSERT OR IGNORE INTO position SELECT gate, epoch, max(seq) FROM event GROUP BY gate, epoch;`
 
@@ -151,30 +154,6 @@ func (s *store) list(query string, args ...any) ([]api.Event, error) {
 		return nil, fmt.Errorf("centre: database: %w", err)
 	}
 	return out, nil
-}
-
-// forget deletes events that are older than a time (DP-08) and tells how many. It does so in small
-// steps: whoever stores waits for one step at most.
-func (s *store) forget(before time.Time) (n int64, err error) {
-	for {
-		r, err := s.db.Exec(`DELETE FROM event WHERE (gate, epoch, seq) IN (SELECT gate, epoch, seq FROM event WHERE at < ? LIMIT 500)`, before.UTC().Format(atFormat))
-		if err != nil {
-			return n, fmt.Errorf("centre: database: %w", err)
-		}
-		some, err := r.RowsAffected()
-		if n += some; err != nil {
-			return n, err
-		}
-		if some == 0 {
-			break
-		}
-	}
-	// secure_delete has overwritten the rows; the log of writes still holds them until it is cut. Whatever was
-	// deleted: a crash may have come between the two.
-	if _, err := s.db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-		return n, fmt.Errorf("centre: database: %w", err)
-	}
-	return n, nil
 }
 
 // row is one event on its way to the disk.
