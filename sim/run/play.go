@@ -258,18 +258,28 @@ func (s *stage) over(ctx context.Context) error {
 	return nil
 }
 
-// passage waits until a passage event has passed the wire.
+// passage waits until the centre's history has the passage events.
 func (s *stage) passage(ctx context.Context) error {
 	c, end := s.l.Wire.changes()
 	defer end()
 	for {
-		if s.l.Wire.passages(s.mark) >= max(1, s.sc.Expect.Documents) {
+		list, err := s.h.Desk.History(ctx, s.l.Gate.Name, s.mark.epoch, s.mark.seq)
+		if err != nil {
+			return err
+		}
+		ended := 0
+		for _, e := range list {
+			if e.Type == "egate."+api.EventPassage+".v1" {
+				ended++
+			}
+		}
+		if ended >= max(1, s.sc.Expect.Documents) {
 			return nil
 		}
 		select {
 		case <-c:
 		case <-ctx.Done():
-			return fmt.Errorf("no passage event was published: %w", ctx.Err())
+			return fmt.Errorf("no passage event came to the centre: %w", ctx.Err())
 		}
 	}
 }
@@ -296,6 +306,11 @@ func (s *stage) collect() error {
 	s.seen.Events, s.seen.Acked = ev, acked
 	for _, v := range s.l.Wire.violations() {
 		s.trouble("a message broke the contract (E-01): %s", v)
+	}
+	for _, kind := range s.l.Wire.opened() {
+		if s.sc.SealEvents && kind != api.EventFault && kind != api.EventBoot {
+			s.trouble("an event %q passed the broker unsealed (DP-07)", kind)
+		}
 	}
 	if holes > 0 {
 		s.trouble("%d sequence numbers never passed the wire (E-03)", holes)

@@ -99,6 +99,11 @@ func (s *Site) suit(sc *scenario.Scenario) error {
 			return err
 		}
 	}
+	if sc.SealEvents {
+		if err := s.add("link", "seal_events: true"); err != nil {
+			return err
+		}
+	}
 	for _, w := range sc.Witnesses {
 		lines := []string{w + "_ok: {}", w + "_occupied: {}"}
 		if w == plant.Overhead {

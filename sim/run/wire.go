@@ -21,9 +21,9 @@ type wire struct {
 	last  uint64 // highest
 	seen  map[uint64]bool
 	acked uint64
-	// ended are the positions of passage events.
-	ended []position
-	subs  map[chan struct{}]struct{}
+	// open are the kinds of event that everybody on the broker could read, since the last question.
+	open map[string]bool
+	subs map[chan struct{}]struct{}
 	// broken are messages that do not keep the contract (E-01, DP-04), once each.
 	broken map[string]bool
 	// validate holds a message to the contract.
@@ -31,7 +31,7 @@ type wire struct {
 }
 
 func newWire() *wire {
-	return &wire{seen: map[uint64]bool{}, subs: map[chan struct{}]struct{}{}, broken: map[string]bool{}, validate: contract.Validate}
+	return &wire{seen: map[uint64]bool{}, open: map[string]bool{}, subs: map[chan struct{}]struct{}{}, broken: map[string]bool{}, validate: contract.Validate}
 }
 
 // packet takes one PUBLISH.
@@ -66,8 +66,8 @@ func (w *wire) packet(topic string, payload []byte) {
 		if epoch != w.epoch {
 			w.epoch, w.first, w.last, w.acked, w.seen = epoch, seq, 0, 0, map[uint64]bool{}
 		}
-		if !w.seen[seq] && parts[len(parts)-1] == api.EventPassage {
-			w.ended = append(w.ended, position{epoch, seq})
+		if kind := strings.TrimSuffix(strings.TrimPrefix(e.Type, "egate."), ".v1"); kind != api.EventSealed {
+			w.open[kind] = true
 		}
 		w.seen[seq] = true
 		w.first, w.last = min(w.first, seq), max(w.last, seq)
@@ -139,17 +139,13 @@ func (w *wire) changes() (<-chan struct{}, func()) {
 	}
 }
 
-// passages counts the passage events published after a position.
-func (w *wire) passages(after position) int {
+// opened returns, once, the kinds of event that passed unsealed.
+func (w *wire) opened() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := 0
-	for _, e := range w.ended {
-		if e.epoch != after.epoch || e.seq > after.seq {
-			n++
-		}
-	}
-	return n
+	out := slices.Sorted(maps.Keys(w.open))
+	clear(w.open)
+	return out
 }
 
 // violations returns, once, what did not keep the contract of the messages.

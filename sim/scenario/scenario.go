@@ -48,7 +48,8 @@ type Scenario struct {
 	Requires Strings  `yaml:"requires"` // checks that the site's policy requires besides the usual ones
 	// AccompaniedFrom is the age from which the site's policy admits minors with an adult (P-10); 0: none.
 	AccompaniedFrom int       `yaml:"accompanied_from"`
-	Witnesses       Strings   `yaml:"witnesses"` // further sources of the count that the gate has (S-03): overhead, mat
+	Witnesses       Strings   `yaml:"witnesses"`   // further sources of the count that the gate has (S-03): overhead, mat
+	SealEvents      bool      `yaml:"seal_events"` // the gate seals border events to the centre's own key (DP-07)
 	Document        Document  `yaml:"document"`
 	Traveller       Traveller `yaml:"traveller"`
 	Centre          string    `yaml:"centre"`  // usual, unreachable, forged
@@ -59,7 +60,7 @@ type Scenario struct {
 
 // SameSite tells whether two scenarios can be played at one site: the same kind of gate under the same policy.
 func (s *Scenario) SameSite(o *Scenario) bool {
-	return s.Topology == o.Topology && s.AccompaniedFrom == o.AccompaniedFrom && slices.Equal(s.Hold, o.Hold) && slices.Equal(s.Requires, o.Requires) && slices.Equal(s.Witnesses, o.Witnesses)
+	return s.Topology == o.Topology && s.AccompaniedFrom == o.AccompaniedFrom && s.SealEvents == o.SealEvents && slices.Equal(s.Hold, o.Hold) && slices.Equal(s.Requires, o.Requires) && slices.Equal(s.Witnesses, o.Witnesses)
 }
 
 // Document is the passport that is laid down.
