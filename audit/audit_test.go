@@ -89,6 +89,39 @@ func (g *gate) add(leaves ...string) {
 	}
 }
 
+// TestE02SentIsSigned: an event that goes to the centre is the leaf beside it; where somebody who can compute a CRC has put another
+// one there, or one without a leaf, it is found.
+func TestE02SentIsSigned(t *testing.T) {
+	for name, r := range map[string]journal.Record{
+		"another one":    {Events: [][]byte{[]byte("refused")}, Leaves: [][]byte{[]byte("allowed")}},
+		"one without":    {Events: [][]byte{[]byte("a"), []byte("b")}, Leaves: [][]byte{[]byte("a")}},
+		"in other order": {Events: [][]byte{[]byte("a"), []byte("b")}, Leaves: [][]byte{[]byte("b"), []byte("a")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, t.TempDir(), journal.Options{})
+			defer g.close()
+			g.step++
+			g.j.Submit(journal.Record{Step: g.step, Events: [][]byte{[]byte("a")}, Leaves: [][]byte{[]byte("a"), []byte("only a leaf")}})
+			if res := <-g.j.Results(); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			c := g.checkpoint()
+			if _, err := g.verify(c); err != nil {
+				t.Fatal(err)
+			}
+			g.step++
+			r.Step = g.step
+			g.j.Submit(r)
+			if res := <-g.j.Results(); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			if _, err := g.verify(c); !errors.Is(err, ErrTampered) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func (g *gate) checkpoint() []byte {
 	g.t.Helper()
 	b, err := g.l.Checkpoint()

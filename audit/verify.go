@@ -88,7 +88,13 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 	}
 	above := map[uint64]int64{}
 	var gone deletions
+	var sent error
 	jr, err := journal.Read(journal.Dir(journalDir), func(e journal.Entry) error {
+		for i, d := range e.Events {
+			if sent == nil && (i >= len(e.Leaves) || !bytes.Equal(d, e.Leaves[i])) {
+				sent = fmt.Errorf("%w: event %d-%d, which goes to the centre, is not the leaf beside it", ErrTampered, e.Epoch, e.FirstSeq+uint64(i))
+			}
+		}
 		for i, d := range e.Leaves {
 			c := checks[e.Epoch]
 			gone.see(e.Epoch, e.FirstLeaf+uint64(i), d, c != nil && int64(e.FirstLeaf)+int64(i) < c.at.Size)
@@ -107,6 +113,9 @@ func Verify(journalDir, auditDir, name string, key ed25519.PublicKey, against ..
 	}
 	rep.TornTail = jr.TornTail
 	var found []error
+	if sent != nil {
+		found = append(found, sent)
+	}
 	for _, e := range slices.Sorted(maps.Keys(checks)) {
 		c := checks[e]
 		if c.err == nil {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,9 +35,10 @@ type kind byte
 
 const (
 	kindHead   kind = 1 // first entry of every segment: a snapshot
-	kindStep   kind = 2
+	kindTwice  kind = 2 // a step of earlier versions: what is event and leaf is written twice
 	kindCursor kind = 3
 	kindClean  kind = 4
+	kindStep   kind = 5
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -148,8 +150,22 @@ func putStep(r Record, seq, leaf uint64) []byte {
 	b = binary.AppendUvarint(b, seq)
 	b = appendList(b, r.Events)
 	b = binary.AppendUvarint(b, leaf)
-	b = appendList(b, r.Leaves)
+	b = appendLeaves(b, r)
 	return appendMeta(b, r.Meta)
+}
+
+// appendLeaves writes a leaf that is the event at the same place as a zero, any other with its length and one: what is sent
+// cannot be changed without what is signed, and is not written twice.
+func appendLeaves(b []byte, r Record) []byte {
+	b = binary.AppendUvarint(b, uint64(len(r.Leaves)))
+	for i, v := range r.Leaves {
+		if i < len(r.Events) && bytes.Equal(v, r.Events[i]) {
+			b = binary.AppendUvarint(b, 0)
+			continue
+		}
+		b = append(binary.AppendUvarint(b, uint64(len(v))+1), v...)
+	}
+	return b
 }
 
 func putCursor(name string, c Cursor) []byte {
@@ -208,8 +224,9 @@ func (r *reader) varint() int64 {
 	return v
 }
 
-func (r *reader) bytes() []byte {
-	n := r.uvarint()
+func (r *reader) bytes() []byte { return r.take(r.uvarint()) }
+
+func (r *reader) take(n uint64) []byte {
 	if n > uint64(len(r.b)) {
 		r.fail()
 		return nil
@@ -236,6 +253,26 @@ func (r *reader) list() [][]byte {
 	l := make([][]byte, 0, n)
 	for range n {
 		l = append(l, r.bytes())
+	}
+	return l
+}
+
+// leaves takes what appendLeaves wrote.
+func (r *reader) leaves(events [][]byte) [][]byte {
+	n := r.count(maxItems)
+	if n == 0 {
+		return nil
+	}
+	l := make([][]byte, 0, n)
+	for i := range n {
+		switch size := r.uvarint(); {
+		case size > 0:
+			l = append(l, r.take(size-1))
+		case i < len(events):
+			l = append(l, events[i])
+		default:
+			r.fail()
+		}
 	}
 	return l
 }
@@ -285,13 +322,17 @@ func entries(payload []byte) ([]entry, error) {
 				h.cursors[name] = c
 			}
 			h.meta = body.metaRows(MaxMeta)
-		case kindStep:
+		case kindStep, kindTwice:
 			e.rec.Step = body.uvarint()
 			e.rec.Model = body.bytes()
 			e.seq = body.uvarint()
 			e.rec.Events = body.list()
 			e.leaf = body.uvarint()
-			e.rec.Leaves = body.list()
+			if e.kind == kindStep {
+				e.rec.Leaves = body.leaves(e.rec.Events)
+			} else {
+				e.kind, e.rec.Leaves = kindStep, body.list()
+			}
 			e.rec.Meta = body.metaRows(maxItems)
 		case kindCursor:
 			e.cursor, e.at = body.cursorRow()

@@ -28,7 +28,7 @@ func (k *kept) path(name string) string { return filepath.Join(k.dir, name) }
 
 func (k *kept) open(forget func(journal.Forgotten) journal.Record) journal.Recovered {
 	k.t.Helper()
-	j, found, err := journal.Open(k.path("journal"), journal.Options{Segment: 2000, Retain: time.Hour, Now: func() time.Time { return k.now }, Gap: gap, Forget: forget})
+	j, found, err := journal.Open(k.path("journal"), journal.Options{Segment: 1000, Retain: time.Hour, Now: func() time.Time { return k.now }, Gap: gap, Forget: forget})
 	if err != nil {
 		k.t.Fatal(err)
 	}
