@@ -293,6 +293,9 @@ func serve(ctx context.Context, path string, cfg configs.Gate, differs []configs
 	if dog != nil {
 		err = errors.Join(err, dog.Close())
 	}
+	if _, cerr := evidence.Checkpoint(); cerr != nil { // the last leaves of this run are signed too; the next start publishes that
+		log.Error("egated: audit", "err", cerr)
+	}
 	return err
 }
 

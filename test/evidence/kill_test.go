@@ -140,7 +140,11 @@ func (w *world) finish() {
 	if !rep.Clean {
 		w.fail("an orderly end left no clean journal")
 	}
-	w.verify("at the end")
+	for _, e := range w.verify("at the end").Epochs {
+		if e.Above > 0 {
+			w.fail("an orderly end left %d leaves of epoch %d above the last signed checkpoint", e.Above, e.Epoch)
+		}
+	}
 	w.safe("at the end")
 	// What was committed after the last acknowledgement waits for the next start; all before it is at the centre.
 	got, err := w.history()
