@@ -113,6 +113,83 @@ type Doors struct {
 	Pulse  time.Duration `yaml:"pulse"`  // length of an open or close pulse
 	Travel time.Duration `yaml:"travel"` // from one end contact to the other at the latest
 	Facts  DoorFacts     `yaml:"facts"`
+	// Unpowered is where the doors are without power or controller.
+	Unpowered Unpowered `yaml:"unpowered"`
+}
+
+// Unpowered is the certified safe position of the doors without power, and without a controller: crashed, or reset by
+// its watchdog (D-03). Wiring and drives keep it; the controller knows of it by the lines that it drives. It is the
+// site's choice, and must leave a way out in the direction of escape and no other way across the border.
+type Unpowered struct {
+	Certificate string `yaml:"certificate"`     // the paper that says so
+	Escape      string `yaml:"escape"`          // direction of escape: origin, across (the border) or both
+	Entry       string `yaml:"entry,omitempty"` // open, free or shut; a one-step gate has none
+	Exit        string `yaml:"exit"`
+}
+
+// Positions of a door without power.
+const (
+	Open = "open" // opened by spring or battery
+	Free = "free" // unlocked, pushed open by hand
+	Shut = "shut" // closed by its drive or spring and bolted: its lines are X_unlock and X_release in place of X_lock
+)
+
+// Directions of escape.
+const (
+	EscapeOrigin = "origin" // to the side of origin
+	EscapeAcross = "across" // across the border
+	EscapeBoth   = "both"
+)
+
+// check refuses positions that leave no way out, or one across the border that nobody certified.
+func (u Unpowered) check(oneStep bool, at func(...string) string, bad func(string, string, ...any)) {
+	where := func(key string) string { return at("doors", "unpowered", key) }
+	if strings.TrimSpace(u.Certificate) == "" {
+		bad(where("certificate"), "is missing: name the paper that says where the doors are without power (D-03)")
+	}
+	known := func(key, v string, of ...string) bool {
+		if !slices.Contains(of, v) {
+			bad(where(key), "must be %s, is %q (D-03)", strings.Join(of, ", "), v)
+			return false
+		}
+		return true
+	}
+	ok := known("escape", u.Escape, EscapeOrigin, EscapeAcross, EscapeBoth)
+	ok = known("exit", u.Exit, Open, Free, Shut) && ok
+	if oneStep {
+		if u.Entry != "" {
+			bad(where("entry"), "is of a door that a one-step gate does not have: leave it out")
+		}
+	} else {
+		ok = known("entry", u.Entry, Open, Free, Shut) && ok
+	}
+	if !ok {
+		return
+	}
+	back, across := oneStep || u.Entry != Shut, u.Exit != Shut
+	switch {
+	case !back && !across:
+		bad(at("doors", "unpowered"), "shuts both doors: without power nobody could leave the mantrap; the door in the direction of escape must be open or free (D-03)")
+	case !back && u.Escape != EscapeAcross:
+		bad(where("entry"), "is shut without power, and escape is to the side of origin: it must be open or free (D-03)")
+	case !across && u.Escape != EscapeOrigin:
+		bad(where("exit"), "is shut without power, and escape is across the border: it must be open or free, or escape: origin (D-03)")
+	case across && u.Escape == EscapeOrigin:
+		bad(where("exit"), "is %s without power: a way across the border that is no way of escape; it must be shut, or escape: across or both where the certificate says so (D-03)", u.Exit)
+	case back && !oneStep && u.Escape == EscapeAcross:
+		bad(where("entry"), "is %s without power beside an exit that is %s: a way across the border for everybody; it must be shut, or escape: both where the certificate says so (D-03)", u.Entry, u.Exit)
+	}
+}
+
+// lines are the outputs with those of doors that are shut without power.
+func (u Unpowered) lines(outputs []string) []string {
+	out := slices.Clone(outputs)
+	for door, position := range map[string]string{"entry": u.Entry, "exit": u.Exit} {
+		if k := slices.Index(out, door+"_lock"); k >= 0 && position == Shut {
+			out = slices.Replace(out, k, k+1, door+"_unlock", door+"_release")
+		}
+	}
+	return out
 }
 
 // DoorFacts are what was measured at commissioning: the drive keeps them, the controller refuses to run without
@@ -559,6 +636,7 @@ func (g *Gate) check(at func(...string) string) (errs []error) {
 		bad(at("sound", "limit"), "must lie between 0, which is silence, and %s, is %s", maxSound, g.Sound.Limit)
 	}
 	g.Doors.Facts.check(at, bad)
+	g.Doors.Unpowered.check(g.Topology == OneStep, at, bad)
 	for _, l := range g.Limits.list() {
 		if l.val < l.min || l.val > l.max {
 			bad(at("limits", l.key), "must lie between %s and %s, is %s", l.min, l.max, l.val)
@@ -639,6 +717,7 @@ func (g *Gate) checkLines(at func(...string) string, bad func(string, string, ..
 		entry := func(n string) bool { return slices.Contains(EntryDoorLines, n) }
 		inputs, outputs = slices.DeleteFunc(slices.Clone(inputs), entry), slices.DeleteFunc(slices.Clone(outputs), entry)
 	}
+	outputs = g.Doors.Unpowered.lines(outputs)
 	g.checkBuses(at, bad)
 	side("inputs", g.Lines.Inputs, inputs, true)
 	side("outputs", g.Lines.Outputs, outputs, false)

@@ -4,9 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 )
 
 // O-09: the simulation differs from service in drivers, device paths and limit values only.
@@ -82,6 +85,9 @@ func TestD06D07Refusals(t *testing.T) {
 		"narrow wide lane":  {"lane: standard", "lane: wide", "must be 900 mm at least in a wide lane"},
 		"quick wide lane":   {"lane: standard", "lane: wide", "limits.secure: must be 15s at least in a wide lane"},
 		"no lane":           {"lane: standard", "lane: narrow", "lane: must be one of"},
+		"no certificate":    {"certificate: example ", "certificate: \"\" ", "doors.unpowered.certificate: is missing: name the paper"},
+		"no position":       {"exit: open", "exit: ajar", "must be open, free, shut, is \"ajar\" (D-03)"},
+		"no escape":         {"escape: both", "escape: up", "must be origin, across, both"},
 		"no number":         {"leaf_mass_kg: 10", "leaf_mass_kg: .nan", "doors.facts.leaf_mass_kg: is missing"},
 		"pulse over cap":    {"pulse: 150ms", "pulse: 3s", "D-09"},
 		"key file missing":  {"  gate: keys/gate-1.key        # Ed25519 seed of this gate, readable by its user only\n", "", "keys.gate: is missing"},
@@ -97,12 +103,72 @@ func TestD06D07Refusals(t *testing.T) {
 	}
 }
 
+// D-03: where the doors are without power is the site's to choose, as long as it leaves a way out in the direction of
+// escape and no other way across the border. A door that is shut then has lines of its own.
+func TestD03Unpowered(t *testing.T) {
+	for _, c := range []struct{ topology, escape, entry, exit, want string }{
+		{Mantrap, "both", "open", "open", ""}, {Mantrap, "both", "free", "open", ""}, {Mantrap, "both", "free", "free", ""},
+		{Mantrap, "origin", "open", "shut", ""}, {Mantrap, "origin", "free", "shut", ""},
+		{Mantrap, "across", "shut", "open", ""}, {Mantrap, "across", "shut", "free", ""},
+		{OneStep, "origin", "", "shut", ""}, {OneStep, "across", "", "open", ""}, {OneStep, "both", "", "free", ""},
+		{Mantrap, "origin", "shut", "shut", "nobody could leave the mantrap"}, {Mantrap, "across", "shut", "shut", "nobody could leave the mantrap"},
+		{Mantrap, "origin", "shut", "open", "unpowered.entry: is shut without power, and escape is to the side of origin"},
+		{Mantrap, "both", "shut", "free", "unpowered.entry: is shut without power"},
+		{Mantrap, "both", "open", "shut", "unpowered.exit: is shut without power, and escape is across the border"},
+		{Mantrap, "across", "open", "shut", "unpowered.exit: is shut without power"},
+		{Mantrap, "origin", "open", "open", "unpowered.exit: is open without power: a way across the border"},
+		{Mantrap, "origin", "free", "free", "unpowered.exit: is free without power: a way across the border"},
+		{Mantrap, "across", "free", "open", "a way across the border for everybody"},
+		{OneStep, "origin", "", "open", "a way across the border"}, {OneStep, "across", "", "shut", "unpowered.exit: is shut"},
+		{OneStep, "origin", "open", "shut", "a door that a one-step gate does not have"},
+		{Mantrap, "origin", "", "shut", "unpowered.entry: must be open, free, shut"},
+	} {
+		g, err := parseGate("sim.yaml", SimYAML)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Topology = c.topology
+		g.Doors.Unpowered = Unpowered{Certificate: "x", Escape: c.escape, Entry: c.entry, Exit: c.exit}
+		for name, position := range map[string]string{"entry": c.entry, "exit": c.exit} {
+			if position == Shut {
+				delete(g.Lines.Outputs, name+"_lock")
+				g.Lines.Outputs[name+"_unlock"], g.Lines.Outputs[name+"_release"] = Line{}, Line{}
+			}
+		}
+		if c.topology == OneStep {
+			for _, n := range EntryDoorLines {
+				delete(g.Lines.Inputs, n)
+				delete(g.Lines.Outputs, n)
+			}
+		}
+		b, err := yaml.Marshal(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parseGate("x.yaml", b)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	raw := strings.Replace(string(SimYAML), "escape: both ", "escape: origin", 1)
+	if raw = strings.Replace(raw, "exit: open", "exit: shut", 1); raw == string(SimYAML) {
+		t.Fatal("nothing replaced")
+	}
+	_, err := parseGate("x.yaml", []byte(raw))
+	for _, want := range []string{`line "exit_unlock" is missing`, `line "exit_release" is missing`, "exit_lock: is no line of this topology"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}
+
 // P-02: a one-step gate is the same file without the entry door.
 func TestP02OneStep(t *testing.T) {
 	raw := strings.Replace(string(SimYAML), "topology: mantrap", "topology: one-step", 1)
 	for _, line := range EntryDoorLines {
 		raw = strings.Replace(raw, "    "+line+": {}\n", "", 1)
 	}
+	raw = regexp.MustCompile(`(?m)^    entry: open .*\n`).ReplaceAllString(raw, "")
 	g, err := parseGate("one-step.yaml", []byte(raw))
 	if err != nil {
 		t.Fatal(err)
@@ -188,8 +254,9 @@ func TestBenchGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	same.Lines, same.Devices.NFC.Device = g.Lines, g.Devices.NFC.Device
+	same.Doors.Unpowered = g.Doors.Unpowered // magnets in place of drives
 	if !reflect.DeepEqual(g, same) {
-		t.Error("bench.yaml differs from gate.yaml in more than its lines and the port of the chip reader: repeat there what was changed here")
+		t.Error("bench.yaml differs from gate.yaml in more than its lines, its doors without power and the port of the chip reader: repeat there what was changed here")
 	}
 	page, err := os.ReadFile("../docs/hardware.md")
 	if err != nil {

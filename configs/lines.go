@@ -12,7 +12,9 @@ var lineMeans = map[string]string{
 	"overhead_many": "overhead sensor: more than one inside", "mat_ok": "weight mat supervises itself well", "mat_occupied": "weight mat: somebody on it", "mat_many": "weight mat: more than one on it",
 	"entry_open_pulse": "open the entry door (pulse)", "entry_close_pulse": "close the entry door (pulse)",
 	"exit_open_pulse": "open the exit door (pulse)", "exit_close_pulse": "close the exit door (pulse)",
-	"entry_lock": "energised: entry locked", "exit_lock": "energised: exit locked", "release": "normal; Low: both doors released",
+	"entry_lock": "energised: entry locked", "exit_lock": "energised: exit locked", "release": "normal; Low: doors released, as without power",
+	"entry_unlock": "energised: entry's bolt drawn; Low: bolted, as without power", "entry_release": "energised: entry released, as by the fire loop",
+	"exit_unlock": "energised: exit's bolt drawn; Low: bolted, as without power", "exit_release": "energised: exit released, as by the fire loop",
 	"lamp_entry_green": "entry: go", "lamp_exit_green": "exit: go", "lamp_red": "wait", "beacon": "call of the gate",
 	LineSounder: "sounds (optional)",
 	"beam_test": "transmitters of the mantrap beams dark: their self-test (optional)",
@@ -30,6 +32,7 @@ func LineMeans(name string) string {
 // LineNames are the names of m in the order of the wiring table: fixed names as above, beams last.
 func LineNames(m map[string]Line) []string {
 	order := append(slices.Clone(mantrapInputs), mantrapOutputs...)
+	order = append(order, "entry_unlock", "entry_release", "exit_unlock", "exit_release")
 	rank := func(n string) int {
 		if i := slices.Index(order, n); i >= 0 {
 			return i

@@ -284,7 +284,16 @@ func hardwareWire(_ context.Context, out io.Writer, args []string) error {
 	fmt.Fprintf(w, "%s\t%s\t%s %s\t%d\t\t\n", health.PartNFC, d.NFC.Driver, d.NFC.Device, d.NFC.Reader, d.NFC.Baud)
 	fmt.Fprintf(w, "%s\t%s\t%s\t%d x %d\t\t\n", health.PartCamera, d.Camera.Driver, d.Camera.Device, d.Camera.Width, d.Camera.Height)
 	fmt.Fprintf(w, "watchdog\t\t%s\t\t\t\n", dash(b.cfg.Watchdog.Device))
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	u := b.cfg.Doors.Unpowered
+	fmt.Fprintf(out, "\nwithout power, or when the controller is dead or reset (D-03, %s): escape %s", u.Certificate, u.Escape)
+	if u.Entry != "" {
+		fmt.Fprintf(out, ", entry %s", u.Entry)
+	}
+	_, err := fmt.Fprintf(out, ", exit %s\n", u.Exit)
+	return err
 }
 
 // place tells where on its bus a lamp hangs.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -29,6 +30,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	models := f.String("models", "", "folder of the model pack (default: .cache/models beside the folder of the programs)")
 	topology := f.String("topology", configs.Mantrap, "how the gates are built: mantrap or one-step")
 	name := f.String("site", "sim", "name of the site")
+	unpowered := f.String("unpowered", "both,open,open", "escape, entry and exit without power, as origin,free,shut (D-03)")
 	broker := f.String("broker", "", "loopback host:port of a broker that runs already (default: the console's embedded one)")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -45,6 +47,10 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	if *topology != configs.Mantrap && *topology != configs.OneStep {
 		return fmt.Errorf("--topology must be %s or %s", configs.Mantrap, configs.OneStep)
 	}
+	where := strings.Split(*unpowered, ",")
+	if len(where) != 3 {
+		return errors.New("--unpowered is three words: escape, entry and exit, as origin,free,shut")
+	}
 	if *models == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -56,7 +62,7 @@ func siteInit(_ context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &site{dir: f.Arg(0), name: *name, models: abs, broker: *broker, topology: *topology, now: time.Now()}
+	s := &site{dir: f.Arg(0), name: *name, models: abs, broker: *broker, topology: *topology, unpowered: where, now: time.Now()}
 	if err := s.make(*gates); err != nil {
 		return fmt.Errorf("site init: %w", err)
 	}
@@ -69,6 +75,7 @@ type site struct {
 	dir, name, models string
 	broker            string // external broker, empty for the embedded one
 	topology          string
+	unpowered         []string // escape, entry, exit
 	now               time.Time
 }
 
@@ -84,14 +91,17 @@ type simulation struct {
 type simGate struct {
 	Name     string `json:"name"`
 	Topology string `json:"topology"`
-	Config   string `json:"config"`
-	Lines    string `json:"lines_socket"`
-	Camera   string `json:"camera_socket"`
-	Scanner  string `json:"scanner_device"`
-	NFC      string `json:"nfc_device"`
-	Display  string `json:"display_url"`
-	Broker   string `json:"broker"`
-	State    string `json:"state_dir"`
+	// Entry and Exit are where the doors are without power.
+	Entry   string `json:"entry_unpowered,omitempty"`
+	Exit    string `json:"exit_unpowered"`
+	Config  string `json:"config"`
+	Lines   string `json:"lines_socket"`
+	Camera  string `json:"camera_socket"`
+	Scanner string `json:"scanner_device"`
+	NFC     string `json:"nfc_device"`
+	Display string `json:"display_url"`
+	Broker  string `json:"broker"`
+	State   string `json:"state_dir"`
 }
 
 type simConsole struct {
@@ -222,6 +232,17 @@ func (s *site) gate(name string) (simGate, error) {
 			delete(g.Lines.Outputs, n)
 		}
 	}
+	u := &g.Doors.Unpowered
+	u.Certificate, u.Escape, u.Entry, u.Exit = "simulation", s.unpowered[0], s.unpowered[1], s.unpowered[2]
+	if g.Topology == configs.OneStep {
+		u.Entry = ""
+	}
+	for door, position := range map[string]string{"entry": u.Entry, "exit": u.Exit} {
+		if position == configs.Shut {
+			delete(g.Lines.Outputs, door+"_lock")
+			g.Lines.Outputs[door+"_unlock"], g.Lines.Outputs[door+"_release"] = configs.Line{}, configs.Line{}
+		}
+	}
 	b, err := yaml.Marshal(g)
 	if err != nil {
 		return simGate{}, err
@@ -229,7 +250,7 @@ func (s *site) gate(name string) (simGate, error) {
 	if err := s.write(name+".yaml", append([]byte("# Simulation: made by egatectl site init.\n"), b...)); err != nil {
 		return simGate{}, err
 	}
-	return simGate{Name: name, Topology: g.Topology, Config: name + ".yaml", Lines: g.Lines.Device, Camera: g.Devices.Camera.Device,
+	return simGate{Name: name, Topology: g.Topology, Entry: u.Entry, Exit: u.Exit, Config: name + ".yaml", Lines: g.Lines.Device, Camera: g.Devices.Camera.Device,
 		Scanner: g.Devices.Scanner.Device, NFC: g.Devices.NFC.Device, Display: "http://" + screen, Broker: broker, State: g.StateDir}, nil
 }
 

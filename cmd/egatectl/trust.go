@@ -21,7 +21,7 @@ import (
 // trustCommands are the commands of a trust desk (C-06, C-07).
 func trustCommands() []command {
 	return []command{
-		{"trust import", "--key FILE [--site S] [--root CER…] BUNDLE FILE…", "take master lists, certificates, revocation lists, LDIF of the ICAO PKD, deviations", trustImport},
+		{"trust import", "--key FILE [--site S] [--root CER…] [--test] BUNDLE FILE…", "take master lists, certificates, revocation lists, LDIF of the ICAO PKD, deviations", trustImport},
 		{"trust list", "--key FILE [--country CC] BUNDLE", "every certificate, revocation list and known deviation of a bundle", trustList},
 		{"trust diff", "--key FILE OLD NEW", "what a new bundle adds and drops", trustDiff},
 		{"trust check", "--key FILE [--site S] [--at DATE] BUNDLE", "would a gate take this bundle, and what can it prove with it", trustCheck},

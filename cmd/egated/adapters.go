@@ -27,7 +27,13 @@ var topologies = map[string]gate.Topology{configs.Mantrap: gate.Mantrap, configs
 
 // guard puts the interlock of the topology over the doors: the choke point of every door command.
 func guard(cfg configs.Gate, sc sensors.Config, wires hal.Lines) (control.Doors, error) {
-	exit, err := doors.New(wires, "exit", cfg.Doors.Pulse)
+	door := func(name, unpowered string) (*doors.Door, error) {
+		if unpowered == configs.Shut { // D-03
+			return doors.NewShut(wires, name, cfg.Doors.Pulse)
+		}
+		return doors.New(wires, name, cfg.Doors.Pulse)
+	}
+	exit, err := door("exit", cfg.Doors.Unpowered.Exit)
 	if err != nil {
 		return nil, fmt.Errorf("egated: %w", err)
 	}
@@ -40,7 +46,7 @@ func guard(cfg configs.Gate, sc sensors.Config, wires hal.Lines) (control.Doors,
 		}
 		return interlock.NewOneStep(wires, exit, "exit_beam", interlock.Zone(wires, "entry_beam", row)), nil
 	}
-	entry, err := doors.New(wires, "entry", cfg.Doors.Pulse)
+	entry, err := door("entry", cfg.Doors.Unpowered.Entry)
 	if err != nil {
 		return nil, fmt.Errorf("egated: %w", err)
 	}

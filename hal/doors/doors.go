@@ -6,6 +6,11 @@
 // common to both doors: energised = normal, Low = released; it acts on locks and drives by wire, so
 // that it works with this program dead (D-01).
 //
+// A door that the site wants shut without power or controller (D-03) has a bolt that holds without voltage:
+// entry_unlock (energised = drawn) in place of entry_lock, and its release is an output of its own, entry_release
+// (energised = released, as the fire loop's contact does), because release is Low with this program dead. What no
+// program drives is so the position that the site was certified for.
+//
 // Nothing here decides whether a door may move: that is for package interlock and what lies above.
 package doors
 
@@ -35,6 +40,7 @@ type Door struct {
 	lines hal.Lines
 	name  string
 	pulse time.Duration
+	shut  bool // without power or controller
 
 	mu     sync.Mutex // one pulse at a time
 	cancel context.CancelFunc
@@ -54,6 +60,15 @@ func New(lines hal.Lines, name string, pulse time.Duration) (*Door, error) {
 	return &Door{lines: lines, name: name, pulse: pulse, turn: make(chan struct{}, 1)}, nil
 }
 
+// NewShut makes a door that stays shut without power or controller (D-03).
+func NewShut(lines hal.Lines, name string, pulse time.Duration) (*Door, error) {
+	d, err := New(lines, name, pulse)
+	if err == nil {
+		d.shut = true
+	}
+	return d, err
+}
+
 // Name is the door's name.
 func (d *Door) Name() string { return d.name }
 
@@ -69,19 +84,26 @@ func (d *Door) Open(ctx context.Context) error {
 // Close pulses the drive. The lock falls when the leaf is in place, if it is energised.
 func (d *Door) Close(ctx context.Context) error { return d.give(ctx, d.name+"_close_pulse") }
 
-// Lock energises the lock (true) or drops it (false, the safe state).
+// Lock locks the door (true) or lets it go.
 func (d *Door) Lock(locked bool) error {
-	if err := d.lines.Set(d.name+"_lock", gpio.Level(locked)); err != nil {
+	line, level := d.name+"_lock", gpio.Level(locked)
+	if d.shut {
+		line, level = d.name+"_unlock", gpio.Level(!locked)
+	}
+	if err := d.lines.Set(line, level); err != nil {
 		return fmt.Errorf("doors: %s: lock: %w", d.name, err)
 	}
 	return nil
 }
 
-// Release drops release and lock, and ends a pulse that is under way. Both lines are tried whatever
-// becomes of the other; it does not wait for a pulse.
+// Release drops release and lock, and ends a pulse that is under way. Every line is tried whatever
+// becomes of the others; it does not wait for a pulse.
 func (d *Door) Release() error {
 	d.stop()
-	err := errors.Join(d.lines.Set(LineRelease, gpio.Low), d.lines.Set(d.name+"_lock", gpio.Low))
+	err := errors.Join(d.lines.Set(LineRelease, gpio.Low), d.Lock(false))
+	if d.shut {
+		err = errors.Join(err, d.lines.Set(d.name+"_release", gpio.High))
+	}
 	if err != nil {
 		return fmt.Errorf("doors: %s: release: %w", d.name, err)
 	}
@@ -90,7 +112,11 @@ func (d *Door) Release() error {
 
 // Restore ends a release: drives obey pulses again. Locks stay as they are.
 func (d *Door) Restore() error {
-	if err := d.lines.Set(LineRelease, gpio.High); err != nil {
+	var err error
+	if d.shut {
+		err = d.lines.Set(d.name+"_release", gpio.Low)
+	}
+	if err = errors.Join(err, d.lines.Set(LineRelease, gpio.High)); err != nil {
 		return fmt.Errorf("doors: %s: restore: %w", d.name, err)
 	}
 	return nil

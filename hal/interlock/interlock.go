@@ -98,8 +98,10 @@ func (m *Mantrap) Release() error {
 // Restore ends a release. The doors count as unlocked until they are locked again.
 func (m *Mantrap) Restore() error {
 	m.forget()
-	if err := m.doors[0].inner.Restore(); err != nil {
-		return err
+	for _, d := range m.doors {
+		if err := d.inner.Restore(); err != nil {
+			return err
+		}
 	}
 	m.free(false)
 	return nil

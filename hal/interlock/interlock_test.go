@@ -237,6 +237,60 @@ func TestD02ReleaseAtOnce(t *testing.T) {
 	})
 }
 
+// D-03: a door that is shut without power has a bolt that holds while nothing is driven: every line Low is that position. Its release
+// is a line of its own, and each line is tried whatever becomes of the others.
+func TestD03ShutWithoutPower(t *testing.T) {
+	f := newFake()
+	e, err := doors.New(f, "entry", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := doors.NewShut(f, "exit", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := doors.NewShut(f, "exit", time.Hour); err == nil {
+		t.Error("a pulse of an hour")
+	}
+	m := New(f, e, x, "entry_beam", "exit_beam")
+	f.at("entry", hal.PositionClosed)
+	f.at("exit", hal.PositionClosed)
+	is := func(what string, release, unlock, own, entry gpio.Level) {
+		t.Helper()
+		for n, want := range map[string]gpio.Level{"release": release, "exit_unlock": unlock, "exit_release": own, "entry_lock": entry} {
+			if f.out[n] != want {
+				t.Errorf("%s: %s is %v", what, n, f.out[n])
+			}
+		}
+		if _, there := f.out["exit_lock"]; there {
+			t.Errorf("%s: a lock was driven that the door has not", what)
+		}
+	}
+	must := func(errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(m.Restore(), m.Entry().Lock(true), m.Exit().Lock(true))
+	is("locked", gpio.High, gpio.Low, gpio.Low, gpio.High)
+	must(m.Exit().Open(t.Context()))
+	is("open", gpio.High, gpio.High, gpio.Low, gpio.High)
+	must(m.Release())
+	is("released", gpio.Low, gpio.High, gpio.High, gpio.Low)
+	must(m.Restore())
+	is("restored", gpio.High, gpio.High, gpio.Low, gpio.Low)
+	must(m.Exit().Lock(true))
+	f.dead["release"], f.dead["exit_unlock"] = true, true
+	if err := m.Release(); !errors.Is(err, hal.ErrLost) || f.out["exit_release"] != gpio.High {
+		t.Errorf("%v; dead lines kept its own", err)
+	}
+	f.dead = map[string]bool{"exit_release": true}
+	if err := m.Restore(); !errors.Is(err, hal.ErrLost) || !m.Released() {
+		t.Errorf("%v: a release that did not end is over", err)
+	}
+}
+
 // P-03 as a property: whatever is commanded while contacts do what they like, a door is never unlocked
 // unless the other is locked, but for a release.
 func TestP03Property(t *testing.T) {

@@ -11,7 +11,40 @@ type DoorConfig struct {
 	Slow float64
 }
 
+// Unpowered is where a door goes without power, and when no controller drives the release line (D-03).
+type Unpowered uint8
+
+// Positions without power.
 const (
+	Opens  Unpowered = iota // by a spring or a battery
+	Pushed                  // unlocked: who stands before it pushes it open
+	Shuts                   // by its drive or a closer, bolted; opened by the fire loop and by its own release line
+)
+
+// UnpoweredOf reads the word of a configuration: open, free or shut.
+func UnpoweredOf(word string) Unpowered {
+	switch word {
+	case "free":
+		return Pushed
+	case "shut":
+		return Shuts
+	}
+	return Opens
+}
+
+// rule is who moves a drive in a step.
+type rule uint8
+
+const (
+	obeys    rule = iota // pulses
+	released             // it opens
+	letGo                // nobody but who pushes
+	shuts                // it closes
+)
+
+const (
+	// reachMM is from how far somebody pushes a door.
+	reachMM = 400.0
 	// contactMM is where the end contacts switch.
 	contactMM = 5.0
 	// backMM is how far the drive gives way after it met something: its own force limit, below any
@@ -30,7 +63,9 @@ type door struct {
 	want      int     // -1 closing, 0 at rest, +1 opening
 	stopAt    float64 // where an opening ends
 	since     time.Duration
-	lock      bool // energised: the bolt falls when the leaf is closed
+	lock      bool // the bolt falls when the leaf is closed
+	unpowered Unpowered
+	own       *output // its own release line, where it has one
 	forced    time.Duration
 	beamSince time.Duration
 	hits      int // times that the leaf met something
@@ -47,14 +82,22 @@ func (d *door) order(want int, now time.Duration) {
 	d.want, d.since, d.stopAt = want, now, d.cfg.TravelMM
 }
 
-// step moves the leaf. obstacle is the width of what stands in the plane, 0 for nothing.
-func (d *door) step(dt, now time.Duration, released bool, obstacle float64) {
+// step moves the leaf. obstacle is the width of what stands in the plane, 0 for nothing; pushed tells that somebody
+// stands before it.
+func (d *door) step(dt, now time.Duration, by rule, obstacle float64, pushed bool) {
 	s := dt.Seconds()
 	forced := now < d.forced
-	if released || forced {
+	switch {
+	case by == released || forced || by == letGo && pushed:
 		d.want, d.stopAt, d.since = +1, d.cfg.TravelMM, now
+	case by == letGo:
+		d.want, d.vel = 0, 0
+	case by == shuts && d.beam.high:
+		d.want, d.vel = 0, 0 // its own safety beam: no software is asked
+	case by == shuts && d.pos > 0 && d.want == 0:
+		d.want, d.since = -1, now
 	}
-	bolt := d.lock && !released && !forced && d.pos <= contactMM
+	bolt := d.lock && (by == obeys || by == shuts) && !forced && d.pos <= contactMM
 	if d.want > 0 && bolt {
 		d.vel = 0
 		if now-d.since > lockWait {

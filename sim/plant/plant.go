@@ -89,6 +89,8 @@ type Config struct {
 	Seed   uint64
 	// OneStep leaves out the entry door: x = 0 is the outer beam of a zone that everybody may step into.
 	OneStep bool
+	// Unpowered is where entry and exit door go without power or controller (D-03).
+	Unpowered [2]Unpowered
 }
 
 // Default is the mantrap of the simulation profile: 1600 mm long, beams every 200 mm in two rows.
@@ -138,6 +140,7 @@ type Plant struct {
 	release                *output
 	pulses                 [4]*output
 	fire                   bool
+	dark                   bool // no power
 	bodies                 []*placed
 	rnd                    *rand.Rand
 
@@ -207,15 +210,22 @@ func New(cfg Config) *Plant {
 		contact: map[string]*contact{}, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), aftermath: true}
 	p.doors[entry] = newDoor("entry", 0, cfg.Door)
 	p.doors[exit_] = newDoor("exit", cfg.LengthMM, cfg.Door)
-	for _, d := range p.doors {
-		d.pos = d.cfg.TravelMM
+	for k, d := range p.doors {
+		d.pos, d.unpowered = d.cfg.TravelMM, cfg.Unpowered[k]
+		if d.unpowered == Shuts {
+			d.pos, d.lock, d.own = 0, true, p.out(d.name+"_release")
+		}
 		d.beam = p.line(d.name + "_beam")
 		d.beam.beam = d
 		if cfg.OneStep && d.x == 0 {
 			continue
 		}
 		d.closed, d.open = &contact{input: p.line(d.name + "_closed")}, &contact{input: p.line(d.name + "_open")}
-		d.open.high, d.open.level = true, true
+		end := d.open
+		if d.unpowered == Shuts {
+			end = d.closed
+		}
+		end.high, end.level = true, true
 		p.contact[d.closed.name], p.contact[d.open.name] = d.closed, d.open
 	}
 	p.levels = slices.Clone(cfg.Heights)
@@ -269,10 +279,17 @@ func (p *Plant) Inputs() map[string]bool {
 
 // Outputs lists the names of the output lines that the plant has terminals for.
 func (p *Plant) Outputs() []string {
-	out := []string{"exit_open_pulse", "exit_close_pulse", "exit_lock",
-		OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b", OutBeamTest, OutSounder}
-	if !p.cfg.OneStep {
-		out = append(out, "entry_open_pulse", "entry_close_pulse", "entry_lock")
+	out := []string{OutRelease, "lamp_entry_green", "lamp_exit_green", "lamp_red", "beacon", "light_r", "light_g", "light_b", OutBeamTest, OutSounder}
+	for _, d := range p.doors {
+		if p.cfg.OneStep && d.x == 0 {
+			continue
+		}
+		out = append(out, d.name+"_open_pulse", d.name+"_close_pulse")
+		if d.unpowered == Shuts {
+			out = append(out, d.name+"_unlock", d.name+"_release")
+		} else {
+			out = append(out, d.name+"_lock")
+		}
 	}
 	return out
 }
@@ -311,6 +328,8 @@ func (p *Plant) set(o *output, high bool) {
 			}
 		case d.name + "_lock":
 			d.lock = high
+		case d.name + "_unlock":
+			d.lock = !high
 		}
 	}
 }
@@ -322,6 +341,45 @@ func (p *Plant) AllLow() {
 	for _, o := range p.outputs {
 		p.set(o, false)
 	}
+}
+
+// Power cuts the mains of controller and drives, or gives them back. What a door does without is its own (D-03); the
+// fire loop has stored energy.
+func (p *Plant) Power(on bool) {
+	if !on {
+		p.AllLow()
+	}
+	p.mu.Lock()
+	p.dark = !on
+	p.mu.Unlock()
+}
+
+// rule is who moves a drive now: by wire, whatever the controller does.
+func (p *Plant) rule(d *door) rule {
+	switch {
+	case d.own != nil && (p.fire || d.own.high):
+		return released
+	case !p.released() && !p.dark:
+		return obeys
+	case d.unpowered == Shuts:
+		return shuts
+	case d.unpowered == Pushed:
+		return letGo
+	}
+	return released
+}
+
+// pushed tells whether somebody stands before a door.
+func (p *Plant) pushed(d *door) bool {
+	for _, b := range p.bodies {
+		if b.gone != 0 || !b.Human() {
+			continue
+		}
+		if lo, hi := extent(b.Body, p.cfg.Heights, &p.buf); lo < d.x+reachMM && hi > d.x-reachMM {
+			return true
+		}
+	}
+	return false
 }
 
 // Output tells the level of an output line.
@@ -629,7 +687,8 @@ func (p *Plant) step() {
 		if d.closed == nil {
 			continue // the zone's outer edge
 		}
-		d.step(Step, p.now, released, p.obstacle(d))
+		by := p.rule(d)
+		d.step(Step, p.now, by, p.obstacle(d), by == letGo && p.pushed(d))
 		p.bounce(d.closed, d.pos <= contactMM)
 		p.bounce(d.open, d.pos >= d.cfg.TravelMM-contactMM)
 	}
@@ -709,6 +768,7 @@ func (p *Plant) violate(format string, a ...any) {
 	}
 }
 
+// released tells that the fire loop or the controller lets the doors go, or that there is none.
 func (p *Plant) released() bool { return p.fire || !p.release.high }
 
 // covered tells whether something stands in a beam at x, at one of the levels from one to before another.

@@ -275,3 +275,84 @@ func BenchmarkStep(b *testing.B) {
 		p.Advance(Step)
 	}
 }
+
+// D-03, D-01: without power, and with a controller that drives nothing, each door goes where the site wants it; the fire loop
+// opens every door, with or without power, and a released door that is shut without power obeys its own line.
+func TestD03Unpowered(t *testing.T) {
+	const open, shut = 895.0, contactMM
+	for _, c := range []struct {
+		name                string
+		unpowered           [2]Unpowered
+		entry, exit         bool // open
+		pushEntry, pushExit bool // after somebody has stood before both
+		fireEn, fireEx      bool // in a fire
+	}{
+		{name: "escape both", unpowered: [2]Unpowered{Opens, Opens}, entry: true, exit: true, pushEntry: true, pushExit: true, fireEn: true, fireEx: true},
+		{name: "escape to origin", unpowered: [2]Unpowered{Opens, Shuts}, entry: true, pushEntry: true, fireEn: true, fireEx: true},
+		{name: "pushed to origin", unpowered: [2]Unpowered{Pushed, Shuts}, pushEntry: true, fireEx: true},
+		{name: "escape across", unpowered: [2]Unpowered{Shuts, Opens}, exit: true, pushExit: true, fireEn: true, fireEx: true},
+	} {
+		for loss, lose := range map[string]func(*Plant){"power": func(p *Plant) { p.Power(false) }, "controller": (*Plant).AllLow} {
+			cfg := Default()
+			cfg.Unpowered = c.unpowered
+			p := New(cfg)
+			for _, n := range p.Outputs() { // a controller that has proven both doors shut
+				p.Set(n, n == OutRelease || n == "entry_close_pulse" || n == "exit_close_pulse" || n == "entry_lock" || n == "exit_lock")
+			}
+			p.Advance(time.Second)
+			p.Set("entry_close_pulse", false)
+			p.Set("exit_close_pulse", false)
+			p.Advance(2 * time.Second)
+			is := func(what string, entry, exit bool) {
+				t.Helper()
+				v := p.View()
+				for name, x := range map[string]struct {
+					pos  float64
+					pass bool
+				}{"entry": {v.Entry, entry}, "exit": {v.Exit, exit}} {
+					if x.pass && x.pos < open || !x.pass && x.pos > shut {
+						t.Errorf("%s, %s, %s: the %s door is at %.0f mm", c.name, loss, what, name, x.pos)
+					}
+				}
+			}
+			is("served", false, false)
+			lose(p)
+			p.Advance(3 * time.Second)
+			is("lost", c.entry, c.exit)
+			for _, x := range []float64{300, cfg.LengthMM - 300} {
+				b := &box{x: x, half: 140, human: true}
+				p.Add(b)
+				p.Advance(3 * time.Second)
+				p.Remove(b)
+			}
+			is("pushed", c.pushEntry, c.pushExit)
+			p.Fire(true)
+			p.Advance(3 * time.Second)
+			is("fire", c.fireEn || c.pushEntry, c.fireEx)
+			if v := p.Violations(); len(v) > 0 {
+				t.Errorf("%s, %s: %v", c.name, loss, v)
+			}
+		}
+	}
+	cfg := Default()
+	cfg.Unpowered = [2]Unpowered{Opens, Shuts}
+	p := New(cfg)
+	p.Set("exit_unlock", true) // released by a controller that lives
+	p.Set("exit_release", true)
+	p.Advance(3 * time.Second)
+	if v := p.View(); v.Entry < open || v.Exit < open {
+		t.Errorf("released: %+v", v)
+	}
+	b := &box{x: cfg.LengthMM, half: 140, human: true}
+	p.Add(b)
+	p.Power(false)
+	p.Advance(3 * time.Second)
+	if v := p.View(); v.Exit < 2*b.half {
+		t.Errorf("closed on somebody: %+v", v)
+	}
+	p.Remove(b)
+	p.Advance(3 * time.Second)
+	if v := p.View(); v.Exit > shut {
+		t.Errorf("the exit stands open without power: %+v", v)
+	}
+}

@@ -98,6 +98,7 @@ func (h *House) open(ctx context.Context, say func(string, ...any)) (err error) 
 	for _, g := range h.Site.Gates {
 		steel := plant.Default()
 		steel.OneStep = g.Topology == scenario.OneStep
+		steel.Unpowered = [2]plant.Unpowered{plant.UnpoweredOf(g.Entry), plant.UnpoweredOf(g.Exit)}
 		l := &Lane{Gate: g, Plant: plant.New(steel), Screen: NewScreen(g.Display), Wire: newWire()}
 		h.Lanes = append(h.Lanes, l)
 		if l.Proxy, err = NewProxy(g.Broker, h.Site.Console.Broker); err != nil {

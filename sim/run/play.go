@@ -489,6 +489,8 @@ func (s *stage) when(ctx context.Context, p scenario.Phrase) error {
 		return pl.Wait(ctx, func(v plant.View) bool { return v.Exit > 600 })
 	case scenario.WhenExitShuts:
 		return pl.Wait(ctx, func(v plant.View) bool { return v.Output("exit_close_pulse") })
+	case scenario.WhenShut:
+		return pl.Wait(ctx, func(v plant.View) bool { return v.Closed(p.Arg) })
 	case scenario.WhenCrossed:
 		return pl.Wait(ctx, func(v plant.View) bool { return who.At() > v.Length()+300 })
 	case scenario.WhenBack:
@@ -548,6 +550,12 @@ func (s *stage) do(ctx context.Context, p scenario.Phrase) error {
 		pl.Fire(false)
 	case scenario.DoKillGate:
 		s.l.Gated().Kill()
+	case scenario.DoPowerCut:
+		pl.Power(false)
+		s.l.Gated().Kill()
+	case scenario.DoPowerBack:
+		pl.Power(true)
+		return s.h.StartGate(ctx, s.l)
 	case scenario.DoStartGate:
 		return s.h.StartGate(ctx, s.l)
 	case scenario.DoFreezeGate:

@@ -135,7 +135,7 @@ type session struct {
 // run opens the site, plays the scenarios, and ends everything that it started.
 func (s *session) run(ctx context.Context) (err error) {
 	begin := time.Now()
-	site, err := NewSite(ctx, s.o.Bin, s.dir, s.o.Broker, s.group[0].Topology)
+	site, err := NewSite(ctx, s.o.Bin, s.dir, s.o.Broker, s.group[0].Topology, unpowered(s.group[0])...)
 	if err != nil {
 		return err
 	}

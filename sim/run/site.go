@@ -34,14 +34,17 @@ type Gate struct {
 	Name string `json:"name"`
 	// Topology is mantrap or one-step.
 	Topology string `json:"topology"`
-	Config   string `json:"config"`
-	Lines    string `json:"lines_socket"`
-	Camera   string `json:"camera_socket"`
-	Scanner  string `json:"scanner_device"`
-	NFC      string `json:"nfc_device"`
-	Display  string `json:"display_url"`
-	Broker   string `json:"broker"` // what the gate dials: the simulator listens there
-	State    string `json:"state_dir"`
+	// Entry and Exit are where the doors are without power (D-03).
+	Entry   string `json:"entry_unpowered,omitempty"`
+	Exit    string `json:"exit_unpowered"`
+	Config  string `json:"config"`
+	Lines   string `json:"lines_socket"`
+	Camera  string `json:"camera_socket"`
+	Scanner string `json:"scanner_device"`
+	NFC     string `json:"nfc_device"`
+	Display string `json:"display_url"`
+	Broker  string `json:"broker"` // what the gate dials: the simulator listens there
+	State   string `json:"state_dir"`
 }
 
 // Console is the officers' console of the site.
@@ -63,9 +66,9 @@ type Officer struct {
 }
 
 // NewSite runs egatectl to make a site in dir, which must be empty or absent. broker is one that runs
-// already, as host:port; empty for the console's own. topology is that of its gate.
-func NewSite(ctx context.Context, bin, dir, broker, topology string) (*Site, error) {
-	args := []string{"site", "init", "--simulation", "--topology", topology}
+// already, as host:port; empty for the console's own. topology is that of its gate; more are further arguments of site init.
+func NewSite(ctx context.Context, bin, dir, broker, topology string, more ...string) (*Site, error) {
+	args := append([]string{"site", "init", "--simulation", "--topology", topology}, more...)
 	if broker != "" {
 		args = append(args, "--broker", broker)
 	}
@@ -75,6 +78,15 @@ func NewSite(ctx context.Context, bin, dir, broker, topology string) (*Site, err
 		return nil, fmt.Errorf("run: egatectl site init: %w\n%s", err, bytes.TrimSpace(out))
 	}
 	return LoadSite(dir)
+}
+
+// unpowered is what site init is told of the doors of a scenario's site without power.
+func unpowered(sc *scenario.Scenario) []string {
+	u := sc.Unpowered
+	if u == (scenario.Unpowered{}) {
+		return nil
+	}
+	return []string{"--unpowered", strings.Join([]string{u.Escape, u.Entry, u.Exit}, ",")}
 }
 
 // suit writes the policy that a scenario's site has and names it to the gates, and wires the witnesses of the count that

@@ -21,6 +21,7 @@ const (
 	WhenEntryShut    = "entry closed"
 	WhenExitOpens    = "exit opens"
 	WhenExitShuts    = "exit closes"
+	WhenShut         = "door shut"
 	WhenCrossed      = "crossed"
 	WhenBack         = "back"
 	WhenReferral     = "referral"
@@ -36,6 +37,8 @@ const (
 	DoKillGate       = "kill gate"
 	DoStartGate      = "start gate"
 	DoFreezeGate     = "freeze gate"
+	DoPowerCut       = "cut power"
+	DoPowerBack      = "power back"
 	DoKillInspector  = "kill inspector"
 	DoHangInspector  = "hang inspector"
 	DoCut            = "cut"
@@ -94,6 +97,7 @@ var whens = []form{
 	f(WhenEntryShut, "the entry door has closed behind the traveller"),
 	f(WhenExitOpens, "the exit door opens"),
 	f(WhenExitShuts, "the exit door starts to close"),
+	f(WhenShut, "the NAME door is shut"),
 	f(WhenCrossed, "the traveller has crossed the border"),
 	f(WhenBack, "the traveller is back outside"),
 	f(WhenReferral, "the officers' console shows the referral"),
@@ -111,6 +115,8 @@ var dos = []form{
 	f(DoFireEnd, "the fire alarm ends"),
 	f(DoKillGate, "kill egated"),
 	f(DoStartGate, "start egated again"),
+	f(DoPowerCut, "the power is cut"),
+	f(DoPowerBack, "the power returns"),
 	f(DoFreezeGate, "freeze egated for N s"),
 	f(DoKillInspector, "kill the inspector"),
 	f(DoHangInspector, "the inspector hangs"),

@@ -50,6 +50,7 @@ type Scenario struct {
 	AccompaniedFrom int       `yaml:"accompanied_from"`
 	Witnesses       Strings   `yaml:"witnesses"`   // further sources of the count that the gate has (S-03): overhead, mat
 	SealEvents      bool      `yaml:"seal_events"` // the gate seals border events to the centre's own key (DP-07)
+	Unpowered       Unpowered `yaml:"unpowered"`   // where the site's doors are without power (D-03); none: both open
 	Document        Document  `yaml:"document"`
 	Traveller       Traveller `yaml:"traveller"`
 	Centre          string    `yaml:"centre"`  // usual, unreachable, forged
@@ -60,7 +61,14 @@ type Scenario struct {
 
 // SameSite tells whether two scenarios can be played at one site: the same kind of gate under the same policy.
 func (s *Scenario) SameSite(o *Scenario) bool {
-	return s.Topology == o.Topology && s.AccompaniedFrom == o.AccompaniedFrom && s.SealEvents == o.SealEvents && slices.Equal(s.Hold, o.Hold) && slices.Equal(s.Requires, o.Requires) && slices.Equal(s.Witnesses, o.Witnesses)
+	return s.Topology == o.Topology && s.Unpowered == o.Unpowered && s.AccompaniedFrom == o.AccompaniedFrom && s.SealEvents == o.SealEvents && slices.Equal(s.Hold, o.Hold) && slices.Equal(s.Requires, o.Requires) && slices.Equal(s.Witnesses, o.Witnesses)
+}
+
+// Unpowered is the site's choice of the position of its doors without power: words of the gate's configuration.
+type Unpowered struct {
+	Escape string `yaml:"escape"` // origin, across, both
+	Entry  string `yaml:"entry"`  // open, free, shut; not of a one-step gate
+	Exit   string `yaml:"exit"`
 }
 
 // Document is the passport that is laid down.
@@ -323,6 +331,12 @@ func (p *parser) semantics(s *Scenario, n *yaml.Node) {
 	one("topology", s.Topology, Mantrap, OneStep)
 	if s.Topology == "" {
 		s.Topology = Mantrap
+	}
+	one("unpowered.escape", s.Unpowered.Escape, "origin", "across", "both")
+	one("unpowered.entry", s.Unpowered.Entry, "open", "free", "shut")
+	one("unpowered.exit", s.Unpowered.Exit, "open", "free", "shut")
+	if u := s.Unpowered; u != (Unpowered{}) && (u.Escape == "" || u.Exit == "" || (u.Entry == "") != (s.Topology == OneStep)) {
+		p.add(lineOf(n, "unpowered"), "unpowered is not whole", "escape, entry and exit; a one-step gate has no entry")
 	}
 	one("document.holder", s.Document.Holder, "astronaut", "admiral")
 	one("document.access", s.Document.Access, "bac", "pace", "paceonly")

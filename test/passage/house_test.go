@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type plantLines struct {
 	edges chan hal.Edge
 	mu    sync.Mutex
 	seq   map[string]uint32
+	dead  atomic.Bool // whoever drives them is gone: they stay as the plant has them
 }
 
 func newLines(p *plant.Plant) *plantLines {
@@ -63,12 +65,17 @@ func (l *plantLines) Read(n string) (gpio.Level, error) {
 func (l *plantLines) Edges() <-chan hal.Edge { return l.edges }
 func (l *plantLines) Err() error             { return nil }
 func (l *plantLines) Set(n string, v gpio.Level) error {
+	if l.dead.Load() {
+		return hal.ErrLost
+	}
 	l.p.Set(n, bool(v))
 	return nil
 }
 func (l *plantLines) Pulse(ctx context.Context, n string, d time.Duration) error {
-	l.p.Set(n, true)
-	defer l.p.Set(n, false)
+	if err := l.Set(n, gpio.High); err != nil {
+		return err
+	}
+	defer func() { _ = l.Set(n, gpio.Low) }()
 	select {
 	case <-time.After(d):
 		return nil
@@ -218,6 +225,9 @@ func (i *inspectors) live(slot, gen int, words chan protocol.ToInspector) {
 				say(protocol.FromInspector{Beat: &protocol.Beat{Stage: "x"}})
 			}
 		case <-step.C:
+			if len(plan) == 0 { // stopped meanwhile
+				continue
+			}
 			say(plan[0].m)
 			plan = plan[1:]
 			next()
@@ -257,6 +267,7 @@ type house struct {
 	link  *centre
 	insp  *inspectors
 	board *health.Board
+	lines *plantLines
 	log   []string
 	mu    sync.Mutex
 }
@@ -287,16 +298,25 @@ func limits() control.Limits {
 // build starts a gate; it must be called inside a synctest bubble. Everything ends with ctx.
 func build(ctx context.Context, t *testing.T) *house {
 	p := plant.New(plant.Default())
+	go p.Run(ctx)
+	return start(ctx, t, p, doors.New, doors.New)
+}
+
+// door makes one of the doors of a gate.
+type door func(lines hal.Lines, name string, pulse time.Duration) (*doors.Door, error)
+
+// start starts the controller of a plant.
+func start(ctx context.Context, t *testing.T, p *plant.Plant, entry, exit door) *house {
 	lines := newLines(p)
-	h := &house{t: t, plant: p, scr: &screen{shown: make(chan control.Screen, 256), touches: make(chan string, 8)},
+	h := &house{t: t, plant: p, lines: lines, scr: &screen{shown: make(chan control.Screen, 256), touches: make(chan string, 8)},
 		rec: &records{book: book{res: make(chan journal.Result, 1024)}}, link: &centre{in: make(chan control.Inbound, 8)},
 		insp:  &inspectors{ctx: ctx, out: make(chan protocol.InspectorEvent, 256), verdict: verdict.Allow, reason: verdict.OK},
 		board: health.New(nil)}
-	e, err := doors.New(lines, "entry", 0)
+	e, err := entry(lines, "entry", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := doors.New(lines, "exit", 0)
+	x, err := exit(lines, "exit", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +336,6 @@ func build(ctx context.Context, t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go p.Run(ctx)
 	go func() {
 		_ = tr.Run(ctx, lines, func(ev []gate.Event, fs []sensors.Finding) {
 			for _, e := range ev {
