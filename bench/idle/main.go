@@ -1,5 +1,7 @@
-// Command idle measures what a controller takes that waits for travellers: resident memory and share of one core of
-// egated in a simulated gate at rest, all its drivers open (goal: at most 40 MB and 1 % of a core).
+// Command idle measures what a gate takes that waits for travellers: resident memory and share of one core of egated in a
+// simulated gate at rest, with what it holds open (lines, journal, audit log, link, screen; goal: at most 40 MB and 1 % of
+// a core), and of the inspectors that are kept warm beside it. Scanner, chip reader and camera are open in an inspector, and
+// only while it has them leased: at rest nobody has.
 //
 //	go run ./bench/idle [-bin bin] [-seconds 30]
 package main
@@ -10,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,32 +55,46 @@ func measure(bin string, d time.Duration) (err error) {
 			err = cerr
 		}
 	}()
-	for pid, name := range h.Processes() {
-		if !strings.HasPrefix(name, "egated") {
-			continue
-		}
-		time.Sleep(5 * time.Second) // until it has told all of its start
-		was, err := cpu(pid)
-		if err != nil {
-			return err
-		}
-		time.Sleep(d)
-		is, err := cpu(pid)
-		if err != nil {
-			return err
-		}
-		rss, err := status(pid, "VmRSS:")
-		if err != nil {
-			return err
-		}
-		own, err := status(pid, "RssAnon:")
-		if err != nil {
-			return err
-		}
-		fmt.Printf("egated at rest, watched for %v: %.1f MB resident (%.1f MB of its own), %.2f %% of a core\n", d, rss/1024, own/1024, 100*(is-was).Seconds()/d.Seconds())
-		return nil
+	time.Sleep(5 * time.Second) // until all have told of their start
+	type reading struct {
+		pid  int
+		name string
+		cpu  time.Duration
 	}
-	return fmt.Errorf("no egated among the processes of the site")
+	var all []reading
+	for pid, name := range h.Processes() {
+		if !strings.HasPrefix(name, "egated") && !strings.HasPrefix(name, "egate-inspect") {
+			continue // the far ends and the desk
+		}
+		used, err := cpu(pid)
+		if err != nil {
+			return err
+		}
+		all = append(all, reading{pid, name, used})
+	}
+	slices.SortFunc(all, func(a, b reading) int { return strings.Compare(b.name, a.name) })
+	time.Sleep(d)
+	found := false
+	for _, r := range all {
+		is, err := cpu(r.pid)
+		if err != nil {
+			return err
+		}
+		rss, err := status(r.pid, "VmRSS:")
+		if err != nil {
+			return err
+		}
+		own, err := status(r.pid, "RssAnon:")
+		if err != nil {
+			return err
+		}
+		found = found || strings.HasPrefix(r.name, "egated")
+		fmt.Printf("%s at rest, watched for %v: %.1f MB resident (%.1f MB of its own), %.2f %% of a core\n", r.name, d, rss/1024, own/1024, 100*(is-r.cpu).Seconds()/d.Seconds())
+	}
+	if !found {
+		return fmt.Errorf("no egated among the processes of the site")
+	}
+	return nil
 }
 
 // cpu is the processor time of a process so far.

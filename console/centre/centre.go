@@ -69,6 +69,8 @@ type Config struct {
 	Database  string // SQLite file
 	// AnswerChild is the command line of a program that calls AnswerMain, e.g. egate-console answer-lookup.
 	AnswerChild []string
+	// AnswerLimit is how long the child may take; 0: five seconds.
+	AnswerLimit time.Duration
 	// SessionLife ends a session that nobody touches; the desk's own limit is shorter.
 	SessionLife time.Duration
 	// GatesPerOfficer is how many gates one officer holds open (O-01).
@@ -175,7 +177,7 @@ func New(cfg Config) (*Centre, error) {
 	if err != nil {
 		return nil, fmt.Errorf("centre: sealing key: %w", err)
 	}
-	c := &Centre{cfg: cfg, log: cfg.Log, limits: limits{order: orderLife, answer: answerLimit}, sealKid: seal.KeyID(pub), repeats: newRepeats(cfg.RepeatWindow), events: make(chan row, rowQueue),
+	c := &Centre{cfg: cfg, log: cfg.Log, limits: limits{order: orderLife, answer: cmp.Or(cfg.AnswerLimit, answerLimit)}, sealKid: seal.KeyID(pub), repeats: newRepeats(cfg.RepeatWindow), events: make(chan row, rowQueue),
 		gates: map[string]*gateState{}, watchers: map[chan struct{}]struct{}{}, sessions: map[string]*session{},
 		waiting: map[string]chan api.Response{}, seen: map[[32]byte]time.Time{}, nonces: map[string]time.Time{}, rosterSent: map[string]time.Time{},
 		roster: officers.NewKeeper(cfg.Site, "", cfg.Simulated, seal.Trust(cfg.RosterKey), cfg.Now)}

@@ -97,6 +97,9 @@ func (n *network) options(broker string) *mqtt.ClientOptions {
 		SetAutoReconnect(false).SetCleanSession(true).SetConnectRetry(false).SetOrderMatters(true).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).SetConnectTimeout(dialLimit).SetWriteTimeout(publishLimit).SetProtocolVersion(4)
 	if n.broker != nil {
+		// A pipe needs no sign of life: nothing can be wrong with it. The answers to pings wait behind the messages that
+		// this process has not looked at yet, and a busy machine took its own broker for dead.
+		opt.SetKeepAlive(0)
 		return opt.AddBroker(broker).SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
 			conn, err := n.broker.dial()
 			if err != nil {
@@ -147,8 +150,12 @@ func (n *network) connection(ctx context.Context, broker string, ready func()) e
 	for {
 		select {
 		case m := <-n.out:
-			if err := wait(ctx, c.Publish(m.topic, m.qos, false, m.payload), publishLimit); err != nil {
-				return fmt.Errorf("publish: %w", err)
+			qos := m.qos
+			if n.broker != nil {
+				qos = 0 // nothing is lost in a pipe, and its acknowledgement waits as a ping's answer does
+			}
+			if err := wait(ctx, c.Publish(m.topic, qos, false, m.payload), publishLimit); err != nil {
+				return fmt.Errorf("publish: %w", why(ctx, err))
 			}
 		case <-ctx.Done():
 			if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -156,6 +163,19 @@ func (n *network) connection(ctx context.Context, broker string, ready func()) e
 			}
 			return nil
 		}
+	}
+}
+
+// why is what a connection was lost by, where that is why a publish failed: paho ends the publishes first, and tells a
+// moment later.
+func why(ctx context.Context, err error) error {
+	timer := time.NewTimer(retryPause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+	case <-timer.C:
+		return err
 	}
 }
 

@@ -162,7 +162,7 @@ func inspector(ctx context.Context, k *kit, b *board, dir string) (string, error
 	for _, l := range regexp.MustCompile(`(?m)(/\S+) \(0x`).FindAllStringSubmatch(list, -1) {
 		m.tree[strings.TrimPrefix(l[1], "/")] = source{file: l[1]}
 	}
-	return once(ctx, b, dir, m, []string{"open", "the chip is genuine", "no face, no match",
+	return once(ctx, b, dir, m, []string{"open", "the chip is genuine", "the centre answered", "pictures were looked at, and no face is in them", "referred for no_face",
 		"the traveller left on the side of origin", "orderly end", "journal and audit log", "nothing unsafe seen by the steel"})
 }
 

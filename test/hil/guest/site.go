@@ -40,8 +40,8 @@ const (
 	siteName, gateName = "hil", "gate-1"
 	broker             = "127.0.0.1:1883"
 	screenAt           = "127.0.0.1:8070"
-	deskHost           = "desk.example"   // of the officers' pages
-	patience           = 90 * time.Second // bounds a wait on an emulated machine; nothing is measured with it
+	deskHost           = "desk.example"  // of the officers' pages
+	patience           = 3 * time.Minute // bounds a wait on an emulated machine beside others; nothing is measured with it
 )
 
 // site is the gate of a guest with its centre; everything that must outlive a power cut lies in dir.
@@ -175,7 +175,7 @@ func (s *site) openCentre(ctx context.Context) error {
 		return err
 	}
 	s.c, err = centre.New(centre.Config{Site: siteName, Simulated: true, Gates: map[string]ed25519.PublicKey{gateName: s.key}, Listen: broker, Signer: own, SealKey: private,
-		Roster: listed, RosterKey: offline.Public(), WatchList: list, Database: filepath.Join(s.dir, "history.db"), AnswerChild: []string{"/init", answerName},
+		Roster: listed, RosterKey: offline.Public(), WatchList: list, Database: filepath.Join(s.dir, "history.db"), AnswerChild: []string{"/init", answerName}, AnswerLimit: 25 * time.Second,
 		SessionLife: 12 * time.Hour, GatesPerOfficer: 1, Log: slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return err
