@@ -170,6 +170,12 @@ func hardwareList(ctx context.Context, out io.Writer, args []string) error {
 				is = x.What + ": " + x.Text
 			}
 		}
+		if b.cfg.Simulated && p == nil { // nothing is plugged in a simulation: a program is behind the name, or nobody yet
+			is = "simulated: a program plays it"
+			if _, err := os.Stat(b.nodes()[part]); err != nil {
+				is = "simulated: not there, the program that plays it does not run"
+			}
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", part, b.nodes()[part], dash(id.Port), usbID(id), dash(id.Serial), is)
 	}
 	all, err := sys.USB()

@@ -249,7 +249,7 @@ func TestM09Hardware(t *testing.T) {
 		args []string
 		want []string // in the output, or in the error when it begins with "!"
 	}{
-		{[]string{"list"}, []string{"chip_reader", "mode open", "fault broker_unreachable on link", "no pairing"}},
+		{[]string{"list"}, []string{"chip_reader", "simulated: a program plays it", "simulated: not there", "mode open", "fault broker_unreachable on link", "no pairing"}},
 		{[]string{"wire"}, []string{"fire_ok", "Low or unknown is an alarm", "mrzscan", "end contact: the entry door is shut", "(D-03, example): escape both, entry open, exit open"}},
 		{[]string{"watch", "--once"}, []string{"beam_01", "mantrap beam broken", "entry_open_pulse"}},
 		{append([]string{"identify"}, key...), []string{"blinks for 10s"}},

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"egate/configs"
 	"egate/hal/identity/sysfake"
+	"egate/hal/recovery"
 	"egate/health"
 	"egate/pairing"
 	"egate/seal"
@@ -167,5 +170,42 @@ func TestX04UnlistedUSBDevice(t *testing.T) {
 	h.look()
 	if board.Has(health.ScannerLost, health.PartScanner) {
 		t.Error("the scanner is back, and lost")
+	}
+}
+
+// TestC11FoundInTwoSecondsBackInFifteen: the targets of C-11 over the real look-out and ladder: a part that is pulled is told
+// within two seconds, whether somebody uses it or not; plugged in again, it is none the worse within fifteen.
+func TestC11FoundInTwoSecondsBackInFifteen(t *testing.T) {
+	w := newWired(t)
+	h, board := w.start(t, "")
+	if _, _, err := h.install(w.pairing(t, 1, w.technician, w.officer)); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan struct{})
+		go func() { defer close(ended); h.run(ctx) }()
+		lost := func(want bool, within time.Duration) {
+			t.Helper()
+			began := time.Now()
+			for board.Has(health.ScannerLost, health.PartScanner) != want {
+				if time.Since(began) > within {
+					t.Fatalf("lost is %v after %v", !want, within)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		for range 3 {
+			w.Unplug(usbScanner)
+			lost(true, 2*time.Second)
+			w.Plug(usbScanner)
+			lost(false, recovery.Limit)
+		}
+		cancel()
+		<-ended
+	})
+	if recovery.Limit > 15*time.Second {
+		t.Errorf("a recovery may take %v", recovery.Limit)
 	}
 }

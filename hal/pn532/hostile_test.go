@@ -329,6 +329,51 @@ func TestC11SlowHostIsNoMuteReader(t *testing.T) {
 	})
 }
 
+// TestC11MuteReaderIsFoundInTwoSeconds: a reader that falls silent, at rest or in the middle of a chip, is a time-out of the
+// reader's within two seconds, however long its caller would wait.
+func TestC11MuteReaderIsFoundInTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mute := false
+		talk := pn(func(code byte, _ []byte) ([]byte, bool) {
+			switch code {
+			case cmdInListPassive:
+				return []byte{1, 1, 0x00, 0x08, 0x20, 0, 5, 0x78, 0x77, 0xE1, 0x02}, true
+			case cmdInDataExchange:
+				return []byte{0x00, 0x90, 0x00}, true
+			}
+			return nil, false
+		})
+		r, err := Open(context.Background(), newPeer(func(b []byte) []byte {
+			if mute {
+				return nil
+			}
+			return talk(b)
+		}), Options{Baud: 921600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		c, err := r.Connect(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Transmit(context.Background(), []byte{0, 0xB0, 0, 0, 0}); err != nil {
+			t.Fatal(err)
+		}
+		mute = true
+		for what, call := range map[string]func() error{
+			"exchange": func() error { _, err := c.Transmit(context.Background(), []byte{0, 0xB0, 0, 0, 0}); return err },
+			"search":   func() error { _, err := r.Connect(context.Background()); return err },
+			"reset":    func() error { return r.Reset(context.Background()) },
+		} {
+			began := time.Now()
+			if err := call(); !errors.Is(err, hal.ErrTimeout) && !errors.Is(err, hal.ErrLost) || time.Since(began) > 2*time.Second {
+				t.Errorf("%s: %v after %v", what, err, time.Since(began))
+			}
+		}
+	})
+}
+
 // flood is a port that always has more.
 type flood struct {
 	*peer
