@@ -163,7 +163,8 @@ func tinyEmbedder(layout, colour string, side int64) ([]byte, ModelManifest) {
 	return g.file(), m
 }
 
-// editPack changes the manifest of a pack, and writes files beside it.
+// editPack changes the manifest of a pack, and writes files beside it. It is a pack of its own then: its model of the
+// eyes says so in a remark.
 func editPack(t testing.TB, dir string, files map[string][]byte, edit func(m *Manifest)) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
@@ -179,6 +180,22 @@ func editPack(t testing.TB, dir string, files map[string][]byte, edit func(m *Ma
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range m.Models {
+		mm := &m.Models[i]
+		path := filepath.Join(dir, mm.File)
+		b, err := os.ReadFile(path)
+		if mm.Role != RoleEyes || err != nil || hashOf(b) != mm.SHA256 {
+			continue
+		}
+		b = pbBytes(slices.Clone(b), 6, []byte("own")) // doc_string
+		mm.SHA256, mm.Bytes = hashOf(b), int64(len(b))
+		if err := os.Remove(path); err != nil { // it may be a link into the cache
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -458,6 +475,50 @@ func TestF06LoaderRefuses(t *testing.T) {
 	editPack(t, dir, map[string][]byte{"fr_feature.onnx": b}, nothing)
 	if _, err := LoadPack(dir, loadOptions(t)); !errors.Is(err, ErrPack) {
 		t.Errorf("a model with one bit changed: %v", err)
+	}
+}
+
+// F-06: a byte of the demonstration pack's manifest cannot be changed either, though nobody signs it; a pack with a
+// model of its own is another one.
+func TestF06DemonstrationManifest(t *testing.T) {
+	var m Manifest
+	if err := json.Unmarshal(demoManifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.checkDemo(demoManifest); err != nil {
+		t.Errorf("the manifest itself: %v", err)
+	}
+	// Whatever byte is changed: no manifest, another model's hash, or refused for what it is.
+	for i := range demoManifest {
+		b := slices.Clone(demoManifest)
+		b[i] ^= 1
+		x, err := parseManifest(b)
+		if err != nil || x.checkDemo(b) != nil {
+			continue
+		}
+		same := len(x.Models) == len(m.Models)
+		for k := range m.Models {
+			same = same && x.Models[k].SHA256 == m.Models[k].SHA256
+		}
+		if same {
+			t.Fatalf("byte %d changed from %q to %q and taken", i, demoManifest[i], b[i])
+		}
+	}
+	m.Models[0].Crop.Scale += .1
+	raw, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.checkDemo(raw); err == nil {
+		t.Error("another crop was taken")
+	}
+	m.Demo = false
+	if err := m.checkDemo(raw); err != nil {
+		t.Errorf("a pack of somebody's own: %v", err)
+	}
+	m.Demo, m.Models[0].SHA256 = true, strings.Repeat("0", 64)
+	if err := m.checkDemo(raw); err != nil {
+		t.Errorf("another model: %v", err)
 	}
 }
 

@@ -275,6 +275,9 @@ func LoadPack(dir string, opt LoadOptions) (*Pack, error) {
 		}
 		p.graphs[mm.Role], p.models[mm.Role] = b, mm
 	}
+	if err := m.checkDemo(raw); err != nil {
+		return nil, err
+	}
 	p.info.Embedder = p.models[RoleEmbedder].ID
 	p.library = opt.Runtime
 	if p.library == "" {
