@@ -238,3 +238,29 @@ func TestA08InstructionsHaveHysteresis(t *testing.T) {
 		t.Errorf("asked to take off the glasses for %d ms", end)
 	}
 }
+
+// P-07, A-08: who does not uncover eyes or face is asked three times, each time in other words than before, and then
+// no more.
+func TestP07UncoverIsAskedThreeTimes(t *testing.T) {
+	for want, others := range map[Instruction]Instruction{RemoveGlasses: UncoverFace, UncoverFace: LookHere} {
+		var i instructions
+		var shown []Instruction
+		var since []time.Duration
+		for at := time.Duration(0); i.uncovered < maxUncover; at += 66 * time.Millisecond {
+			if at > time.Minute {
+				t.Fatalf("%s: asked for a minute", want)
+			}
+			if got := i.say(want, at); i.uncovered < maxUncover && (len(shown) == 0 || shown[len(shown)-1] != got) {
+				shown, since = append(shown, got), append(since, at)
+			}
+		}
+		if !slices.Equal(shown, []Instruction{want, others, want}) {
+			t.Errorf("%s: shown %v", want, shown)
+		}
+		for k := 1; k < len(since); k++ {
+			if stood := since[k] - since[k-1]; stood < uncoverTry {
+				t.Errorf("%s: try %d stood %s", want, k, stood)
+			}
+		}
+	}
+}

@@ -620,8 +620,15 @@ func (i *instructions) say(want Instruction, at time.Duration) Instruction {
 		i.uncovered++
 		i.try = at
 	}
+	if i.trying && i.uncovered%2 == 1 {
+		return otherWords[i.now]
+	}
 	return i.now
 }
+
+// otherWords are for the second try: what was asked for has not helped (P-07). Eyes that are dark may be so under a
+// brim or hair; a covered face may be one that looks down.
+var otherWords = map[Instruction]Instruction{RemoveGlasses: UncoverFace, UncoverFace: LookHere}
 
 // errNoReference says that a session has nothing to compare with.
 var errNoReference = errors.New("facematch: no reference")
