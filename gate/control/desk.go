@@ -232,9 +232,15 @@ func (l *Loop) command(c *api.Command) {
 		reject("reason_needed")
 		return
 	}
-	if h, gone := l.handed[c.Officer]; gone && order != gate.OrderRelease {
-		l.rejectFor(c, "handed_over", h.To)
-		return
+	givers := []string{c.Officer}
+	if l.pair != nil {
+		givers = append(givers, l.pair.Officer) // a second word of who gave the gate away is none (F-06)
+	}
+	for _, officer := range givers {
+		if h, gone := l.handed[officer]; gone && order != gate.OrderRelease {
+			l.rejectFor(c, "handed_over", h.To)
+			return
+		}
 	}
 	e := gate.Event{Kind: gate.EvOrder, Order: order}
 	if c.Passage != "" {

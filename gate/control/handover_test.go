@@ -31,6 +31,43 @@ func (r *rig) owners() (out []string) {
 	return out
 }
 
+// O-02, F-06: who handed the gate over is no second officer of it either, until he signs in anew; the emergency release stays anybody's.
+func TestO02SecondSignatureAfterAHandOver(t *testing.T) {
+	loop(t, func(r *rig) {
+		r.l.cfg.TwoPersons = func(name string) bool { return name == api.CmdManual || name == api.CmdRelease }
+		began := time.Now()
+		r.leaseOf("anna", began, time.Hour)
+		r.leaseOf("ben", began, time.Hour)
+		if a := r.order(api.Command{Name: api.CmdHandOver, Officer: "anna", To: "ben"}); a.Result != "accepted" {
+			t.Fatal(a)
+		}
+		both := func(id, name string) api.Response {
+			c := api.Command{ID: id, Principal: "console", Name: name, Officer: "ben", ExpiresAt: time.Now().Add(time.Second)}
+			r.in(Inbound{Command: &c, Pair: &Pair{Officer: "anna", Document: []byte("signed by both")}})
+			return r.link.last()
+		}
+		if a := both("1", api.CmdManual); a.ID != "1" || a.Result != "rejected" || a.Reason != "handed_over" || a.Owner != "ben" {
+			t.Errorf("the second word of who handed over: %+v", a)
+		}
+		r.pass(time.Second)
+		r.leaseOf("anna", time.Now(), time.Hour)
+		if a := both("2", api.CmdManual); a.ID != "2" || a.Result != "accepted" {
+			t.Errorf("signed in anew: %+v", a)
+		}
+	})
+	loop(t, func(r *rig) {
+		began := time.Now()
+		r.leaseOf("anna", began, time.Hour)
+		r.leaseOf("ben", began, time.Hour)
+		r.order(api.Command{Name: api.CmdHandOver, Officer: "anna", To: "ben"})
+		c := api.Command{ID: "out", Principal: "console", Name: api.CmdRelease, Officer: "ben", ExpiresAt: time.Now().Add(time.Second)}
+		r.in(Inbound{Command: &c, Pair: &Pair{Officer: "anna", Document: []byte("signed by both")}})
+		if a := r.link.last(); a.ID != "out" || a.Result != "accepted" {
+			t.Errorf("an emergency release: %+v", a)
+		}
+	})
+}
+
 // O-02, P-09: a hand-over moves lease, referral and the confirmation of a hold in one step. The old officer's orders
 // are refused with the name of the new one, his console's leases count no more, and his next sign-in is one.
 func TestO02HandOver(t *testing.T) {

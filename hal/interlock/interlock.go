@@ -84,14 +84,14 @@ func (m *Mantrap) Entry() hal.Door { return m.doors[0] }
 // Exit is the guarded door across the border.
 func (m *Mantrap) Exit() hal.Door { return m.doors[1] }
 
-// Release frees both doors. Every part is tried whatever becomes of the others.
+// Release frees both doors. Every part is tried whatever becomes of the others. What was locked is forgotten by
+// Restore: until then nothing asks for it, and here it would wait for the lock of a command.
 func (m *Mantrap) Release() error {
 	m.free(true)
 	first := m.doors[0].inner.Release()
 	if err := m.doors[1].inner.Release(); first == nil {
 		first = err
 	}
-	m.forget()
 	return first
 }
 

@@ -3,6 +3,8 @@ package interlock
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,6 +115,80 @@ func TestD09ReleaseEndsAPulse(t *testing.T) {
 			t.Errorf("the pulse: %v", err)
 		}
 	})
+}
+
+// D-09: a newer command on a door ends the pulse that is under way, and two pulses of one door never overlap.
+func TestD09NewerCommandEndsAPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.hold = true
+		d, err := doors.New(f, "entry", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends := make(chan error, 1)
+		for n, give := range []func(context.Context) error{d.Open, d.Close, d.Open} {
+			next := make(chan error, 1)
+			go func() { next <- give(context.Background()) }()
+			synctest.Wait()
+			if n > 0 {
+				select {
+				case err := <-ends:
+					if !errors.Is(err, context.Canceled) {
+						t.Errorf("pulse %d ended with %v", n, err)
+					}
+				default:
+					t.Fatalf("pulse %d lasts beside the next one", n)
+				}
+			}
+			ends = next
+		}
+		if want := []string{"entry_open_pulse", "entry_close_pulse", "entry_open_pulse"}; !slices.Equal(f.pulses, want) {
+			t.Errorf("%v", f.pulses)
+		}
+		if err := d.Release(); err != nil {
+			t.Fatal(err)
+		}
+		<-ends
+	})
+}
+
+// P-03: a door counts as locked only by a lock that was driven after all else: not after a release, not when its line failed, not
+// after it was let go.
+func TestP03WhatCountsAsLocked(t *testing.T) {
+	for name, undo := range map[string]func(f *fake, m *Mantrap) error{
+		"released and restored": func(_ *fake, m *Mantrap) error { return errors.Join(m.Release(), m.Restore()) },
+		"restored":              func(_ *fake, m *Mantrap) error { return m.Restore() },
+		"the line failed": func(f *fake, m *Mantrap) error {
+			f.dead["entry_lock"] = true
+			if err := m.Entry().Lock(true); !errors.Is(err, hal.ErrLost) {
+				return fmt.Errorf("a dead line: %w", err)
+			}
+			f.dead["entry_lock"] = false
+			return nil
+		},
+		"opened, and its contact still says closed": func(_ *fake, m *Mantrap) error { return m.Entry().Open(context.Background()) },
+		"let go": func(_ *fake, m *Mantrap) error { return m.Entry().Lock(false) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			m := rest(t, f)
+			time.Sleep(time.Minute)
+			if err := undo(f, m); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			time.Sleep(time.Minute)
+			if err := m.Exit().Open(t.Context()); !refused(err) {
+				t.Errorf("%s: the exit opens behind an entry that nobody has locked: %v", name, err)
+			}
+			if err := m.Entry().Lock(true); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Exit().Open(t.Context()); err != nil {
+				t.Errorf("%s, locked again: %v", name, err)
+			}
+		})
+	}
 }
 
 // D-09: a pulse is what a drive sees and never longer than two seconds, to the millisecond.
