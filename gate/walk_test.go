@@ -148,6 +148,7 @@ func next(n node, turn int) (Event, bool) {
 		if m.Mode != ModeRecovering && m.Passage == PasEmpty {
 			return Event{Kind: EvOrder, Order: OrderService}, true
 		}
+	case m.Mode == ModeService && m.has(Entry) && !m.testable(): // its doors close first
 	case !m.Open && !m.served() && (m.Passage == PasEmpty || m.Mode != ModeService && m.Mode != ModeManual):
 		return Event{Kind: EvOrder, Order: OrderOpenGate}, true
 	}

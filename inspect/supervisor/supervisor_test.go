@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -57,6 +58,10 @@ func play(part string) {
 		_ = c.Send(protocol.FromInspector{Beat: &protocol.Beat{Stage: string(b)}})
 		_ = child.Wait()
 	case "leaver":
+	case "lingerer":
+		sock.Close()
+		syscall.Close(3)
+		select {}
 	}
 }
 
@@ -147,6 +152,44 @@ func TestEnds(t *testing.T) {
 	s.Kill(1)
 	if e := next(t, s); !e.Exited || e.Gen != 8 {
 		t.Errorf("killed: %+v", e)
+	}
+}
+
+// P-05, P-06: each way in which an inspector stalls ends it for its own reason, by itself: nobody waits for another one's.
+func TestStallsEndForTheirOwnReason(t *testing.T) {
+	for part, c := range map[string]struct {
+		say func(s *Supervisor)
+		why func(error) bool
+	}{
+		"garbage":  {func(*Supervisor) {}, func(err error) bool { return strings.HasPrefix(err.Error(), "protocol:") }},
+		"lingerer": {func(*Supervisor) {}, func(err error) bool { return strings.Contains(err.Error(), "lived on") }},
+		"deaf": {func(s *Supervisor) { // the queue does not fill
+			for range 8 { // more than any socket holds
+				s.Send(1, protocol.ToInspector{Answer: &protocol.Answer{Sealed: make([]byte, protocol.MaxFrame/2)}})
+			}
+		}, func(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }},
+	} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			s := started(t, part)
+			c.say(s)
+			if e := next(t, s); !e.Exited || e.Err == nil || !c.why(e.Err) {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+	s := New("nothing")
+	t.Cleanup(s.Close)
+	x := &child{out: make(chan protocol.ToInspector, queued)} // whose writer has stopped
+	s.slots[0] = x
+	for n := range queued + 1 {
+		if x.err != nil {
+			t.Fatalf("%v after %d words", x.err, n)
+		}
+		s.Send(0, protocol.ToInspector{End: &protocol.End{}})
+	}
+	if !errors.Is(x.err, ErrStalled) {
+		t.Errorf("a full queue: %v", x.err)
 	}
 }
 
