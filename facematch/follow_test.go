@@ -12,7 +12,7 @@ import (
 	"egate/verdict"
 )
 
-// F-02: eyes from 1.1 to 1.9 m, before a camera on its side at 1.5 m that nobody tilts: everybody who looks at it is
+// F-02: eyes from 1.0 to 2.0 m, before a camera on its side at 1.5 m that nobody tilts: everybody who looks at it is
 // captured, turns with the dot and is who the portrait shows. Nobody is asked for anything but that.
 func TestF02HeightRange(t *testing.T) {
 	e := engine(t)
@@ -23,7 +23,7 @@ func TestF02HeightRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, eyes := range []float64{1100, 1500, 1900} {
+	for _, eyes := range []float64{1000, 1500, 2000} {
 		sc := camera.Tall(uint64(eyes))
 		x, err := sc.Person(holder, camera.Place{Distance: away, Height: eyes - camHeight})
 		if err != nil {
@@ -51,10 +51,10 @@ func TestF02HeightRange(t *testing.T) {
 		s.Close()
 		r.Best.Wipe()
 		m, p, q := check(r, verdict.CheckMatch), check(r, verdict.CheckPADPlanarity), check(r, verdict.CheckQuality)
-		t.Logf("eyes at %.1f m: %.1f s, match %s %.2f, planarity %s %.4f, quality %s %.0f, texture %.2f, told %v", eyes/1000, at.Seconds(), m.Result, m.Score, p.Result, p.Score, q.Result, q.Score,
+		t.Logf("eyes at %.2f m: %.1f s, match %s %.2f, planarity %s %.4f, quality %s %.0f, texture %.2f, told %v", eyes/1000, at.Seconds(), m.Result, m.Score, p.Result, p.Score, q.Result, q.Score,
 			check(r, verdict.CheckPADTexture).Score, told)
 		if m.Result != verdict.Pass || p.Result != verdict.Pass || q.Result != verdict.Pass {
-			t.Errorf("eyes at %.1f m: match %s, planarity %s, quality %s", eyes/1000, m.Result, p.Result, q.Result)
+			t.Errorf("eyes at %.2f m: match %s, planarity %s, quality %s", eyes/1000, m.Result, p.Result, q.Result)
 		}
 	}
 }

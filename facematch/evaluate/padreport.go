@@ -306,7 +306,7 @@ func (r *PADReport) strip(id verdict.CheckID) (*plot.Plot, error) {
 	var ticks []plot.Tick
 	for i, k := range r.Species {
 		row[k.Name] = len(r.Species) - 1 - i
-		ticks = append(ticks, plot.Tick{Value: float64(row[k.Name]), Label: "  " + k.Name})
+		ticks = append(ticks, plot.Tick{Value: float64(row[k.Name]), Label: "    " + k.Name})
 	}
 	at := math.NaN()
 	var live, attack plotter.XYs
@@ -335,7 +335,7 @@ func (r *PADReport) strip(id verdict.CheckID) (*plot.Plot, error) {
 		name  string
 		c     color.RGBA
 		shape draw.GlyphDrawer
-	}{{attack, "attack", orange, draw.CrossGlyph{}}, {live, BonaFide, blue, draw.CircleGlyph{}}} {
+	}{{attack, "attack", orange, draw.PyramidGlyph{}}, {live, BonaFide, blue, draw.CircleGlyph{}}} {
 		if len(k.xy) == 0 {
 			continue
 		}
@@ -414,6 +414,9 @@ func (r *PADReport) Summary() string {
 			}
 			fmt.Fprintf(&b, "  %-20s evaluated %d, not evaluated %d, error %s (%s), median %.4f\n", g.Signal, g.Evaluated, g.NotEvaluated, rateText(g.Error), boundsText(g.Error), *g.Median)
 		}
+	}
+	for _, n := range r.Set.Notes {
+		fmt.Fprintf(&b, "note                   %s\n", n)
 	}
 	for _, n := range r.NotEvaluated {
 		fmt.Fprintf(&b, "not evaluated          %s\n", n)
