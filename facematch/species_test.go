@@ -26,13 +26,14 @@ func TestF08Species(t *testing.T) {
 	}
 	e := engine(t)
 	ids := []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADTemporal, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADMoire}
-	sheet := func(w, h, bend float64) func(*rand.Rand) presentation {
+	turned := func(angle, w, h, bend float64) func(*rand.Rand) presentation {
 		return func(r *rand.Rand) presentation {
 			s := camera.Sheet{Width: w, Height: h, Bend: bend, Tilt: 8 * r.Float64()}
 			at := anywhere(r, 740)
-			return presentation{angle: 17 + 7*r.Float64(), put: func(sc *camera.Scene, p *faces.Portrait) (*camera.Subject, error) { return sc.Print(p, s, at) }}
+			return presentation{angle: angle + 7*r.Float64(), put: func(sc *camera.Scene, p *faces.Portrait) (*camera.Subject, error) { return sc.Print(p, s, at) }}
 		}
 	}
+	sheet := func(w, h, bend float64) func(*rand.Rand) presentation { return turned(17, w, h, bend) }
 	panel := func(of camera.Panel, distance float64) func(*rand.Rand) presentation {
 		return func(r *rand.Rand) presentation {
 			of := of
@@ -53,6 +54,8 @@ func TestF08Species(t *testing.T) {
 		{"print, 190x250, bent 0.15", false, sheet(190, 250, 0.15)},
 		{"print, poster", false, sheet(594, 841, 0)},
 		{"print, half a cylinder", false, sheet(210, 297, 1)},
+		{"print, bent 0.75, turned far", false, turned(32, 210, 297, 0.75)},
+		{"print, bent 0.5, turned far", false, turned(32, 190, 250, 0.5)},
 		{"film, phone", false, panel(phone, 320)},
 		{"film, tablet", false, panel(tablet, 740)},
 		{"film, monitor", false, panel(monitor, 740)},
