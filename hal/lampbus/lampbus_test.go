@@ -123,29 +123,33 @@ func (e *expander) high(pin int) gpio.Level {
 	return gpio.Level(e.reg[pin/8]&bit == 0 && e.reg[0x14+pin/8]&bit != 0)
 }
 
-// The conformance suite, as a gate uses this package: beside lines that have the inputs.
+// beside is a bench of the conformance suite as a gate uses this package: a bus with one lamp beside lines that have the
+// inputs.
+func beside(t *testing.T, open func() (hal.Lines, error), driven func() gpio.Level) haltest.LinesBench {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "lines.sock")
+	srv, err := simhal.NewLineServer(path, []string{"in"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := simhal.DialLines(path, map[string]simhal.Line{"in": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := lineset.Join(lines, lineset.Bus{Name: "bus", Lamps: []string{"lamp"}, Lost: func(bool) {}, Open: open})
+	t.Cleanup(func() { s.Close(); srv.Close() })
+	return haltest.LinesBench{Lines: s, Input: "in", Output: "lamp", Drive: func(l gpio.Level) { _ = srv.SetInput("in", l) }, Driven: driven, Unplug: func() {
+		srv.Disconnect()
+		for lines.Err() == nil { // until this end has seen it
+			time.Sleep(time.Millisecond)
+		}
+	}}
+}
+
 func TestExpanderConformance(t *testing.T) {
 	haltest.Lines(t, func(t *testing.T) haltest.LinesBench {
 		far := &expander{reg: [0x16]byte{0: 0xFF, 1: 0xFF, 0x14: 0xFF, 0x15: 0xFF}} // another program had lit everything
-		path := filepath.Join(t.TempDir(), "lines.sock")
-		srv, err := simhal.NewLineServer(path, []string{"in"}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := simhal.DialLines(path, map[string]simhal.Line{"in": {}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := lineset.Join(lines, lineset.Bus{Name: "expander", Lamps: []string{"lamp"}, Lost: func(bool) {},
-			Open: func() (hal.Lines, error) { return OpenExpander(far, 0x20, map[string]int{"lamp": 3}) }})
-		t.Cleanup(func() { s.Close(); srv.Close() })
-		return haltest.LinesBench{Lines: s, Input: "in", Output: "lamp", Drive: func(l gpio.Level) { _ = srv.SetInput("in", l) },
-			Driven: func() gpio.Level { return far.high(3) }, Unplug: func() {
-				srv.Disconnect()
-				for lines.Err() == nil { // until this end has seen it
-					time.Sleep(time.Millisecond)
-				}
-			}}
+		return beside(t, func() (hal.Lines, error) { return OpenExpander(far, 0x20, map[string]int{"lamp": 3}) }, func() gpio.Level { return far.high(3) })
 	})
 }
 
@@ -178,35 +182,16 @@ func (l *leds) Tx(w, _ []byte) error {
 	return nil
 }
 
-// The conformance suite over an LED strip, beside lines that have the inputs.
 func TestStripConformance(t *testing.T) {
 	haltest.Lines(t, func(t *testing.T) haltest.LinesBench {
 		far := &leds{}
-		path := filepath.Join(t.TempDir(), "lines.sock")
-		srv, err := simhal.NewLineServer(path, []string{"in"}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := simhal.DialLines(path, map[string]simhal.Line{"in": {}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := lineset.Join(lines, lineset.Bus{Name: "strip", Lamps: []string{"lamp"}, Lost: func(bool) {},
-			Open: func() (hal.Lines, error) {
-				return OpenStrip(far, 8, map[string]Stretch{"lamp": {From: 2, To: 5, Colour: 0x00FF00}})
-			}})
-		t.Cleanup(func() { s.Close(); srv.Close() })
-		return haltest.LinesBench{Lines: s, Input: "in", Output: "lamp", Drive: func(l gpio.Level) { _ = srv.SetInput("in", l) },
-			Driven: func() gpio.Level {
-				far.mu.Lock()
-				defer far.mu.Unlock()
-				return len(far.lit) >= 8 && far.lit[2] == [3]byte{0, 255, 0} && far.lit[5] == far.lit[2] && far.lit[1] == [3]byte{} && far.lit[6] == [3]byte{}
-			}, Unplug: func() {
-				srv.Disconnect()
-				for lines.Err() == nil { // until this end has seen it
-					time.Sleep(time.Millisecond)
-				}
-			}}
+		return beside(t, func() (hal.Lines, error) {
+			return OpenStrip(far, 8, map[string]Stretch{"lamp": {From: 2, To: 5, Colour: 0x00FF00}})
+		}, func() gpio.Level {
+			far.mu.Lock()
+			defer far.mu.Unlock()
+			return len(far.lit) >= 8 && far.lit[2] == [3]byte{0, 255, 0} && far.lit[5] == far.lit[2] && far.lit[1] == [3]byte{} && far.lit[6] == [3]byte{}
+		})
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // lifeLimit is how long a guest may live: generous, for a machine that does other things as well.
-const lifeLimit = 8 * time.Minute
+const lifeLimit = 15 * time.Minute
 
 // boot is one life of a guest.
 type boot struct {

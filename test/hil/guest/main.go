@@ -83,7 +83,7 @@ func first() {
 			if !ok {
 				err = fmt.Errorf("no case %q", words["hil"])
 			} else {
-				ctx, cancel := context.WithTimeout(context.Background(), 460*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 14*time.Minute)
 				err = f(ctx, words)
 				cancel()
 			}
