@@ -31,7 +31,6 @@ type testCase struct {
 	name  string
 	about string
 	quick bool   // in `make test`
-	named bool   // only when it is named: minutes for itself
 	board string // amd64 when empty
 	run   func(ctx context.Context, k *kit, b *board, dir string) (note string, err error)
 }
@@ -59,6 +58,9 @@ func kernelTests(pkg string, modules []string, cmdline string, devices []string,
 	}
 }
 
+// errSkipped says that a case could not be tried here.
+var errSkipped = errors.New("NOT tested")
+
 // once boots a guest once and judges what it said.
 func once(ctx context.Context, b *board, dir string, m machine, want []string) (string, error) {
 	g, err := b.start(ctx, dir, m)
@@ -80,11 +82,11 @@ func once(ctx context.Context, b *board, dir string, m machine, want []string) (
 }
 
 var allCases = []testCase{
+	{name: "inspector", about: "the real inspector with a chip, the models and the kernel's camera", run: inspector}, // first: it takes longest
 	{name: "gpio", about: "lines by name, edge order and loss, debounce, first output, busy line, SIGKILL in mid-pulse", quick: true,
 		run: kernelTests("./hal/gpiohal", []string{"configfs", own}, "run=Kernel", nil,
 			"TestKernelLines", "TestKernelBusyLine", "TestKernelDebounce", "TestD09KernelFirstOutput", "TestS07KernelLossShows", "TestD09KernelKilledInMidPulse")},
 	{name: "passage", about: "two travellers pass the real controller", run: passage},
-	{name: "inspector", about: "the real inspector with a chip, the models and the kernel's camera", named: true, run: inspector},
 	{name: "watchdog-healthy", about: "armed, fed, disarmed", run: healthy},
 	{name: "watchdog-frozen", about: "the controller hangs", run: bitten("frozen")},
 	{name: "watchdog-killed", about: "the controller dies", run: bitten("killed")},
@@ -135,17 +137,17 @@ func inspector(ctx context.Context, k *kit, b *board, dir string) (string, error
 	if err != nil {
 		return "", err
 	}
+	models := filepath.Join(k.root, ".cache/models")
+	files, err := filepath.Glob(filepath.Join(models, "*"))
+	if err != nil || len(files) == 0 {
+		return "", fmt.Errorf("%w: no models in .cache/models: run deploy/setup/setup.sh", errSkipped)
+	}
 	prog, err := k.make("egate-inspect", func(out string) error {
 		_, err := run("go", "-C", k.root, "build", "-trimpath", "-ldflags", "-s -w", "-o", out, "./cmd/egate-inspect")
 		return err
 	})
 	if err != nil {
 		return "", err
-	}
-	models := filepath.Join(k.root, ".cache/models")
-	files, err := filepath.Glob(filepath.Join(models, "*"))
-	if err != nil || len(files) == 0 {
-		return "", errors.New("no models in .cache/models: run deploy/setup/setup.sh")
 	}
 	libraries := []string{prog}
 	for _, f := range files {

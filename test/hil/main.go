@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -100,7 +101,7 @@ func runAll(ctx context.Context, only string, quick bool, jobs int, p plan) (boo
 	k := &kit{root: root, cache: filepath.Join(root, ".cache/hil"), plan: p, made: map[string]func() (string, error){}}
 	var chosen []testCase
 	for _, c := range allCases {
-		if quick && !c.quick || only == "" && c.named || only != "" && !slices.ContainsFunc(strings.Split(only, ","), func(n string) bool { return n == c.name || n == c.arch()+"/"+c.name }) {
+		if quick && !c.quick || only != "" && !slices.ContainsFunc(strings.Split(only, ","), func(n string) bool { return n == c.name || n == c.arch()+"/"+c.name }) {
 			continue
 		}
 		for i := range max(1, p.streams) {
@@ -156,6 +157,9 @@ func (k *kit) play(ctx context.Context, c testCase, b *board) (word, note string
 	began := time.Now()
 	note, err = c.run(ctx, k, b, dir)
 	took = time.Since(began)
+	if errors.Is(err, errSkipped) {
+		return skip, err.Error(), took
+	}
 	if err != nil {
 		kept := filepath.Join(k.cache, "failed", c.arch()+"-"+c.name)
 		keepLogs(dir, kept)

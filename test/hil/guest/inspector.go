@@ -159,6 +159,7 @@ func (s *site) equip() (*counter, error) {
 	l := &g.Limits
 	l.Chip, l.NoShow, l.Secure, l.Capture, l.Release, l.Clear, l.Warm = time.Minute, time.Minute, time.Minute, 30*time.Second, time.Minute, time.Minute, 3*time.Minute
 	l.Lookup, l.Decide = 30*time.Second, 30*time.Second
+	l.Referral = 10 * time.Second // nobody comes
 	y, err := yaml.Marshal(g)
 	if err != nil {
 		return nil, err
