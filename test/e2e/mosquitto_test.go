@@ -3,6 +3,8 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -90,5 +92,47 @@ func TestScenariosOverMosquitto(t *testing.T) {
 	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	retained(t, broker)
+}
+
+// retained reads what the gate left on the broker with a client that knows nothing of egate (M-01), and finds in its health what its
+// devices did in those passages (M-05).
+func retained(t *testing.T, broker string) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(broker)
+	out, err := exec.Command("mosquitto_sub", "-h", host, "-p", port, "-t", "egate/v1/+/+/health", "-t", "egate/v1/+/+/status", "-t", "egate/v1/+/+/state", "-t", "egate/v1/+/+/info",
+		"-C", "4", "-W", "30", "-v").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("SKIP: mosquitto_sub is not installed: nothing was read with a plain client (apt-get install mosquitto-clients)")
+	}
+	if err != nil {
+		t.Fatalf("mosquitto_sub: %v\n%s", err, out)
+	}
+	read := map[string]map[string]any{}
+	for l := range strings.Lines(string(out)) {
+		topic, text, _ := strings.Cut(l, " ")
+		var v map[string]any
+		if err := json.Unmarshal([]byte(text), &v); err != nil {
+			t.Errorf("%s: %v", topic, err)
+		}
+		read[topic[strings.LastIndex(topic, "/")+1:]] = v
+	}
+	if s := read["status"]["state"]; s != "offline" {
+		t.Errorf("the gate has ended and its status is %v", s)
+	}
+	counters, _ := read["health"]["counters"].(map[string]any)
+	for _, least := range []string{"captures", "readings", "entry_cycles", "exit_cycles", "entry_open_ms"} {
+		if n, _ := counters[least].(float64); n < 1 {
+			t.Errorf("health: %s is %v after a genuine passage", least, counters[least])
+		}
+	}
+	for _, named := range []string{"frame_drops_percent", "reader_retries_percent"} {
+		if _, ok := counters[named].(float64); !ok {
+			t.Errorf("health does not tell %s", named)
+		}
+	}
+	if t.Failed() {
+		t.Logf("read:\n%s", out)
 	}
 }
