@@ -15,7 +15,6 @@ import (
 
 	"egate/api"
 	"egate/gate"
-	"egate/hal"
 	"egate/health"
 	"egate/inspect/protocol"
 	"egate/journal"
@@ -76,7 +75,7 @@ type Loop struct {
 	doomed    bool
 	mending   map[string]bool // parts that were handed to Recover and whose fault is not over
 	lamps     chan lampSet
-	sounds    hal.Tone // asked for last
+	sounds    said // asked for last
 	doorErrs  chan doorErr
 
 	drafts   [][]byte // events of the step in the making

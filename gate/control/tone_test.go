@@ -44,7 +44,7 @@ func TestA03Tones(t *testing.T) {
 		for _, c := range told {
 			l.told[latched{c, health.PartController}] = true
 		}
-		return l.tone()
+		return l.tone().tone
 	}
 	heard := 0
 	for _, r := range verdict.Reasons() {
@@ -112,6 +112,14 @@ func TestA03PassageIsHeard(t *testing.T) {
 		if got := r.horn.tones(); !slices.Equal(got, []hal.Tone{hal.ToneAlarm}) {
 			t.Fatalf("%v", got)
 		}
+		r.sense(gate.Event{Kind: gate.EvFire, Tri: gate.Low}) // another danger, while the first waits for an officer
+		if got := r.horn.tones(); !slices.Equal(got, []hal.Tone{hal.ToneAlarm, hal.ToneNone, hal.ToneAlarm}) {
+			t.Fatalf("fire after tamper: %v", got)
+		}
+	})
+	loop(t, func(r *rig) {
+		r.board.Set(health.Tamper, health.PartController, true)
+		r.pass(time.Second)
 		if a := r.order(api.Command{Name: "gate_service"}); a.Result != "accepted" {
 			t.Fatalf("%+v", a)
 		}
