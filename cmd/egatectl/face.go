@@ -140,7 +140,7 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return unchecked(err)
 	}
-	pack, err := facematch.LoadPack(*models, facematch.LoadOptions{})
+	pack, err := loadPack(*models)
 	if err != nil {
 		return unchecked(err)
 	}
@@ -172,6 +172,9 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 				return unchecked(fmt.Errorf("%s: %w", c.Pictures[i].File, err))
 			}
 			defer refs[i].Wipe()
+			if refs[i] == nil { // nothing to compare the other one with
+				break
+			}
 		}
 	}
 	if refs[0] != nil && refs[1] != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -17,9 +18,18 @@ import (
 // maxWorkers bounds how many pictures are looked at at a time: each has its models in memory.
 const maxWorkers = 16
 
+// loadPack says of a folder without a pack which one it was.
+func loadPack(dir string) (*facematch.Pack, error) {
+	p, err := facematch.LoadPack(dir, facematch.LoadOptions{})
+	if errors.Is(err, facematch.ErrNoPack) {
+		err = fmt.Errorf("%w (looked in %s; --models names another folder)", err, dir)
+	}
+	return p, err
+}
+
 // openEngines gives a maker of engines of one pack.
 func openEngines(dir string) (func() (*facematch.Engine, error), error) {
-	pack, err := facematch.LoadPack(dir, facematch.LoadOptions{})
+	pack, err := loadPack(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func main() {
 	defer stop()
 	err := dispatch(ctx, os.Stdout, os.Args[1:])
 	if errors.Is(err, errUsage) {
-		usage(os.Stderr)
+		usage(os.Stderr, os.Args[1:])
 		os.Exit(2)
 	}
 	if errors.Is(err, flag.ErrHelp) {
@@ -92,7 +92,7 @@ func main() {
 
 func dispatch(ctx context.Context, out io.Writer, args []string) error {
 	if len(args) == 1 && (args[0] == "help" || args[0] == "--help" || args[0] == "-h") {
-		usage(out)
+		usage(out, nil)
 		return nil
 	}
 	for _, c := range commands() {
@@ -104,12 +104,30 @@ func dispatch(ctx context.Context, out io.Writer, args []string) error {
 	return errUsage
 }
 
-func usage(w io.Writer) {
+// usage prints what there is; of what was asked wrongly, the commands that it may have been meant for.
+func usage(w io.Writer, asked []string) {
+	all := commands()
+	for n := min(2, len(asked)); n > 0; n-- {
+		meant := slices.DeleteFunc(slices.Clone(all), func(c command) bool {
+			words := splitWords(c.name)
+			return len(words) < n || joinWords(words[:n]) != joinWords(asked[:n])
+		})
+		if len(meant) == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "egatectl %s is asked so (--help says more):\n\n", joinWords(asked[:n]))
+		list(w, meant)
+		return
+	}
 	fmt.Fprint(w, "egatectl commissions, maintains and audits a gate.\n\n")
-	for _, c := range commands() {
+	list(w, all)
+	fmt.Fprint(w, "\nNothing here opens a door: orders come from officers at the console.\n")
+}
+
+func list(w io.Writer, of []command) {
+	for _, c := range of {
 		fmt.Fprintf(w, "  egatectl %-78s %s\n", c.name+" "+c.args, c.help)
 	}
-	fmt.Fprint(w, "\nNothing here opens a door: orders come from officers at the console.\n")
 }
 
 func version(_ context.Context, out io.Writer, _ []string) error {

@@ -89,6 +89,16 @@ func TestWrongQuestions(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
+	for asked, lines := range map[string]int{"face compare a": 1, "face": 3, "face x": 3, "nothing": len(commands())} {
+		var out strings.Builder
+		usage(&out, strings.Fields(asked))
+		if n := strings.Count(out.String(), "\n  egatectl "); n != lines {
+			t.Errorf("%s: %d commands, want %d", asked, n, lines)
+		}
+	}
+	if _, err := ctl(t, "face", "compare", "--models", t.TempDir(), "a", "b"); err == nil || !strings.Contains(err.Error(), "--models") {
+		t.Errorf("no pack: %v", err)
+	}
 	if _, err := ctl(t, "site", "init", t.TempDir()); err == nil || !strings.Contains(err.Error(), "--simulation") {
 		t.Errorf("site in service: %v", err)
 	}

@@ -151,6 +151,16 @@ func sampler(src image.Image) func(x, y int) (r, g, b byte) {
 			v := s.Pix[s.PixOffset(x, y)]
 			return v, v, v
 		}
+	case *image.Gray16: // the higher byte comes first
+		return func(x, y int) (byte, byte, byte) {
+			v := s.Pix[s.PixOffset(x, y)]
+			return v, v, v
+		}
+	case *image.RGBA64:
+		return func(x, y int) (byte, byte, byte) {
+			p := s.Pix[s.PixOffset(x, y):]
+			return p[0], p[2], p[4]
+		}
 	case *image.RGBA:
 		return func(x, y int) (byte, byte, byte) {
 			p := s.Pix[s.PixOffset(x, y):]

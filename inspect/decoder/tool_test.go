@@ -130,7 +130,8 @@ func TestSamplerEqualsAt(t *testing.T) {
 	box := image.Rect(3, 5, 20, 24)
 	y := image.NewYCbCr(box, image.YCbCrSubsampleRatio420)
 	g, r, n, pal := image.NewGray(box), image.NewRGBA(box), image.NewNRGBA(box), image.NewPaletted(box, color.Palette{color.Black, color.RGBA{9, 80, 200, 255}})
-	for _, b := range [][]byte{y.Y, y.Cb, y.Cr, g.Pix, r.Pix, n.Pix} {
+	g16, r16 := image.NewGray16(box), image.NewRGBA64(box)
+	for _, b := range [][]byte{y.Y, y.Cb, y.Cr, g.Pix, r.Pix, n.Pix, g16.Pix, r16.Pix} {
 		for i := range b {
 			b[i] = byte(rnd.Uint32())
 		}
@@ -141,7 +142,7 @@ func TestSamplerEqualsAt(t *testing.T) {
 	for i := range pal.Pix {
 		pal.Pix[i] = byte(rnd.Uint32() & 1)
 	}
-	for _, src := range []image.Image{y, g, r, n, pal} {
+	for _, src := range []image.Image{y, g, r, n, pal, g16, r16} {
 		at := sampler(src)
 		for py := box.Min.Y; py < box.Max.Y; py++ {
 			for px := box.Min.X; px < box.Max.X; px++ {
