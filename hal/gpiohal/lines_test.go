@@ -12,6 +12,7 @@ import (
 	"github.com/warthog618/go-gpiocdev"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/gpio"
+	"periph.io/x/conn/v3/gpio/gpioreg"
 
 	"egate/hal"
 	"egate/hal/haltest"
@@ -304,4 +305,51 @@ func TestConformance(t *testing.T) {
 				}
 			}}
 	})
+}
+
+// D-09: periph finds the lines by their logical names, and they keep their direction whoever asks; an output is not read from
+// the kernel (the board panics).
+func TestD09NamesOfPeriph(t *testing.T) {
+	b := newBoard()
+	l, err := openLines(b.request, "gpiochip0", plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	forget, err := l.Register()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, closed := gpioreg.ByName("entry_lock"), gpioreg.ByName("entry_closed")
+	if lock == nil || closed == nil || lock.Number() != 3 || closed.Number() != 1 {
+		t.Fatalf("%v %v", lock, closed)
+	}
+	if err := lock.Out(gpio.High); err != nil || b.lines[3].value != 1 || lock.Read() != gpio.High {
+		t.Errorf("driven by name: %v", err)
+	}
+	if lock.In(gpio.PullUp, gpio.NoEdge) == nil || closed.Out(gpio.High) == nil || closed.PWM(gpio.DutyHalf, 0) == nil || lock.WaitForEdge(-1) {
+		t.Error("a line has changed its direction")
+	}
+	if b.lines[3].value != 1 {
+		t.Error("asking an output to be an input let go of it")
+	}
+	b.drive(1, 1, false)
+	if !closed.WaitForEdge(-1) || closed.Read() != gpio.High {
+		t.Error("an edge by name")
+	}
+	// All or none: a second gate in one program has other names, or none.
+	again, err := openLines(newBoard().request, "gpiochip0", map[string]Line{"a_line": {Pin: 1}, "entry_lock": {Pin: 3, Output: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, err := again.Register(); err == nil || gpioreg.ByName("a_line") != nil {
+		t.Errorf("one name for two lines: %v", err)
+	}
+	if err := forget(); err != nil || gpioreg.ByName("entry_lock") != nil {
+		t.Errorf("forgotten: %v", err)
+	}
+	if err := lock.Halt(); err != nil || lock.Read() != gpio.Low || b.lines[3].value != 0 {
+		t.Errorf("halted: %v", err)
+	}
 }

@@ -232,7 +232,10 @@ func (p *Input) DefaultPull() gpio.Pull { return gpio.PullNoChange }
 
 // Output is one output line. It implements gpio.PinOut. It is never read back: reading is what turns
 // outputs into inputs in other drivers.
-type Output struct{ common }
+type Output struct {
+	common
+	level gpio.Level // as driven last; Low after Halt
+}
 
 var _ gpio.PinOut = (*Output)(nil)
 
@@ -241,7 +244,7 @@ func newOutput(k kernel, chip, name string, offset int, c Config) (*Output, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Output{common{name: name, number: offset, req: req}}, nil
+	return &Output{common: common{name: name, number: offset, req: req}}, nil
 }
 
 // OpenOutput takes a line of a chip as an output, at Low.
@@ -267,7 +270,18 @@ func (p *Output) Out(l gpio.Level) error {
 	if l {
 		v = 1
 	}
-	return p.req.SetValue(v)
+	err := p.req.SetValue(v)
+	if err == nil {
+		p.level = l
+	}
+	return err
+}
+
+// Driven is what the line was driven to last. The kernel is not asked.
+func (p *Output) Driven() gpio.Level {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.level
 }
 
 // PWM implements gpio.PinOut: locks and lamps have none.
@@ -283,6 +297,6 @@ func (p *Output) Halt() error {
 		return nil
 	}
 	err := errors.Join(p.req.SetValue(0), p.req.Close())
-	p.req = nil
+	p.req, p.level = nil, gpio.Low
 	return err
 }
