@@ -262,6 +262,7 @@ var strayed = []string{
 	up + document + inside + "\nready slot=2\naccepted\nlaid slot=2\nchecked slot=2 outcome=allow reason=ok\nlifted slot=2",
 	up + "\norder order=close_gate lane=passage mine=yes",
 	up + document + inside + "\nverdict slot=1 outcome=refer reason=face_mismatch\norder order=take lane=passage\norder order=hand_over lane=passage mine=yes second=yes n=2",
+	up + "\norder order=hand_over lane=passage\norder order=hand_over lane=passage mine=yes\norder order=hand_over lane=passage second=yes",
 	up + "\nfire tri=low",
 	up + "\norder order=hold_entry lane=passage mine=yes\norder order=let_go lane=passage mine=yes",
 	up + "\norder order=standby lane=passage mine=yes",
