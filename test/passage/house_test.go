@@ -284,10 +284,10 @@ func limits() control.Limits {
 	for l, d := range map[gate.Limit]time.Duration{gate.LimitDocument: 20 * s, gate.LimitChip: 25 * s, gate.LimitLift: 8 * s, gate.LimitNoShow: 5 * s,
 		gate.LimitSecure: 6 * s, gate.LimitCapture: 20 * s, gate.LimitRelease: 8 * s, gate.LimitClear: 8 * s, gate.LimitLeave: 8 * s,
 		gate.LimitReferral: 10 * s, gate.LimitPrompt: 2500 * time.Millisecond, gate.LimitNote: 2 * s, gate.LimitCommit: 2 * s, gate.LimitTravel: 3 * s, gate.LimitRetry: 3 * s,
-		gate.LimitGuard: s / 2, gate.LimitRecover: 5 * s, gate.LimitWarm: 20 * s, gate.LimitExit: 5 * s} {
+		gate.LimitGuard: s / 2, gate.LimitRecover: 5 * s, gate.LimitWarm: 20 * s, gate.LimitExit: 5 * s, gate.LimitTest: 22 * s} {
 		m[l] = d
 	}
-	for l := gate.LimitDocument; l <= gate.LimitExit; l++ {
+	for l := gate.LimitDocument; l <= gate.LimitTest; l++ {
 		if m[l] == 0 {
 			m[l] = 5 * s
 		}
