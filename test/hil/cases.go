@@ -31,6 +31,7 @@ type testCase struct {
 	name  string
 	about string
 	quick bool   // in `make test`
+	named bool   // only when it is named: it wants the machine for itself
 	board string // amd64 when empty
 	run   func(ctx context.Context, k *kit, b *board, dir string) (note string, err error)
 }
@@ -82,7 +83,7 @@ func once(ctx context.Context, b *board, dir string, m machine, want []string) (
 }
 
 var allCases = []testCase{
-	{name: "inspector", about: "the real inspector with a chip, the models and the kernel's camera", run: inspector}, // first: it takes longest
+	{name: "inspector", about: "the real inspector with a chip, the models and the kernel's camera", named: true, run: inspector},
 	{name: "gpio", about: "lines by name, edge order and loss, debounce, first output, busy line, SIGKILL in mid-pulse", quick: true,
 		run: kernelTests("./hal/gpiohal", []string{"configfs", own}, "run=Kernel", nil,
 			"TestKernelLines", "TestKernelBusyLine", "TestKernelDebounce", "TestD09KernelFirstOutput", "TestS07KernelLossShows", "TestD09KernelKilledInMidPulse")},

@@ -101,7 +101,7 @@ func runAll(ctx context.Context, only string, quick bool, jobs int, p plan) (boo
 	k := &kit{root: root, cache: filepath.Join(root, ".cache/hil"), plan: p, made: map[string]func() (string, error){}}
 	var chosen []testCase
 	for _, c := range allCases {
-		if quick && !c.quick || only != "" && !slices.ContainsFunc(strings.Split(only, ","), func(n string) bool { return n == c.name || n == c.arch()+"/"+c.name }) {
+		if quick && !c.quick || only == "" && c.named || only != "" && !slices.ContainsFunc(strings.Split(only, ","), func(n string) bool { return n == c.name || n == c.arch()+"/"+c.name }) {
 			continue
 		}
 		for i := range max(1, p.streams) {
