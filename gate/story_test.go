@@ -669,6 +669,12 @@ order order=open_gate lane=passage mine=yes
 order order=service lane=passage mine=yes
 order order=specimen lane=passage mine=yes
 expect service idle empty
+order order=self_test lane=passage mine=yes
+timer timer=passage
+door_moved pos=between
+door_moved pos=closed
+order order=specimen lane=passage mine=yes
+expect service idle empty
 order order=open_gate lane=passage mine=yes
 ` + bothDoors + `
 expect open notice empty
