@@ -34,6 +34,7 @@ type wire struct {
 	seq     uint32
 	closed  bool
 	err     error
+	sticks  error // of every command after the first High
 }
 
 func newBoard() *board { return &board{lines: map[int]*wire{}} }
@@ -69,6 +70,10 @@ func (w *wire) SetValue(v int) error {
 	}
 	if w.err == nil {
 		w.value = v
+		if v == 1 {
+			w.err, w.sticks = w.sticks, nil
+			return nil
+		}
 	}
 	return w.err
 }
