@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -355,4 +356,36 @@ func TestD03Unpowered(t *testing.T) {
 	if v := p.View(); v.Exit > shut {
 		t.Errorf("the exit stands open without power: %+v", v)
 	}
+}
+
+// TestRunMissesWhatAStallMissed: a machine that stands still while a door closes sees the leaf go on from where it was, not
+// jump from its open to its closed contact (D-09).
+func TestRunMissesWhatAStallMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Default())
+		var left, closed time.Time
+		p.OnInput(func(name string, high bool, _ time.Duration) {
+			switch {
+			case name == "exit_open" && !high && left.IsZero():
+				time.Sleep(3 * time.Second) // the stall
+				left = time.Now()
+			case name == "exit_closed" && high && closed.IsZero():
+				closed = time.Now()
+			}
+		})
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		go p.Run(ctx)
+		p.Set(OutRelease, true)
+		p.Set("exit_close_pulse", true)
+		time.Sleep(10 * time.Second)
+		end()
+		synctest.Wait()
+		if left.IsZero() || closed.IsZero() {
+			t.Fatalf("the door left its open contact at %v and came to its closed one at %v", left, closed)
+		}
+		if d := closed.Sub(left); d < 500*time.Millisecond {
+			t.Errorf("from contact to contact in %v", d)
+		}
+	})
 }

@@ -172,7 +172,7 @@ func steelMain(args []string) error {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go pace(ctx, p)
+	go p.Run(ctx)
 	scr := run.NewScreen("http://" + args[1])
 	go scr.Run(ctx)
 	if args[3] != nobody {
@@ -226,30 +226,6 @@ func steelMain(args []string) error {
 		for ; crossed < len(all); crossed++ {
 			fmt.Println(map[bool]string{true: "CROSSED", false: "BACK"}[all[crossed].Across])
 		}
-	}
-}
-
-// pace ties the plant to the clock. An emulated machine stands still now and then: what it missed the steel misses too,
-// for a leaf that jumps from one end contact to the other is a contact that nobody believes (D-09).
-func pace(ctx context.Context, p *plant.Plant) {
-	const most = 100 * time.Millisecond // made good at once
-	tick := time.NewTicker(plant.Step)
-	defer tick.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now := time.Now()
-		due := now.Sub(last)
-		if due > most {
-			last, due = now.Add(-most), most
-		}
-		due -= due % plant.Step
-		last = last.Add(due)
-		p.Advance(due)
 	}
 }
 
