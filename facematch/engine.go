@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -73,11 +74,12 @@ func newModel(mm *ModelManifest, graph []byte, threads int) (_ *model, err error
 	}()
 	m.w, m.h, m.c = mm.Input.size()
 	m.crop = make([]uint16, 3*m.w*m.h)
-	ins, outs, err := ort.GetInputOutputInfoWithONNXData(graph)
+	// The runtime's own way to ask makes a whole session for it, which is half of a start.
+	ins, outs, err := graphValues(graph)
 	if err != nil {
 		return nil, err
 	}
-	if len(ins) != 1 || ins[0].Name != mm.Input.Name || !fits(ins[0].Dimensions, mm.Input.Shape) || ins[0].DataType != ort.TensorElementDataTypeFloat {
+	if len(ins) != 1 || ins[0].name != mm.Input.Name || !ins[0].fits(mm.Input.Shape) {
 		return nil, errors.New("the graph's input is not that of the manifest")
 	}
 	if m.in, err = ort.NewEmptyTensor[float32](ort.NewShape(mm.Input.Shape...)); err != nil {
@@ -88,7 +90,7 @@ func newModel(mm *ModelManifest, graph []byte, threads int) (_ *model, err error
 	for i, o := range mm.Outputs {
 		found := false
 		for _, g := range outs {
-			found = found || g.Name == o.Name && fits(g.Dimensions, o.Shape) && g.DataType == ort.TensorElementDataTypeFloat
+			found = found || g.name == o.Name && g.fits(o.Shape)
 		}
 		if !found {
 			return nil, fmt.Errorf("the graph has no output %q of shape %v", o.Name, o.Shape)
@@ -120,19 +122,6 @@ func newModel(mm *ModelManifest, graph []byte, threads int) (_ *model, err error
 		return nil, err
 	}
 	return m, nil
-}
-
-// fits compares shapes; a symbolic dimension of the graph (-1) takes any value.
-func fits(graph ort.Shape, want []int64) bool {
-	if len(graph) != len(want) {
-		return false
-	}
-	for i, v := range graph {
-		if v > 0 && v != want[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // run fills the tensor from m.crop and runs the graph.
@@ -238,6 +227,8 @@ func (m *model) close() {
 // Engine runs the models of one pack. It serves one goroutine at a time.
 type Engine struct {
 	info                                      Info
+	pack                                      *Pack // until all its models are loaded
+	threads                                   int
 	detector, marks, embedder, pad, pose, eye *model
 	quality                                   *model // nil: the pack has none
 	padThreshold                              float64
@@ -250,35 +241,79 @@ type Engine struct {
 
 // Open loads the models, runs their self-tests and one warm-up each. threads is the number of
 // threads of one model call; 1 is the fastest for the whole frame on two shared cores.
-func Open(p *Pack, threads int) (_ *Engine, err error) {
+func Open(p *Pack, threads int) (*Engine, error) {
+	e, err := OpenStills(p, threads)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.complete(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// OpenStills is Open for tools that look at photographs (Examine): it loads the detector, and the other models
+// with the first face, so that a picture without one costs nothing more. A Session wants an engine of Open.
+func OpenStills(p *Pack, threads int) (*Engine, error) {
 	if threads < 1 || threads > 64 {
 		return nil, fmt.Errorf("facematch: %d threads", threads)
 	}
 	if err := openEnvironment(p.library); err != nil {
 		return nil, err
 	}
-	e := &Engine{info: p.info, open: true, found: make([]Detection, 0, maxFaces)}
-	defer func() {
-		if err != nil {
-			e.Close()
-		}
-	}()
-	for role, dst := range map[Role]**model{
-		RoleDetector: &e.detector, RoleLandmarks: &e.marks, RoleEmbedder: &e.embedder, RolePAD: &e.pad, RolePose: &e.pose, RoleEyes: &e.eye, RoleQuality: &e.quality,
-	} {
-		if p.models[role] == nil { // not every role is one that a pack must have
-			continue
-		}
-		if *dst, err = newModel(p.models[role], p.graphs[role], threads); err != nil {
-			return nil, err
-		}
-		if err = (*dst).selfTest(); err != nil {
-			return nil, err
-		}
-		(*dst).wipe()
+	e := &Engine{info: p.info, pack: p, threads: threads, open: true, found: make([]Detection, 0, maxFaces), padThreshold: p.models[RolePAD].PAD.Threshold}
+	if err := e.load(RoleDetector); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
-	e.padThreshold = e.pad.m.PAD.Threshold
 	return e, nil
+}
+
+// complete loads the models that are not there yet.
+func (e *Engine) complete() error {
+	if e.pack == nil {
+		return nil
+	}
+	var rest []Role
+	for r := range e.pack.models { // not every role is one that a pack must have
+		if r != RoleDetector {
+			rest = append(rest, r)
+		}
+	}
+	if err := e.load(rest...); err != nil {
+		return err
+	}
+	e.pack = nil // the graphs are in the runtime
+	return nil
+}
+
+// load makes models side by side, as many at a time as there are cores, and holds each against its self-test.
+func (e *Engine) load(roles ...Role) error {
+	errs := make([]error, len(roles))
+	cores := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for i, r := range roles {
+		all.Go(func() {
+			cores <- struct{}{}
+			defer func() { <-cores }()
+			m, err := newModel(e.pack.models[r], e.pack.graphs[r], e.threads)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			*e.place(r) = m // each role has a place of its own
+			errs[i] = m.selfTest()
+			m.wipe()
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// place is where the model of a role stands.
+func (e *Engine) place(r Role) **model {
+	return map[Role]**model{
+		RoleDetector: &e.detector, RoleLandmarks: &e.marks, RoleEmbedder: &e.embedder, RolePAD: &e.pad, RolePose: &e.pose, RoleEyes: &e.eye, RoleQuality: &e.quality,
+	}[r]
 }
 
 // Info tells which pack runs.

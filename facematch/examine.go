@@ -47,6 +47,9 @@ func (e *Engine) Examine(img *Image, withLive bool) (x Examination, err error) {
 		x.Portrait, x.Probe = NoFaceFound, NoFaceFound
 		return x, nil
 	}
+	if err := e.complete(); err != nil {
+		return x, err
+	}
 	best := central(found, img)
 	for i, d := range found {
 		if i != best && d.Side >= ghostPart*found[best].Side {

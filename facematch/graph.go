@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Limits on a graph, checked before the runtime sees a byte of it.
@@ -110,6 +111,101 @@ func checkTensor(b []byte) error {
 		}
 		return nil
 	})
+}
+
+// graphValue is an input or output of a graph as it declares itself.
+type graphValue struct {
+	name  string
+	float bool    // a tensor of float32
+	shape []int64 // -1 where the dimension is symbolic
+}
+
+// fits compares with the shape of a manifest; a symbolic dimension takes any value.
+func (g *graphValue) fits(want []int64) bool {
+	if !g.float || len(g.shape) != len(want) {
+		return false
+	}
+	for i, v := range g.shape {
+		if v > 0 && v != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// graphValues reads what a graph takes (its inputs that are no weights) and gives (onnx.proto: ModelProto,
+// GraphProto, ValueInfoProto).
+func graphValues(b []byte) (ins, outs []graphValue, err error) {
+	weights := map[string]bool{}
+	err = fields(b, func(num int, data []byte, _ uint64) error {
+		if num != 7 { // graph
+			return nil
+		}
+		return fields(data, func(num int, data []byte, _ uint64) error {
+			switch num {
+			case 5: // initializer; its name is field 8
+				return fields(data, func(num int, data []byte, _ uint64) error {
+					if num == 8 {
+						weights[string(data)] = true
+					}
+					return nil
+				})
+			case 11, 12: // input, output
+				g, err := graphValueOf(data)
+				if err != nil {
+					return err
+				}
+				if num == 11 {
+					ins = append(ins, g)
+				} else {
+					outs = append(outs, g)
+				}
+			}
+			return nil
+		})
+	})
+	return slices.DeleteFunc(ins, func(g graphValue) bool { return weights[g.name] }), outs, err
+}
+
+func graphValueOf(b []byte) (g graphValue, err error) {
+	const float32Tensor = 1 // TensorProto.DataType
+	err = fields(b, func(num int, data []byte, _ uint64) error {
+		switch num {
+		case 1:
+			g.name = string(data)
+		case 2: // type
+			return fields(data, func(num int, data []byte, _ uint64) error {
+				if num != 1 { // tensor_type
+					return nil
+				}
+				return fields(data, func(num int, data []byte, v uint64) error {
+					switch num {
+					case 1:
+						g.float = v == float32Tensor
+					case 2: // shape: dimensions, each with a value (1) or a name (2)
+						g.shape = nil
+						return fields(data, func(num int, data []byte, _ uint64) error {
+							if num != 1 {
+								return nil
+							}
+							size := int64(-1)
+							err := fields(data, func(num int, _ []byte, v uint64) error {
+								if num == 1 {
+									size = int64(v)
+								}
+								return nil
+							})
+							g.shape = append(g.shape, size)
+							return err
+						})
+					}
+					return nil
+				})
+			})
+		}
+		return nil
+	})
+	return g, err
 }
 
 var errGraph = errors.New("graph is cut off or malformed")

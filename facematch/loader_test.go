@@ -565,5 +565,8 @@ func FuzzGraph(f *testing.F) {
 		if err := checkGraph(b); err == nil && len(b) < 8 {
 			t.Fatalf("%x is no model", b)
 		}
+		if _, _, err := graphValues(b); err != nil && checkGraph(b) == nil && !errors.Is(err, errGraph) {
+			t.Fatal(err)
+		}
 	})
 }

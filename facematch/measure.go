@@ -25,6 +25,9 @@ func (e *Engine) Measure(img *Image, rounds int) ([]StageTime, error) {
 	if rounds < 1 || rounds > 10_000 {
 		return nil, errors.New("facematch: rounds outside 1 … 10000")
 	}
+	if err := e.complete(); err != nil {
+		return nil, err
+	}
 	defer e.Wipe()
 	found, err := e.detect(img)
 	if err != nil {

@@ -261,6 +261,13 @@ func LoadPack(dir string, opt LoadOptions) (*Pack, error) {
 	if err := m.profile(opt); err != nil {
 		return nil, err
 	}
+	// The library is several times as large as the models: it is hashed beside them.
+	p.library = opt.Runtime
+	if p.library == "" {
+		p.library = filepath.Join(dir, m.Runtime.File)
+	}
+	library := make(chan error, 1)
+	go func() { library <- checkLibrary(p.library, m.Runtime) }()
 	for i := range m.Models {
 		mm := &p.manifest.Models[i]
 		b, err := readLimited(filepath.Join(dir, mm.File), maxModelFile)
@@ -279,11 +286,7 @@ func LoadPack(dir string, opt LoadOptions) (*Pack, error) {
 		return nil, err
 	}
 	p.info.Embedder = p.models[RoleEmbedder].ID
-	p.library = opt.Runtime
-	if p.library == "" {
-		p.library = filepath.Join(dir, m.Runtime.File)
-	}
-	if err := checkLibrary(p.library, m.Runtime); err != nil {
+	if err := <-library; err != nil {
 		return nil, err
 	}
 	return p, nil

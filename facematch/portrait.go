@@ -78,6 +78,9 @@ func (e *Engine) Enrol(img *Image, l Limits) (*Reference, error) {
 	if len(found) == 0 {
 		return nil, &PortraitError{verdict.PortraitUnusable, "no_face"}
 	}
+	if err := e.complete(); err != nil {
+		return nil, err
+	}
 	best := largest(found)
 	r := &Reference{model: e.embedder.name(), template: make([]float32, e.embedder.m.Embedding.Dim)}
 	for i, d := range found {

@@ -17,16 +17,11 @@ import (
 	"syscall"
 
 	"egate/configs"
-	"egate/inspect/decoder"
+	"egate/inspect/decoder/selfchild"
 	"egate/inspect/protocol"
 )
 
-const childArg = "decode-image"
-
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == childArg {
-		os.Exit(decoder.ChildMain())
-	}
 	if err := run(os.Args[1:]); err != nil {
 		// The text names parts and codes; what a traveller brought is in no error of ours.
 		fmt.Fprintln(os.Stderr, "egate-inspect:", err)
@@ -49,7 +44,7 @@ func run(args []string) error {
 		return err
 	}
 	if *device != "" {
-		return probe(devices{cfg.Devices, cfg.Simulated, prefork}, *device)
+		return probe(devices{cfg.Devices, cfg.Simulated, selfchild.Prefork}, *device)
 	}
 	inherited := os.NewFile(3, "egated")
 	conn, err := net.FileConn(inherited)

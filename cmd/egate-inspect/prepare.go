@@ -17,6 +17,7 @@ import (
 	"egate/facematch"
 	"egate/inspect"
 	"egate/inspect/decoder"
+	"egate/inspect/decoder/selfchild"
 	"egate/inspect/protocol"
 	"egate/inspect/sandbox"
 	"egate/policy"
@@ -181,7 +182,7 @@ func startChildren(camera bool) (*pictures, error) {
 		jobs = append(jobs, p.stream)
 	}
 	for _, c := range jobs {
-		w, err := prefork()
+		w, err := selfchild.Prefork()
 		if err != nil {
 			p.close()
 			return nil, err
@@ -190,15 +191,6 @@ func startChildren(camera bool) (*pictures, error) {
 		c <- w
 	}
 	return p, nil
-}
-
-// prefork starts one child for whoever is not confined yet.
-func prefork() (*decoder.Worker, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return decoder.Prefork(self, childArg)
 }
 
 func (p *pictures) close() {

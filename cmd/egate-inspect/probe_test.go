@@ -8,6 +8,7 @@ import (
 	"egate/configs"
 	"egate/hal"
 	"egate/hal/simhal"
+	"egate/inspect/decoder/selfchild"
 	"egate/sim/pn532end"
 	"egate/sim/scanner"
 )
@@ -17,7 +18,7 @@ func TestC11Probe(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	d := devices{configs.Devices{Scanner: configs.Device{Driver: "mrzscan", Device: at("scanner")}, NFC: configs.Device{Driver: "pn532", Device: at("nfc"), Baud: 921600},
-		Camera: configs.Camera{Driver: "simhal", Device: at("camera")}}, true, prefork}
+		Camera: configs.Camera{Driver: "simhal", Device: at("camera")}}, true, selfchild.Prefork}
 	for _, device := range []string{"scanner", "nfc", "camera", "door"} {
 		if err := probe(d, device); err == nil {
 			t.Errorf("%s answers and is not there", device)

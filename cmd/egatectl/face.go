@@ -11,17 +11,16 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"egate/configs"
 	"egate/facematch"
 	"egate/facematch/evaluate"
 	"egate/inspect/decoder"
+	"egate/inspect/decoder/selfchild"
 	"egate/verdict"
 )
-
-// decodeChild is the hidden argument with which egatectl starts itself to open one picture.
-const decodeChild = "decode-image"
 
 // decodeLimit ends a picture that keeps its child waiting; the child's own limit is processor time.
 const decodeLimit = 20 * time.Second
@@ -41,11 +40,7 @@ func openPicture(ctx context.Context, path string) (*facematch.Image, string, er
 		return nil, evaluate.Unreadable, nil
 	}
 	defer clear(file)
-	self, err := os.Executable()
-	if err != nil {
-		return nil, "", err
-	}
-	w, err := decoder.Prefork(self, decodeChild)
+	w, err := selfchild.Prefork()
 	if err != nil {
 		return nil, "", err
 	}
@@ -140,6 +135,29 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return unchecked(err)
 	}
+	// Pictures come before models, and side by side: what cannot be opened is told at once.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var c comparison
+	var pictures [2]*facematch.Image
+	var failed [2]error
+	var opened sync.WaitGroup
+	for i, path := range f.Args() {
+		l := &c.Pictures[i]
+		l.File = path
+		opened.Go(func() {
+			start := time.Now()
+			pictures[i], l.Reason, failed[i] = openPicture(ctx, path)
+			l.DecodeMS = millis(time.Since(start))
+		})
+	}
+	defer func() {
+		stop()
+		opened.Wait()
+		for _, m := range pictures {
+			m.Wipe()
+		}
+	}()
 	pack, err := loadPack(*models)
 	if err != nil {
 		return unchecked(err)
@@ -147,22 +165,16 @@ func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	if err := pack.Operates(policy.MatchModel, policy.Match, false); err != nil {
 		return unchecked(err)
 	}
-	c := comparison{Threshold: policy.Match, Model: pack.Info().String(), ModelHash: pack.Info().Hash, Demo: pack.Info().Demo, Policy: name}
-	// Pictures come before models: what cannot be opened is told at once.
-	var pictures [2]*facematch.Image
-	for i, path := range f.Args() {
-		l := &c.Pictures[i]
-		l.File = path
-		start := time.Now()
-		if pictures[i], l.Reason, err = openPicture(ctx, path); err != nil {
-			return unchecked(fmt.Errorf("%s: %w", path, err))
+	c.Threshold, c.Model, c.ModelHash, c.Demo, c.Policy = policy.Match, pack.Info().String(), pack.Info().Hash, pack.Info().Demo, name
+	opened.Wait()
+	for i, err := range failed {
+		if err != nil {
+			return unchecked(fmt.Errorf("%s: %w", c.Pictures[i].File, err))
 		}
-		l.DecodeMS = float64(time.Since(start).Microseconds()) / 1000
-		defer pictures[i].Wipe()
 	}
 	var refs [2]*facematch.Reference
 	if pictures[0] != nil && pictures[1] != nil {
-		e, err := facematch.Open(pack, 1)
+		e, err := facematch.OpenStills(pack, 1)
 		if err != nil {
 			return unchecked(err)
 		}
@@ -208,7 +220,7 @@ func lookAt(e *facematch.Engine, m *facematch.Image, l *pictureLine) (*facematch
 	if err != nil {
 		return nil, err
 	}
-	l.Faces, l.Portrait, l.Live, l.WholeMS = x.Faces, x.Portrait, x.Probe, float64(x.Whole.Microseconds())/1000
+	l.Faces, l.Portrait, l.Live, l.WholeMS = x.Faces, x.Portrait, x.Probe, millis(x.Whole)
 	if x.Reference == nil {
 		l.Reason = facematch.NoFaceFound
 		return nil, nil

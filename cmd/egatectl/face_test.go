@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/png"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -17,12 +18,17 @@ import (
 	"egate/sim/faces"
 )
 
-// TestMain lets the test binary be the child that opens one picture, as egatectl is.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == decodeChild {
-		os.Exit(decoder.ChildMain())
+// testModels is the folder of the demonstration pack; the test is skipped loudly where it is not.
+func testModels(t *testing.T) string {
+	t.Helper()
+	models := os.Getenv("EGATE_MODELS")
+	if models == "" {
+		models = filepath.Join("..", "..", modelFolder)
 	}
-	os.Exit(m.Run())
+	if _, err := os.Stat(filepath.Join(models, "manifest.json")); err != nil {
+		t.Skip("SKIP: the model files are not here: face compare is NOT tested (make models)")
+	}
+	return models
 }
 
 // pngHeader promises a picture of so many pixels and holds none of them.
@@ -36,13 +42,7 @@ func pngHeader(w, h uint32) []byte {
 // C-10: a file that is no picture, or promises too much, ends as a reason code before a model is loaded, and
 // the comparison as not compared; two pictures of one person match, of two do not.
 func TestC10FaceCompare(t *testing.T) {
-	models := os.Getenv("EGATE_MODELS")
-	if models == "" {
-		models = filepath.Join("..", "..", modelFolder)
-	}
-	if _, err := os.Stat(filepath.Join(models, "manifest.json")); err != nil {
-		t.Skip("SKIP: the model files are not here: face compare is NOT tested (make models)")
-	}
+	models := testModels(t)
 	dir := t.TempDir()
 	file := func(name string, b []byte) string {
 		path := filepath.Join(dir, name)
@@ -112,4 +112,28 @@ func pngOf(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// C-10: the child that opens a picture ends before the rest of the program is initialised: what the other commands
+// need (schemas, plots) costs a picture nothing.
+func TestC10ChildIsBareOfTheRest(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "decode-image") // without a job: it refuses and ends
+	cmd.Env = []string{"GODEBUG=inittrace=1"}
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !bytes.Contains(out, []byte("init egate/inspect/decoder ")) {
+		t.Errorf("no trace of what was initialised:\n%s", out)
+	}
+	for _, large := range []string{"init github.com/santhosh-tekuri/jsonschema", "init gonum.org/v1/plot "} {
+		if bytes.Contains(out, []byte(large)) {
+			t.Errorf("the child has done %q", large)
+		}
+	}
 }

@@ -27,13 +27,13 @@ func loadPack(dir string) (*facematch.Pack, error) {
 	return p, err
 }
 
-// openEngines gives a maker of engines of one pack.
-func openEngines(dir string) (func() (*facematch.Engine, error), error) {
+// openEngines gives a maker of engines of one pack: open is facematch.Open, or OpenStills for photographs.
+func openEngines(dir string, open func(*facematch.Pack, int) (*facematch.Engine, error)) (func() (*facematch.Engine, error), error) {
 	pack, err := loadPack(dir)
 	if err != nil {
 		return nil, err
 	}
-	return func() (*facematch.Engine, error) { return facematch.Open(pack, 1) }, nil
+	return func() (*facematch.Engine, error) { return open(pack, 1) }, nil
 }
 
 // faceEvaluate measures the models on labelled pictures: facematch/README.md describes lists and folders.
@@ -73,7 +73,7 @@ func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	engines, err := openEngines(*models)
+	engines, err := openEngines(*models, facematch.OpenStills)
 	if err != nil {
 		return err
 	}

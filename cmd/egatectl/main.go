@@ -12,7 +12,6 @@ import (
 	"slices"
 	"syscall"
 
-	"egate/inspect/decoder"
 	"egate/internal/buildinfo"
 )
 
@@ -64,9 +63,6 @@ func commands() []command {
 var errUsage = errors.New("usage")
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == decodeChild { // started by itself, to open one picture
-		os.Exit(decoder.ChildMain())
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := dispatch(ctx, os.Stdout, os.Args[1:])

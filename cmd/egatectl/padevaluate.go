@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"egate/facematch"
 	"egate/facematch/evaluate"
 	"egate/internal/buildinfo"
 )
@@ -41,7 +42,7 @@ func facePADEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	engines, err := openEngines(*models)
+	engines, err := openEngines(*models, facematch.Open)
 	if err != nil {
 		return err
 	}

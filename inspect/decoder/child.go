@@ -66,7 +66,7 @@ func serve(r io.Reader, w io.Writer) error {
 			return answer(w, answerTooLarge)
 		}
 		// A file that asks for more time ends here, however busy the machine is: processor time counts.
-		if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: toolCPUSeconds, Max: toolCPUSeconds}); err != nil {
+		if err := limitTime(toolTime); err != nil {
 			return err
 		}
 		body := make([]byte, n)

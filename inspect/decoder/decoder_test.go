@@ -6,13 +6,24 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"egate/sim/faces"
 )
 
+// spinArgument makes the test binary a child that never stops working.
+const spinArgument = "spin"
+
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "decode-image" {
 		os.Exit(ChildMain())
+	}
+	if len(os.Args) == 2 && os.Args[1] == spinArgument {
+		if limitTime(50*time.Millisecond) == nil {
+			for start := time.Now(); time.Since(start) < time.Minute; { // the kernel is to end it long before
+			}
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

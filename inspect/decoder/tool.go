@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"image/png"
-	"math"
 )
 
 // decodeTool decodes a picture of a tool (Worker.DecodeFile).
@@ -87,111 +87,132 @@ func promisesTooMuch(file []byte) bool {
 	return side(4)-side(12) > MaxSide || side(8)-side(16) > MaxSide
 }
 
-// shrink makes RGB of a picture. One of more than MaxPixels is averaged over squares of whole pixels, so
-// that it fits; what does not fill a square at the right and below is left out.
+// shrink makes RGB of a picture. One of more than MaxPixels, or with a side over MaxSide, is averaged over squares
+// of two by two, which is enough for what toolSize lets through; what does not fill a square is left out.
 func shrink(src image.Image) *Image {
 	b := src.Bounds()
-	k := max(1, int(math.Ceil(math.Sqrt(float64(b.Dx()*b.Dy())/MaxPixels))), (max(b.Dx(), b.Dy())+MaxSide-1)/MaxSide)
-	m := &Image{W: b.Dx() / k, H: b.Dy() / k}
-	if m.W < 1 || m.H < 1 {
-		m.W, m.H = max(1, m.W), max(1, m.H)
-	}
-	m.Pix = make([]byte, 3*m.W*m.H)
-	if k == 1 {
-		at := sampler(src)
-		i := 0
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			for x := b.Min.X; x < b.Max.X; x++ {
-				m.Pix[i], m.Pix[i+1], m.Pix[i+2] = at(x, y)
-				i += 3
-			}
+	if b.Dx()*b.Dy() <= MaxPixels && b.Dx() <= MaxSide && b.Dy() <= MaxSide {
+		m := &Image{W: b.Dx(), H: b.Dy(), Pix: make([]byte, 3*b.Dx()*b.Dy())}
+		read := reader(src)
+		for y := range m.H {
+			read(m.Pix[3*m.W*y:3*m.W*(y+1)], b.Min.Y+y)
 		}
 		return m
 	}
-	at := sampler(src)
-	i := 0
+	// Light and colour of a JPEG are averaged as they are: a quarter of the pixels is left to convert.
+	jpg, lit := src.(*image.YCbCr)
+	var read func([]byte, int)
+	if lit {
+		read = planes(jpg)
+	} else {
+		read = reader(src)
+	}
+	m := &Image{W: max(1, b.Dx()/2), H: max(1, b.Dy()/2)}
+	m.Pix = make([]byte, 3*m.W*m.H)
+	upper, lower := make([]byte, max(6, 3*b.Dx())), make([]byte, max(6, 3*b.Dx()))
 	for y := range m.H {
+		read(upper[:3*b.Dx()], b.Min.Y+2*y)
+		read(lower[:3*b.Dx()], b.Min.Y+min(2*y+1, b.Dy()-1))
+		if b.Dx() == 1 { // there is no neighbour
+			copy(upper[3:], upper[:3])
+			copy(lower[3:], lower[:3])
+		}
+		out := m.Pix[3*m.W*y : 3*m.W*(y+1)]
 		for x := range m.W {
-			var sum [3]uint32
-			n := uint32(0)
-			for dy := range k {
-				for dx := range k {
-					px, py := b.Min.X+x*k+dx, b.Min.Y+y*k+dy
-					if px >= b.Max.X || py >= b.Max.Y {
-						continue
-					}
-					r, g, bl := at(px, py)
-					sum[0] += uint32(r)
-					sum[1] += uint32(g)
-					sum[2] += uint32(bl)
-					n++
-				}
+			u, l, o := (*[6]byte)(upper[6*x:]), (*[6]byte)(lower[6*x:]), (*[3]byte)(out[3*x:])
+			o[0] = byte((uint(u[0]) + uint(u[3]) + uint(l[0]) + uint(l[3]) + 2) / 4)
+			o[1] = byte((uint(u[1]) + uint(u[4]) + uint(l[1]) + uint(l[4]) + 2) / 4)
+			o[2] = byte((uint(u[2]) + uint(u[5]) + uint(l[2]) + uint(l[5]) + 2) / 4)
+			if lit {
+				o[0], o[1], o[2] = color.YCbCrToRGB(o[0], o[1], o[2])
 			}
-			for c := range 3 {
-				m.Pix[i+c] = byte((sum[c] + n/2) / n)
-			}
-			i += 3
 		}
 	}
 	return m
 }
 
-// sampler reads pixels of the usual kinds of pictures without a call through an interface; the values
-// are those of RGBA() shifted to eight bits, as everywhere here.
-func sampler(src image.Image) func(x, y int) (r, g, b byte) {
-	switch s := src.(type) {
-	case *image.YCbCr:
-		return func(x, y int) (byte, byte, byte) {
-			yy, ci := s.YOffset(x, y), s.COffset(x, y)
-			r, g, b := ycc(s.Y[yy], s.Cb[ci], s.Cr[ci])
-			return r, g, b
-		}
-	case *image.Gray:
-		return func(x, y int) (byte, byte, byte) {
-			v := s.Pix[s.PixOffset(x, y)]
-			return v, v, v
-		}
-	case *image.Gray16: // the higher byte comes first
-		return func(x, y int) (byte, byte, byte) {
-			v := s.Pix[s.PixOffset(x, y)]
-			return v, v, v
-		}
-	case *image.RGBA64:
-		return func(x, y int) (byte, byte, byte) {
-			p := s.Pix[s.PixOffset(x, y):]
-			return p[0], p[2], p[4]
-		}
-	case *image.RGBA:
-		return func(x, y int) (byte, byte, byte) {
-			p := s.Pix[s.PixOffset(x, y):]
-			return p[0], p[1], p[2]
-		}
-	case *image.NRGBA:
-		return func(x, y int) (byte, byte, byte) {
-			p := s.Pix[s.PixOffset(x, y):]
-			a := uint32(p[3]) * 0x101
-			over := func(v byte) byte { return byte(uint32(v) * 0x101 * a / 0xffff >> 8) }
-			return over(p[0]), over(p[1]), over(p[2])
-		}
+// planes reads rows of a JPEG picture as light and the two colours of each pixel.
+func planes(s *image.YCbCr) func(dst []byte, y int) {
+	left, shift := s.Rect.Min.X, 0 // of pixels that share a colour, as a power of two
+	switch s.SubsampleRatio {
+	case image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420:
+		shift = 1
+	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
+		shift = 2
 	}
-	return func(x, y int) (byte, byte, byte) {
-		r, g, b, _ := src.At(x, y).RGBA()
-		return byte(r >> 8), byte(g >> 8), byte(b >> 8)
+	return func(dst []byte, y int) {
+		light, at := s.Y[s.YOffset(left, y):], s.COffset(left, y)
+		cb, cr := s.Cb[at:], s.Cr[at:]
+		for x := range len(dst) / 3 {
+			c := (left+x)>>shift - left>>shift
+			p := (*[3]byte)(dst[3*x:])
+			p[0], p[1], p[2] = light[x], cb[c], cr[c]
+		}
 	}
 }
 
-// ycc is color.YCbCr.RGBA to eight bits.
-func ycc(y, cb, cr byte) (byte, byte, byte) {
-	yy := int32(y) * 0x10101
-	b1, r1 := int32(cb)-128, int32(cr)-128
-	lim := func(v int32) byte {
-		if v>>8 < 0 {
-			return 0
+// reader reads rows of pictures as RGB; of the usual kinds without a call per pixel. The values are those of
+// RGBA() shifted to eight bits, as everywhere here.
+func reader(src image.Image) func(dst []byte, y int) {
+	b := src.Bounds()
+	switch s := src.(type) {
+	case *image.YCbCr:
+		read := planes(s)
+		return func(dst []byte, y int) {
+			read(dst, y)
+			for x := 0; x < len(dst); x += 3 {
+				p := (*[3]byte)(dst[x:])
+				p[0], p[1], p[2] = color.YCbCrToRGB(p[0], p[1], p[2])
+			}
 		}
-		if v>>16 > 255 {
-			return 255
+	case *image.Gray:
+		return func(dst []byte, y int) {
+			for x, v := range s.Pix[s.PixOffset(b.Min.X, y):][:len(dst)/3] {
+				p := dst[3*x : 3*x+3 : 3*x+3]
+				p[0], p[1], p[2] = v, v, v
+			}
 		}
-		return byte(v >> 16)
+	case *image.RGBA:
+		return func(dst []byte, y int) { pick(dst, s.Pix[s.PixOffset(b.Min.X, y):], 4, 1) }
+	case *image.RGBA64: // the higher byte comes first
+		return func(dst []byte, y int) { pick(dst, s.Pix[s.PixOffset(b.Min.X, y):], 8, 2) }
+	case *image.Gray16:
+		return func(dst []byte, y int) { pick(dst, s.Pix[s.PixOffset(b.Min.X, y):], 2, 0) }
+	case *image.NRGBA:
+		return func(dst []byte, y int) {
+			row := s.Pix[s.PixOffset(b.Min.X, y):]
+			for x := range len(dst) / 3 {
+				q, p := row[4*x:4*x+4:4*x+4], dst[3*x:3*x+3:3*x+3]
+				a := uint32(q[3]) * 0x101
+				for c := range p {
+					p[c] = byte(uint32(q[c]) * 0x101 * a / 0xffff >> 8)
+				}
+			}
+		}
+	case *image.Paletted:
+		var table [256][3]byte
+		for i, c := range s.Palette {
+			r, g, b, _ := c.RGBA()
+			table[i] = [3]byte{byte(r >> 8), byte(g >> 8), byte(b >> 8)}
+		}
+		return func(dst []byte, y int) {
+			for x, v := range s.Pix[s.PixOffset(b.Min.X, y):][:len(dst)/3] {
+				copy(dst[3*x:3*x+3], table[v][:])
+			}
+		}
 	}
-	return lim(yy + 91881*r1), lim(yy - 22554*b1 - 46802*r1), lim(yy + 116130*b1)
+	return func(dst []byte, y int) {
+		for x := range len(dst) / 3 {
+			r, g, bl, _ := src.At(b.Min.X+x, y).RGBA()
+			dst[3*x], dst[3*x+1], dst[3*x+2] = byte(r>>8), byte(g>>8), byte(bl>>8)
+		}
+	}
+}
+
+// pick takes three bytes out of each pixel of so many bytes, so many bytes apart.
+func pick(dst, row []byte, pixel, step int) {
+	for x := range len(dst) / 3 {
+		q, p := row[pixel*x:pixel*x+2*step+1], dst[3*x:3*x+3:3*x+3]
+		p[0], p[1], p[2] = q[0], q[step], q[2*step]
+	}
 }

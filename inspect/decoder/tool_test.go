@@ -9,6 +9,8 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"egate/sim/faces"
@@ -125,7 +127,7 @@ func crcOf(b []byte) uint32 {
 }
 
 // The fast reading of pixels gives what the pictures themselves give.
-func TestSamplerEqualsAt(t *testing.T) {
+func TestReaderEqualsAt(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(2, 2))
 	box := image.Rect(3, 5, 20, 24)
 	y := image.NewYCbCr(box, image.YCbCrSubsampleRatio420)
@@ -143,15 +145,61 @@ func TestSamplerEqualsAt(t *testing.T) {
 		pal.Pix[i] = byte(rnd.Uint32() & 1)
 	}
 	for _, src := range []image.Image{y, g, r, n, pal, g16, r16} {
-		at := sampler(src)
+		read, row := reader(src), make([]byte, 3*box.Dx())
 		for py := box.Min.Y; py < box.Max.Y; py++ {
+			read(row, py)
 			for px := box.Min.X; px < box.Max.X; px++ {
-				a, b, c := at(px, py)
+				at := row[3*(px-box.Min.X):]
+				a, b, c := at[0], at[1], at[2]
 				wr, wg, wb, _ := src.At(px, py).RGBA()
 				if a != byte(wr>>8) || b != byte(wg>>8) || c != byte(wb>>8) {
 					t.Fatalf("%T at %d,%d: %d %d %d, want %d %d %d", src, px, py, a, b, c, wr>>8, wg>>8, wb>>8)
 				}
 			}
 		}
+	}
+}
+
+// A picture that is too large is halved; a JPEG's light and colour are averaged each for itself, which is RGB's
+// average but for rounding, wherever no colour is cut off.
+func TestLargePicturesAreHalved(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	for _, box := range []image.Rectangle{image.Rect(0, 0, 2051, 2047), image.Rect(0, 0, 8191, 3), image.Rect(0, 0, 1, 5000), image.Rect(0, 0, 4098, 1)} {
+		for _, ratio := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420,
+			image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410} {
+			src := image.NewYCbCr(box, ratio)
+			for _, b := range [][]byte{src.Y, src.Cb, src.Cr} {
+				for i := range b {
+					b[i] = byte(118 + rnd.IntN(20))
+				}
+			}
+			m := shrink(src)
+			if m.W != max(1, box.Dx()/2) || m.H != max(1, box.Dy()/2) || len(m.Pix) != 3*m.W*m.H {
+				t.Fatalf("%v: %d x %d", box, m.W, m.H)
+			}
+			for range 500 {
+				x, y := rnd.IntN(m.W), rnd.IntN(m.H)
+				var sum [3]int
+				for _, d := range [4]image.Point{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
+					r, g, b, _ := src.At(min(2*x+d.X, box.Dx()-1), min(2*y+d.Y, box.Dy()-1)).RGBA()
+					sum[0], sum[1], sum[2] = sum[0]+int(r>>8), sum[1]+int(g>>8), sum[2]+int(b>>8)
+				}
+				for c, s := range sum {
+					if d := int(m.Pix[3*(y*m.W+x)+c]) - (s+2)/4; d < -2 || d > 2 {
+						t.Fatalf("%v %v: at %d,%d off by %d", box, ratio, x, y, d)
+					}
+				}
+			}
+		}
+	}
+}
+
+// C-10: a child that uses more processor time than it may is ended by the kernel, whatever it is doing.
+func TestC10ProcessorTimeEnds(t *testing.T) {
+	cmd := exec.Command(argv(t)[0], spinArgument)
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("a child that spins: %v", err)
 	}
 }
