@@ -122,7 +122,7 @@ type pictureLine struct {
 // compared.
 func faceCompare(ctx context.Context, out io.Writer, args []string) error {
 	f := flags("face compare", out)
-	models := f.String("models", ".cache/models", "folder of the model pack")
+	models := f.String("models", "", modelsHelp)
 	policyFile := f.String("verdict", "", "policy file; without it the built-in policy")
 	asJSON := f.Bool("json", false, "print the result as JSON")
 	if err := parse(f, args); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -18,15 +17,6 @@ import (
 // maxWorkers bounds how many pictures are looked at at a time: each has its models in memory.
 const maxWorkers = 16
 
-// loadPack says of a folder without a pack which one it was.
-func loadPack(dir string) (*facematch.Pack, error) {
-	p, err := facematch.LoadPack(dir, facematch.LoadOptions{})
-	if errors.Is(err, facematch.ErrNoPack) {
-		err = fmt.Errorf("%w (looked in %s; --models names another folder)", err, dir)
-	}
-	return p, err
-}
-
 // openEngines gives a maker of engines of one pack: open is facematch.Open, or OpenStills for photographs.
 func openEngines(dir string, open func(*facematch.Pack, int) (*facematch.Engine, error)) (func() (*facematch.Engine, error), error) {
 	pack, err := loadPack(dir)
@@ -39,7 +29,7 @@ func openEngines(dir string, open func(*facematch.Pack, int) (*facematch.Engine,
 // faceEvaluate measures the models on labelled pictures: facematch/README.md describes lists and folders.
 func faceEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	f := flags("face evaluate", out)
-	models := f.String("models", ".cache/models", "folder of the model pack")
+	models := f.String("models", "", modelsHelp)
 	policy := f.String("policy", string(evaluate.Measure), "measure: compare every detected face; gate: apply the gate's demands on quality too")
 	policyFile := f.String("verdict", "", "policy file with the match threshold; without it the built-in policy")
 	to := f.String("out", "face-evaluation", "folder for the report; a run that was stopped is resumed there")

@@ -16,18 +16,12 @@ import (
 	"egate/seal"
 )
 
-// modelFolder is where the models of a checkout are.
-const modelFolder = ".cache/models"
-
-// packFolder is the one folder that is named, or the default.
-func packFolder(f *flag.FlagSet) (string, error) {
-	switch f.NArg() {
-	case 0:
-		return modelFolder, nil
-	case 1:
-		return f.Arg(0), nil
+// askedPack is the one folder that is named, or where a pack is found.
+func askedPack(f *flag.FlagSet) (string, error) {
+	if f.NArg() > 1 {
+		return "", errUsage
 	}
-	return "", errUsage
+	return packFolder(f.Arg(0))
 }
 
 // modelShow tells what a pack says of itself. Files and graphs are checked, who signed and what a gate in
@@ -37,7 +31,7 @@ func modelShow(_ context.Context, out io.Writer, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	dir, err := packFolder(f)
+	dir, err := askedPack(f)
 	if err != nil {
 		return err
 	}
@@ -112,7 +106,7 @@ func modelVerify(_ context.Context, out io.Writer, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	dir, err := packFolder(f)
+	dir, err := askedPack(f)
 	if err != nil {
 		return err
 	}

@@ -46,13 +46,18 @@ func modelBench(ctx context.Context, out io.Writer, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	dir, path := modelFolder, f.Arg(f.NArg()-1)
+	var named string
 	switch f.NArg() {
 	case 1:
 	case 2:
-		dir = f.Arg(0)
+		named = f.Arg(0)
 	default:
 		return errUsage
+	}
+	path := f.Arg(f.NArg() - 1)
+	dir, err := packFolder(named)
+	if err != nil {
+		return err
 	}
 	picture, reason, err := openPicture(ctx, path)
 	if err != nil {

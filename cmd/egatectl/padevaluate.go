@@ -19,7 +19,7 @@ import (
 // facePADEvaluate measures presentation attack detection on films: facematch/README.md describes the folder.
 func facePADEvaluate(ctx context.Context, out io.Writer, args []string) error {
 	f := flags("face pad-evaluate", out)
-	models := f.String("models", modelFolder, "folder of the model pack")
+	models := f.String("models", "", modelsHelp)
 	policy := f.String("policy", string(evaluate.Measure), "measure: every nearly frontal picture serves; gate: the gate's demands on quality too")
 	policyFile := f.String("verdict", "", "policy file that names the required signals; without it the built-in policy")
 	to := f.String("out", "pad-evaluation", "folder for the report; a run that was stopped is resumed there")

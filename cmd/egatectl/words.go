@@ -18,6 +18,9 @@ func flags(name string, out io.Writer) *flag.FlagSet {
 		for _, c := range commands() {
 			if c.name == name {
 				fmt.Fprintf(out, "egatectl %s %s\n%s\n", c.name, c.args, c.help)
+				if strings.Contains(c.args, "[FOLDER]") {
+					fmt.Fprintf(out, "  FOLDER\n    \t%s\n", modelsHelp)
+				}
 			}
 		}
 		f.PrintDefaults()
