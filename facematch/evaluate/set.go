@@ -154,8 +154,8 @@ func readList(path, root string) (*Set, error) {
 
 // Names of columns, and what else they may be called, as plain writes them.
 var columnNames = map[string]string{
-	"a": "a", "imagea": "a", "patha": "a", "filea": "a", "reference": "a", "img1": "a", "image1": "a", "file1": "a", "filename1": "a", "path1": "a", "portrait": "a", "morphimage": "a", "enrol": "a", "enroll": "a",
-	"b": "b", "imageb": "b", "pathb": "b", "fileb": "b", "probe": "b", "img2": "b", "image2": "b", "file2": "b", "filename2": "b", "path2": "b", "live": "b",
+	"a": "a", "imagea": "a", "patha": "a", "filea": "a", "reference": "a", "img1": "a", "image1": "a", "file1": "a", "filename1": "a", "path1": "a", "portrait": "a", "morphimage": "a", "enrol": "a", "enroll": "a", "left": "a", "first": "a", "gallery": "a", "imga": "a", "photoa": "a", "photo1": "a", "picturea": "a", "picture1": "a", "face1": "a", "sample1": "a",
+	"b": "b", "imageb": "b", "pathb": "b", "fileb": "b", "probe": "b", "right": "b", "second": "b", "query": "b", "imgb": "b", "photob": "b", "photo2": "b", "pictureb": "b", "picture2": "b", "face2": "b", "sample2": "b", "img2": "b", "image2": "b", "file2": "b", "filename2": "b", "path2": "b", "live": "b",
 	"label": "label", "same": "label", "genuine": "label", "mated": "label", "match": "label", "issame": "label", "isgenuine": "label", "ismatch": "label", "ismated": "label", "sameperson": "label",
 	"groundtruth": "label", "target": "label", "pairtype": "label",
 	"persona": "person_a", "ida": "person_a", "identitya": "person_a", "id1": "person_a", "person1": "person_a", "subjecta": "person_a", "subject1": "person_a",
@@ -359,6 +359,10 @@ func (s *Set) readCSV(in *bufio.Reader, comma rune) error {
 					}
 				}
 				_, named = at["person_a"]
+				continue
+			case len(rec) == 3 && hl && at["label"] == 2 && !strings.ContainsAny(rec[0]+rec[1], `./\`) && !number(rec[0]):
+				// "match" is a name and a label: these are no files, and so it is a name, whatever the others are called.
+				at = map[string]int{"a": 0, "b": 1, "label": 2}
 				continue
 			case len(rec) == 3 && labelled(rec[2]):
 				at = map[string]int{"a": 0, "b": 1, "label": 2}

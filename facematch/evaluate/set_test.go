@@ -44,6 +44,9 @@ func TestF07Lists(t *testing.T) {
 		{"dev.txt", "1\nAn_Ace 1 2\n1\nAn_Ace 1 Bo_Bee 3\n", 1, 2, "names"},
 		{"spaces.txt", "# a remark\na/1.jpg a/2.jpg 1\na/1.jpg  b/1.jpg 0\n", 1, 2, "folders"},
 		{"comma.txt", "a,b,label\na/1.jpg,a/2.jpg,1.0\na/1.jpg,b/1.jpg,0.0\n", 1, 2, "folders"},
+		{"left.csv", "left,right,match\na/1.jpg,a/2.jpg,1\na/1.jpg,b/1.jpg,0\n", 1, 2, "folders"},
+		{"other.csv", "Bild X,Bild Y,genuine\na/1.jpg,a/2.jpg,1\na/1.jpg,b/1.jpg,0\n", 1, 2, "folders"},
+		{"noext.csv", "a/1,a/2,genuine\na/1,b/1,impostor\n", 1, 2, "folders"},
 		{"words.csv", "Image A,Image-B,Ground Truth\na\\1.jpg,a\\2.jpg,Match\na\\1.jpg,b\\1.jpg,Non Match\n", 1, 2, "folders"},
 	} {
 		s, err := readList(write(t, dir, c.name, c.text), "")
