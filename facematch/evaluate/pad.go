@@ -36,15 +36,26 @@ const BonaFide = "bona fide"
 
 // Words that tell in the name of a folder, or in a column of a list, who was filmed.
 var (
-	bonaFideWords = map[string]bool{"live": true, "living": true, "bonafide": true, "bona": true, "genuine": true, "real": true, "heads": true, "head": true, "client": true, "person": true, "persons": true}
-	attackWords   = map[string]bool{"attack": true, "attacks": true, "spoof": true, "fake": true, "print": true, "printed": true, "photo": true, "photos": true, "flat": true, "paper": true, "poster": true,
+	bonaFideWords = map[string]bool{"live": true, "living": true, "bonafide": true, "bona": true, "genuine": true, "real": true, "heads": true, "head": true, "client": true, "person": true, "persons": true, "people": true,
+		"alive": true, "human": true, "humans": true}
+	attackWords = map[string]bool{"attack": true, "attacks": true, "spoof": true, "fake": true, "print": true, "printed": true, "photo": true, "photos": true, "flat": true, "paper": true, "poster": true,
 		"sheet": true, "replay": true, "screen": true, "tablet": true, "phone": true, "monitor": true, "display": true, "mask": true, "masks": true, "imposter": true, "impostor": true, "no": true, "not": true, "non": true}
 )
 
 // bonaFide tells whether a name is of living persons: a word says so and none says that it is an attack.
 func bonaFide(name string) bool {
 	yes := false
-	for _, w := range strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) }) {
+	// A capital after a small letter begins a word.
+	var spaced strings.Builder
+	last := ' '
+	for _, r := range name {
+		if unicode.IsUpper(r) && unicode.IsLower(last) {
+			spaced.WriteByte(' ')
+		}
+		spaced.WriteRune(unicode.ToLower(r))
+		last = r
+	}
+	for _, w := range strings.FieldsFunc(spaced.String(), func(r rune) bool { return !unicode.IsLetter(r) }) {
 		if attackWords[w] {
 			return false
 		}

@@ -72,7 +72,7 @@ func TestF08PresentationsOfAnyNaming(t *testing.T) {
 	if got, want := set(dir), "[{flat-photo flat-photo [flat-photo/1a.png flat-photo/2c.png flat-photo/3b.png flat-photo/4x.png]} {turning_heads_01/frame bona fide [turning_heads_01/frame (1).JPG turning_heads_01/frame (2).JPG turning_heads_01/frame (10).JPG]}]"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	for name, want := range map[string]bool{"live": true, "Real-2": true, "bona_fide": true, "heads": true, "turning heads": true, "photo of a real head": false, "not live": false, "print": false, "alive": false, "": false} {
+	for name, want := range map[string]bool{"live": true, "Real-2": true, "bona_fide": true, "heads": true, "turning heads": true, "photo of a real head": false, "not live": false, "print": false, "alive": true, "TurningHeads": true, "ClientRaw": true, "ImposterRaw": false, "RealPhoto": false, "LIVE": true, "delivery": false, "": false} {
 		if bonaFide(name) != want {
 			t.Errorf("%q living: %v", name, !want)
 		}
