@@ -46,7 +46,7 @@ func commands() []command {
 		{"diag", "[--out FILE] GATE.yaml", "a diagnostic bundle for technical support: nothing personal, no key, no event in full", diag},
 		{"face compare", "[--models DIR] [--json] A B", "compare two portraits with the model pack; status 0 match, 1 no match, 3 not compared", faceCompare},
 		{"face evaluate", "[--policy measure|gate] [--out DIR] PAIRS.csv|pairs.txt|FOLDER", "error rates of the model pack on labelled pictures, with bounds; report as JSON and page", faceEvaluate},
-		{"face pad-evaluate", "[--policy measure|gate] [--rate N] [--out DIR] FOLDER", "attacks accepted per species, living persons refused, on species/presentation/picture; report as JSON and page", facePADEvaluate},
+		{"face pad-evaluate", "[--policy measure|gate] [--rate N] [--out DIR] FOLDER|LIST", "attacks accepted per species, living persons refused, on species/presentation/picture; report as JSON and page", facePADEvaluate},
 		{"model show", "[FOLDER]", "what a model pack is: roles, sources, licences, threshold, who has signed", modelShow},
 		{"model sign", "--key FILE.key FOLDER", "sign a model pack; a gate in service wants the signatures of two persons", modelSign},
 		{"model verify", "--key FILE.pub … [--demo] [FOLDER]", "would a gate in service load this pack? hashes, graphs, signatures, evidence, self-tests", modelVerify},
