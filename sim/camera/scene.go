@@ -85,7 +85,7 @@ type Scene struct {
 // New makes an empty booth. seed decides noise, sway and paper, so that a run can be repeated.
 func New(seed uint64) *Scene { return Sized(seed, Width, Height) }
 
-// TallHeight is the height of the picture of a camera on its side, pixels: at 1.1 m it sees eyes 400 mm above and
+// TallHeight is the height of the picture of a camera on its side, pixels: at 1.1 m it sees eyes 500 mm above and
 // below its axis, with room for the head.
 const TallHeight = 1920
 
