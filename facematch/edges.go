@@ -45,29 +45,37 @@ func (w *edges) look(img *Image, d Detection) {
 	if w.pics == 0 {
 		w.face = d
 	}
-	g := func(x, y int) int { return int(img.Pix[y*img.Stride+3*x+1]) }
-	// To the left and to the right: steps along a row. Over the face: steps along a column.
-	w.side(0, d.X-edgeFar*d.Side, d.X-edgeNear*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, img.W, img.H, g)
-	w.side(1, d.X+edgeNear*d.Side, d.X+edgeFar*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, img.W, img.H, g)
-	w.side(2, d.Y-edgeFar*d.Side, d.Y-edgeNear*d.Side, d.X, w.face.X, edgeSpan*d.Side, img.H, img.W, func(x, y int) int { return g(y, x) })
+	// To the left and to the right: steps along a row. Over the face: steps along a column. The green channel of both.
+	rows, columns := lattice{img.Pix[1:], 3, img.Stride, img.W, img.H}, lattice{img.Pix[1:], img.Stride, 3, img.H, img.W}
+	w.side(0, d.X-edgeFar*d.Side, d.X-edgeNear*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, rows)
+	w.side(1, d.X+edgeNear*d.Side, d.X+edgeFar*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, rows)
+	w.side(2, d.Y-edgeFar*d.Side, d.Y-edgeNear*d.Side, d.X, w.face.X, edgeSpan*d.Side, columns)
 	clear(w.grad[:])
 	w.pics++
 }
 
-// side finds lines that cross the range from..to and go across it, up to span away from mid on both sides. along and
-// across are the sizes of the picture in the two directions.
-func (w *edges) side(k int, from, to, mid, ref, span float64, along, across int, g func(x, y int) int) {
-	x0, x1 := max(3, int(from)), min(along-3, int(to))
+// lattice is one channel of a picture in one direction or the other: bytes to the next pixel along and across, and
+// how many there are.
+type lattice struct {
+	pix           []byte
+	next, down    int
+	along, across int
+}
+
+// side finds lines that cross the range from..to and go across it, up to span away from mid on both sides.
+func (w *edges) side(k int, from, to, mid, ref, span float64, g lattice) {
+	x0, x1 := max(3, int(from)), min(g.along-3, int(to))
 	x1 = min(x1, x0+edgeWidth)
-	if x1-x0 < 8 || mid-span < 0 || mid+span >= float64(across) {
+	if x1-x0 < 8 || mid-span < 0 || mid+span >= float64(g.across) {
 		return
 	}
 	width := x1 - x0
 	for r := range edgeRows {
 		y := int(mid + span*(2*float64(r)/(edgeRows-1)-1))
-		for i := range width {
-			x := x0 + i
-			w.grad[r][i] = int16(g(x+1, y) + g(x+2, y) - g(x-1, y) - g(x-2, y))
+		row, o := g.pix[y*g.down+(x0-2)*g.next:], 0
+		for i := range w.grad[r][:width] {
+			w.grad[r][i] = int16(row[o+3*g.next]) + int16(row[o+4*g.next]) - int16(row[o+g.next]) - int16(row[o])
+			o += g.next
 		}
 	}
 	var best [edgeWidth]int // sum of steps of the best slope, where a line is full

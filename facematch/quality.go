@@ -220,25 +220,50 @@ type face struct {
 	quality Quality
 }
 
+// lookAway is the yaw by the nose, degrees, from which a face is turned away whatever the pose model would say: well
+// beyond what is acceptable, because noses differ.
+const lookAway = 22.0
+
 // analyse measures the face at d; afterwards the embedder's crop holds the aligned face.
 func (e *Engine) analyse(img *Image, d Detection, l *Limits, f *face) error {
+	if err := e.glance(img, d, l, f); err != nil {
+		return err
+	}
+	return e.regard(img, l, f)
+}
+
+// glance measures all but what the pose model and the quality model tell, which are the dear ones: where something is
+// not acceptable already, that is enough to tell the person so. The yaw is known where it is far off.
+func (e *Engine) glance(img *Image, d Detection, l *Limits, f *face) error {
 	f.det = d
 	if err := e.landmarks(img, d, &f.pts); err != nil {
 		return err
 	}
 	f.five = fivePoints(&f.pts)
 	var err error
-	if f.pose, err = e.headPose(img, d, f.five); err != nil {
-		return err
-	}
 	if f.eyeOpen, f.ear, err = e.eyesOpen(img, &f.pts); err != nil {
 		return err
 	}
 	if err := e.align(img, f.five); err != nil {
 		return err
 	}
+	f.pose = Pose{math.NaN(), math.NaN(), eyeLine(f.five)}
+	if yaw := asinDeg(noseOffset(&f.pts) / noseRelief); math.Abs(yaw) > lookAway {
+		f.pose.Yaw = yaw
+	}
 	f.quality.measure(l, e.embedder.crop, e.embedder.w, e.embedder.h, f.five, f.pose, f.eyeOpen, f.ear)
 	f.quality.set(l, Background, background(img, d))
+	return nil
+}
+
+// regard adds to a glance what it left out.
+func (e *Engine) regard(img *Image, l *Limits, f *face) (err error) {
+	if f.pose, err = e.headPose(img, f.det, f.five); err != nil {
+		return err
+	}
+	f.quality.set(l, PoseYaw, math.Abs(f.pose.Yaw))
+	f.quality.set(l, PosePitch, math.Abs(f.pose.Pitch))
+	f.quality.set(l, PoseRoll, math.Abs(f.pose.Roll))
 	if m := e.quality; m != nil {
 		if err := alignTo(m, img, f.five); err != nil {
 			return err

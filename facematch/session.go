@@ -110,6 +110,7 @@ type Observation struct {
 	DotX       float64     // of FollowDot, -1 … 1
 	TrackLost  bool        // once, when the one tracked face is gone or another took its place
 	Done       bool        // Decide may be called
+	Evidence   bool        // a template was made of this picture: it may count; the others only guide or watch
 	Fault      CameraFault // of the camera's own pictures, standing for about a second (F-14)
 	// Challenge is a light challenge to be played now; each of its steps, and its end, is told by Shown.
 	Challenge []LightStep
@@ -338,11 +339,16 @@ func (s *Session) stranger(template []float32) bool {
 // look collects frontal pictures.
 func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation) error {
 	var f face
-	if err := s.e.analyse(img, d, &s.p.Limits, &f); err != nil {
+	if err := s.e.glance(img, d, &s.p.Limits, &f); err != nil {
 		return err
 	}
 	defer clear(f.pts[:])
 	s.seenOptics.add(&f.quality)
+	if f.quality.Overall() >= 50 { // it may be evidence: all of it is measured
+		if err := s.e.regard(img, &s.p.Limits, &f); err != nil {
+			return err
+		}
+	}
 	q := f.quality.Overall()
 	want := HoldStill
 	if q < 50 {
@@ -364,6 +370,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 		s.keepBest(img, d, q)
 		return nil
 	}
+	o.Evidence = true
 	k := kept{quality: q, sharp: f.quality.Raw[Sharpness], template: make([]float32, len(s.probe))}
 	if err := s.e.embed(s.e.embedder.crop, k.template); err != nil {
 		return err
@@ -463,6 +470,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 		if err := s.e.align(img, fivePoints(&pts)); err != nil {
 			return nil // points that span no face are no turn
 		}
+		o.Evidence = true
 		if err := s.e.embed(s.e.embedder.crop, s.probe); err != nil {
 			return err
 		}
@@ -535,7 +543,7 @@ func (s *Session) watch(img *Image, d Detection, at time.Duration, o *Observatio
 	if math.Abs(asinDeg((noseOffset(&s.base)-noseOffset(&pts))/noseRelief)) > recheckNose || s.e.align(img, five) != nil {
 		return nil
 	}
-	s.checked = at
+	s.checked, o.Evidence = at, true
 	if err := s.e.embed(s.e.embedder.crop, s.probe); err != nil {
 		return err
 	}

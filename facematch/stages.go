@@ -291,10 +291,12 @@ func (e *Engine) headPose(img *Image, d Detection, five [5]Point) (Pose, error) 
 	if err := m.run(); err != nil {
 		return Pose{}, err
 	}
-	return Pose{
-		Yaw: binAngle(m.out[0].GetData()), Pitch: binAngle(m.out[1].GetData()),
-		Roll: math.Atan2(five[1].Y-five[0].Y, five[1].X-five[0].X) * 180 / math.Pi,
-	}, nil
+	return Pose{Yaw: binAngle(m.out[0].GetData()), Pitch: binAngle(m.out[1].GetData()), Roll: eyeLine(five)}, nil
+}
+
+// eyeLine is the roll, degrees.
+func eyeLine(five [5]Point) float64 {
+	return math.Atan2(five[1].Y-five[0].Y, five[1].X-five[0].X) * 180 / math.Pi
 }
 
 // binAngle decodes 66 bins of 3 degrees from -99.
