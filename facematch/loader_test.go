@@ -199,7 +199,15 @@ func editPack(t testing.TB, dir string, files map[string][]byte, edit func(m *Ma
 			t.Fatal(err)
 		}
 	}
+	before := slices.Clone(m.Models)
 	edit(&m)
+	for _, old := range before { // a model whose place another one took
+		if !slices.ContainsFunc(m.Models, func(x ModelManifest) bool { return x.File == old.File }) {
+			if err := os.Remove(filepath.Join(dir, old.File)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
 	if raw, err = json.Marshal(m); err != nil {
 		t.Fatal(err)
 	}
@@ -475,6 +483,12 @@ func TestF06LoaderRefuses(t *testing.T) {
 	editPack(t, dir, map[string][]byte{"fr_feature.onnx": b}, nothing)
 	if _, err := LoadPack(dir, loadOptions(t)); !errors.Is(err, ErrPack) {
 		t.Errorf("a model with one bit changed: %v", err)
+	}
+	// A model that nobody named.
+	b[len(b)/2] ^= 1
+	editPack(t, dir, map[string][]byte{"fr_feature.onnx": b, "other.ONNX": b}, nothing)
+	if _, err := LoadPack(dir, loadOptions(t)); !errors.Is(err, ErrPack) || !strings.Contains(err.Error(), "other.ONNX") {
+		t.Errorf("a model that the manifest does not name: %v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -261,6 +262,9 @@ func LoadPack(dir string, opt LoadOptions) (*Pack, error) {
 	if err := m.profile(opt); err != nil {
 		return nil, err
 	}
+	if err := m.holdsNoOther(dir); err != nil {
+		return nil, err
+	}
 	// The library is several times as large as the models: it is hashed beside them.
 	p.library = opt.Runtime
 	if p.library == "" {
@@ -290,6 +294,22 @@ func LoadPack(dir string, opt LoadOptions) (*Pack, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// holdsNoOther refuses a model in the folder that the manifest does not name: nobody has vouched for it, and a folder
+// of which a byte can be changed unseen is no pack.
+func (m *Manifest) holdsNoOther(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("facematch: %w", err)
+	}
+	for _, f := range files {
+		named := slices.ContainsFunc(m.Models, func(x ModelManifest) bool { return x.File == f.Name() })
+		if !named && strings.EqualFold(filepath.Ext(f.Name()), ".onnx") {
+			return refuse("%s is none of the models that the manifest names; take it out of the folder", f.Name())
+		}
+	}
+	return nil
 }
 
 func parseManifest(raw []byte) (*Manifest, error) {

@@ -160,9 +160,36 @@ func fetch(ctx context.Context, lock *Lock, dir string, progress func(string), p
 			progress(fmt.Sprintf("  %s, %d bytes, sha256 %s", m.File, m.Bytes, m.SHA256[:16]))
 		}
 	}
+	if err := lock.prune(dir, progress); err != nil {
+		return err
+	}
 	for _, c := range lock.Local {
 		if err := copyLocal(filepath.Join(lock.folder, c.Path), filepath.Join(dir, c.File)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// prune removes models of an earlier lock: a pack holds what its manifest names and no other.
+func (l *Lock) prune(dir string, progress func(string)) error {
+	keep := map[string]bool{}
+	for _, p := range l.Packages {
+		for _, m := range p.Members {
+			keep[m.File] = true
+		}
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "*.onnx"))
+	if err != nil {
+		return fmt.Errorf("modelfetch: %w", err)
+	}
+	for _, path := range old {
+		if keep[filepath.Base(path)] {
+			continue
+		}
+		progress("removing " + filepath.Base(path) + ", which the lock does not name")
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("modelfetch: %w", err)
 		}
 	}
 	return nil
