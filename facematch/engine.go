@@ -236,6 +236,7 @@ type Engine struct {
 	found                                     []Detection
 	frame                                     Image
 	lying                                     Image // a picture of a camera on its side
+	pixels                                    follower
 	open                                      bool
 }
 
@@ -329,6 +330,7 @@ func (e *Engine) Wipe() {
 	e.frame.Wipe()
 	e.lying.Wipe()
 	e.rs.wipe()
+	e.pixels.wipe()
 	clear(e.found[:cap(e.found)])
 }
 

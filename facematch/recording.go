@@ -14,6 +14,8 @@ const (
 	texturePicks   = 8     // pictures, nearest to frontal, whose texture and template are looked at
 	maxLeanDegrees = 20.0  // of roll; beyond it a picture is no frontal one
 	leastFrontal   = 2     // pictures; a film is asked for nothing and may show few
+	filmViews      = 64    // pictures that pixels are followed into
+	filmBases      = 3     // from so many
 	filmYaw        = 40.0  // degrees of a turn that counts: a film may show few between
 	shapeChanged   = 0.018 // eye distances beside a similarity; what landmarks are wrong by no homography explains
 	heldChanged    = 0.012 // the same of the mean of a row
@@ -40,6 +42,7 @@ type Recording struct {
 	noise  grain
 	focal  float64
 	why    map[string]int
+	depth  solid
 }
 
 // seen is what is kept of one picture.
@@ -53,6 +56,7 @@ type seen struct {
 	live     float64
 	peak     float64 // of a regular pattern; NaN where none could be looked for
 	template []float32
+	face     *crop // nil where the points span no face
 }
 
 // NewRecording begins a presentation. With gate, frontal pictures must be of the quality that the gate
@@ -66,8 +70,10 @@ func (r *Recording) Close() {
 	for i := range r.seen {
 		clear(r.seen[i].template)
 		clear(r.seen[i].pts[:])
+		r.seen[i].face.wipe()
 	}
 	r.seen = nil
+	r.depth.forget()
 	r.order.wipe()
 	r.e.Wipe()
 }
@@ -133,6 +139,9 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 		s.peak = r.beat.peaks[0]
 	}
 	r.beat.peaks = r.beat.peaks[:0]
+	if c := new(crop); c.cut(img, &f.pts) {
+		s.face = c
+	}
 	r.seen = append(r.seen, s)
 	return nil
 }
@@ -168,9 +177,11 @@ func (r *Recording) Judge(ref *Reference) Judgement {
 	}
 	front := r.frontal()
 	j.Frontal = len(front)
+	r.follow(front)
 	if len(front) == 0 {
 		add(verdict.CheckPADTexture, verdict.NotPossible, verdict.PADNotEvaluated, 0, r.e.padThreshold)
-		add(verdict.CheckPADPlanarity, verdict.NotPossible, verdict.PADNotEvaluated, 0, r.p.Planarity)
+		planar, res := r.flatWithoutFront()
+		add(verdict.CheckPADPlanarity, res, reasonOf(res), planar, r.p.Planarity)
 		r.temporal(&j, add)
 		return j
 	}
@@ -239,12 +250,55 @@ func (r *Recording) frontal() []int {
 	return out
 }
 
+// follow follows the pixels of the most frontal picture into others: all of them, or so many all over the film. Where
+// nobody was frontal, the first picture serves. What differs from it most is followed into the others as well.
+func (r *Recording) follow(front []int) {
+	if r.e == nil || len(r.seen) == 0 {
+		return
+	}
+	base := 0
+	if len(front) > 0 {
+		base = front[0]
+	}
+	for range filmBases {
+		from, most, next := r.seen[base].face, 0.0, base
+		if from == nil {
+			return
+		}
+		for k := range min(len(r.seen), filmViews) {
+			i := k * len(r.seen) / min(len(r.seen), filmViews)
+			to := r.seen[i].face
+			if i == base || to == nil {
+				continue
+			}
+			if v, ok := r.e.pixels.view(from, to); ok {
+				r.depth.add(&v)
+				if v.tells() && v.similar > most {
+					most, next = v.similar, i
+				}
+			}
+		}
+		if next == base {
+			return
+		}
+		base = next
+	}
+}
+
+// flatWithoutFront is what pixels tell where face points do not.
+func (r *Recording) flatWithoutFront() (float64, verdict.Result) {
+	if part, sheet := r.depth.sheet(); sheet {
+		return r.p.Planarity * part, verdict.Fail
+	}
+	return 0, verdict.NotPossible
+}
+
 // planarity measures the turns of a recording from its most frontal pictures. A film has no dot that says when to
 // look for a turn, so that what is called flat must have changed its shape by more than landmarks are wrong by: a
 // head that hardly turns is not evaluated.
 func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Result) {
 	if len(front) < leastFrontal {
-		return 0, verdict.NotPossible
+		return r.flatWithoutFront()
 	}
 	front = front[:min(frontalFrames, len(front))]
 	var base [68]Point
@@ -294,7 +348,7 @@ func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Resul
 	}
 	j.Turned = [2]int{len(heads[0]), len(heads[1])}
 	j.TurnNose, j.Spread = max(turns[0], turns[1]), turns[0]+turns[1]
-	score, res := judgePlanarity(&r.p, &base, &heads, new(held), new(held), r.focal)
+	score, res := judgePlanarity(&r.p, &base, &heads, new(held), new(held), r.focal, &r.depth)
 	if side := 0; res == verdict.NotPossible && !r.gate {
 		// Nobody asked for the other side: as many degrees to one side serve.
 		if turns[1] > turns[0] {
@@ -302,11 +356,14 @@ func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Resul
 		}
 		if n := len(heads[side]); turns[side] >= 2*r.p.Turn && n >= 2*sideFrames {
 			halves := [2][]relief{heads[side][:n/2], heads[side][n/2:]}
-			score, res = judgePlanarity(&r.p, &base, &halves, new(held), new(held), r.focal)
+			score, res = judgePlanarity(&r.p, &base, &halves, new(held), new(held), r.focal, &r.depth)
 		}
 	}
 	if res != verdict.NotPossible || len(heads[0])+len(heads[1]) >= moveFrames {
 		return score, res // a nose that turned to one side only is no sheet, and no head yet
+	}
+	if r.depth.sees() {
+		return 0, verdict.NotPossible // what landmarks are wrong by is no change of shape
 	}
 	if len(flat) >= minHeld {
 		if residual, part := medians(flat); part < r.p.Relief {

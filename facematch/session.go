@@ -176,6 +176,7 @@ type Session struct {
 	lines      edges
 	beat       moire
 	noise      grain
+	depth      solid
 }
 
 // NewSession begins a capture against one reference: there is no other one to compare with.
@@ -219,6 +220,7 @@ func (s *Session) forget() {
 	s.frontal = nil
 	s.light.forget()
 	s.lines.forget()
+	s.depth.forget()
 	s.beat.peaks, s.noise.parts = nil, nil
 	clear(s.sum)
 	clear(s.base[:])
@@ -404,6 +406,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	if len(s.frontal) < frontalFrames {
 		return nil
 	}
+	s.depth.begin(img, &f.pts)
 	s.phase, s.since = phaseTurn, at
 	o.Guidance, o.DotX = FollowDot, 0
 	// One at a time: after a new beginning, that of before is played to its end.
@@ -458,6 +461,9 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	s.light.look(img, d, &pts, nose, at)
 	s.lines.look(img, d)
 	nose, flat = side*nose, side*flat
+	if s.back && (spent >= dotRamp || nose >= s.p.Turn) {
+		s.depth.look(&s.e.pixels, img, &pts)
+	}
 	switch {
 	case !s.back:
 		// The same side again: the dot waits in the middle until the head has come back.
@@ -740,11 +746,15 @@ func reasonOf(r verdict.Result) verdict.Reason {
 // follows the turn a little, is seen to one side at most. What followed the dot in perspective and kept
 // its nose in the middle is a sheet. Anything else was not evaluated, and that opens no door.
 func (s *Session) planarity() (float64, verdict.Result) {
-	return judgePlanarity(&s.p, &s.base, &s.heads, &s.held[0], &s.held[1], s.focal)
+	return judgePlanarity(&s.p, &s.base, &s.heads, &s.held[0], &s.held[1], s.focal, &s.depth)
 }
 
-// judgePlanarity is the rule of a session and of a recording.
-func judgePlanarity(p *Params, base *[68]Point, heads *[2][]relief, right, left *held, focal float64) (float64, verdict.Result) {
+// judgePlanarity is the rule of a session and of a recording. Pixels that were followed and show a sheet refuse it,
+// whatever the face points say; pixels alone let nobody pass.
+func judgePlanarity(p *Params, base *[68]Point, heads *[2][]relief, right, left *held, focal float64, depth *solid) (float64, verdict.Result) {
+	if part, sheet := depth.sheet(); sheet {
+		return p.Planarity * part, verdict.Fail
+	}
 	if len(heads[0]) >= sideFrames && len(heads[1]) >= sideFrames {
 		r, part := medians(slices.Concat(heads[0], heads[1]))
 		if part < p.Relief {
@@ -755,7 +765,7 @@ func judgePlanarity(p *Params, base *[68]Point, heads *[2][]relief, right, left 
 		}
 		return r, verdict.Fail
 	}
-	if right.n >= minHeld && left.n >= minHeld && right.turn(base, focal)-left.turn(base, focal) >= followedBoth*p.Turn {
+	if !depth.sees() && right.n >= minHeld && left.n >= minHeld && right.turn(base, focal)-left.turn(base, focal) >= followedBoth*p.Turn {
 		if r := median(slices.Concat(right.residuals, left.residuals)); r < p.Planarity {
 			return r, verdict.Fail
 		}
