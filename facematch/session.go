@@ -31,6 +31,9 @@ const (
 type Params struct {
 	Match  float64 // cosine from which two faces are one person
 	Limits Limits  // of live quality
+	// A sheet is also told by the pixels of the face, which are followed from picture to picture: limits of that are the
+	// package's own (solid), because they are parts of a change of shape and of no camera or model.
+	//
 	// Turn is how far the head must turn to either side, degrees, for the planarity to be measured;
 	// Planarity is the residual, in eye distances, from which what turned is no sheet. Measured at 10
 	// to 15 degrees: heads 0.023 and more, flat sheets 0.009 and less.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	_ "image/jpeg"
+	"math"
 	"sync"
 	"testing"
 
@@ -16,6 +17,14 @@ var shared struct {
 	e         *Engine
 	err       error
 	portraits sync.Map // of *Image
+}
+
+// PartsOf is what followed pixels told of a recording: how many views, and what a flat and a bent sheet left.
+func PartsOf(r *Recording) (views int, plane, bent float64) {
+	if r.depth.views == 0 {
+		return 0, math.NaN(), math.NaN()
+	}
+	return r.depth.views, math.Sqrt(r.depth.plane / r.depth.similar), math.Sqrt(r.depth.bent / r.depth.similar)
 }
 
 // SharedEngine is the demonstration pack, opened once; the test is skipped loudly where the models are absent.
