@@ -14,7 +14,7 @@ const (
 	edgeNear     = 0.45 // where a line may be, sides from the middle of the face
 	edgeFar      = 2.30
 	edgeSlopes   = 4   // to either side
-	edgeSlope    = 2.0 // degrees between two slopes
+	edgeLean     = 8.0 // degrees of the last of them
 	edgeStep     = 10  // grey levels of a step in the picture
 	edgeFull     = 35  // of its points where a line shows the same step
 	edgeApart    = 3   // pixels between two lines
@@ -34,7 +34,7 @@ type edges struct {
 	pics int
 	at   [3][edgePictures][edgeLines]float32
 	n    [3][edgePictures]uint8
-	grad [edgeRows][edgeWidth]int16
+	ruler
 }
 
 // look notes the lines of one picture.
@@ -45,13 +45,27 @@ func (w *edges) look(img *Image, d Detection) {
 	if w.pics == 0 {
 		w.face = d
 	}
-	// To the left and to the right: steps along a row. Over the face: steps along a column. The green channel of both.
-	rows, columns := lattice{img.Pix[1:], 3, img.Stride, img.W, img.H}, lattice{img.Pix[1:], img.Stride, 3, img.H, img.W}
-	w.side(0, d.X-edgeFar*d.Side, d.X-edgeNear*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, rows)
-	w.side(1, d.X+edgeNear*d.Side, d.X+edgeFar*d.Side, d.Y, w.face.Y, edgeSpan*d.Side, rows)
-	w.side(2, d.Y-edgeFar*d.Side, d.Y-edgeNear*d.Side, d.X, w.face.X, edgeSpan*d.Side, columns)
-	clear(w.grad[:])
+	for k := range w.at {
+		from, to, mid, ref := edgeRange(k, d, w.face)
+		n := w.ruler.find(green(img, k), from, to, mid, edgeSpan*d.Side, edgeRows, edgeFull, edgeSlopes)
+		for i, l := range w.ruler.lines[:n] {
+			w.at[k][w.pics][i] = float32(l.at + l.lean*(ref-mid))
+		}
+		w.n[k][w.pics] = uint8(n)
+	}
 	w.pics++
+}
+
+// edgeRange is where lines of a side of a face are looked for: from where to where, in which row, or column over the
+// face, their middle lies, and in which they are told.
+func edgeRange(side int, d, first Detection) (from, to, mid, ref float64) {
+	switch side {
+	case 0:
+		return d.X - edgeFar*d.Side, d.X - edgeNear*d.Side, d.Y, first.Y
+	case 1:
+		return d.X + edgeNear*d.Side, d.X + edgeFar*d.Side, d.Y, first.Y
+	}
+	return d.Y - edgeFar*d.Side, d.Y - edgeNear*d.Side, d.X, first.X
 }
 
 // lattice is one channel of a picture in one direction or the other: bytes to the next pixel along and across, and
@@ -62,16 +76,42 @@ type lattice struct {
 	along, across int
 }
 
-// side finds lines that cross the range from..to and go across it, up to span away from mid on both sides.
-func (w *edges) side(k int, from, to, mid, ref, span float64, g lattice) {
+// green is the green channel for a side of a face. To the left and to the right: steps along a row. Over and below the
+// face: steps along a column.
+func green(img *Image, side int) lattice {
+	if side == 2 {
+		return lattice{img.Pix[1:], img.Stride, 3, img.H, img.W}
+	}
+	return lattice{img.Pix[1:], 3, img.Stride, img.W, img.H}
+}
+
+// step is the step at a place, over two pixels on both sides; x is two from the ends at least.
+func (g *lattice) step(x, y int) int {
+	row := g.pix[y*g.down+(x-2)*g.next:]
+	return int(row[3*g.next]) + int(row[4*g.next]) - int(row[g.next]) - int(row[0])
+}
+
+// line is a straight line: where it crosses the middle of the rows in which it was looked for, and by how much it
+// leans, pixels a row.
+type line struct{ at, lean float64 }
+
+// ruler finds straight lines.
+type ruler struct {
+	grad  [edgeRows][edgeWidth]int16
+	lines [edgeLines]line
+}
+
+// find finds lines that cross the range from..to, up to span away from mid on both sides, where full of so many rows
+// show the same step, in so many slopes to either side.
+func (w *ruler) find(g lattice, from, to, mid, span float64, rows, full, slopes int) int {
 	x0, x1 := max(3, int(from)), min(g.along-3, int(to))
 	x1 = min(x1, x0+edgeWidth)
 	if x1-x0 < 8 || mid-span < 0 || mid+span >= float64(g.across) {
-		return
+		return 0
 	}
 	width := x1 - x0
-	for r := range edgeRows {
-		y := int(mid + span*(2*float64(r)/(edgeRows-1)-1))
+	for r := range rows {
+		y := int(mid + span*(2*float64(r)/float64(rows-1)-1))
 		row, o := g.pix[y*g.down+(x0-2)*g.next:], 0
 		for i := range w.grad[r][:width] {
 			w.grad[r][i] = int16(row[o+3*g.next]) + int16(row[o+4*g.next]) - int16(row[o+g.next]) - int16(row[o])
@@ -80,16 +120,16 @@ func (w *edges) side(k int, from, to, mid, ref, span float64, g lattice) {
 	}
 	var best [edgeWidth]int // sum of steps of the best slope, where a line is full
 	var slope [edgeWidth]float64
-	for s := -edgeSlopes; s <= edgeSlopes; s++ {
-		lean := math.Tan(float64(s) * edgeSlope * math.Pi / 180)
+	for s := -slopes; s <= slopes; s++ {
+		lean := math.Tan(float64(s) * edgeLean / float64(slopes) * math.Pi / 180)
 		var shift [edgeRows]int
-		for r := range shift {
-			shift[r] = int(math.Round(lean * span * (2*float64(r)/(edgeRows-1) - 1)))
+		for r := range rows {
+			shift[r] = int(math.Round(lean * span * (2*float64(r)/float64(rows-1) - 1)))
 		}
 		for i := range width {
 			up, down, sum := 0, 0, 0
-			for r, sh := range shift {
-				if r-max(up, down) > edgeRows-edgeFull {
+			for r, sh := range shift[:rows] {
+				if r-max(up, down) > rows-full {
 					break // too many points have shown no such step
 				}
 				j := i + sh
@@ -104,7 +144,7 @@ func (w *edges) side(k int, from, to, mid, ref, span float64, g lattice) {
 					down++
 				}
 			}
-			if up < edgeFull && down < edgeFull {
+			if up < full && down < full {
 				continue
 			}
 			if sum < 0 {
@@ -115,7 +155,7 @@ func (w *edges) side(k int, from, to, mid, ref, span float64, g lattice) {
 			}
 		}
 	}
-	out := &w.at[k][w.pics]
+	clear(w.grad[:rows])
 	n := 0
 	for i := 0; i < width && n < edgeLines; i++ {
 		top := best[i] > 0
@@ -131,10 +171,10 @@ func (w *edges) side(k int, from, to, mid, ref, span float64, g lattice) {
 			at += float64(j) * float64(best[j])
 			all += float64(best[j])
 		}
-		out[n] = float32(float64(x0) + at/all + slope[i]*(ref-mid))
+		w.lines[n] = line{float64(x0) + at/all, slope[i]}
 		n++
 	}
-	w.n[k][w.pics] = uint8(n)
+	return n
 }
 
 // judge tells on how many of three sides a straight line moves. Fewer pictures than it takes: not evaluated.
@@ -147,7 +187,7 @@ func (w *edges) judge() (score, threshold float64, r verdict.Result) {
 		shows := 0
 		for p := range w.pics {
 			for _, x := range w.at[k][p][:w.n[k][p]] {
-				if !w.still(k, x) {
+				if !still(&w.at[k], &w.n[k], w.pics, x, edgeStill) {
 					shows++
 					break
 				}
@@ -163,18 +203,18 @@ func (w *edges) judge() (score, threshold float64, r verdict.Result) {
 	return float64(moving), edgeSides, verdict.Pass
 }
 
-// still tells whether a line is where one is in many pictures.
-func (w *edges) still(k int, x float32) bool {
-	n := 0
-	for p := range w.pics {
-		for _, y := range w.at[k][p][:w.n[k][p]] {
-			if abs32(x-y) <= edgeStill {
-				n++
+// still tells whether a line is where, within so many pixels, one is in many pictures.
+func still(at *[edgePictures][edgeLines]float32, n *[edgePictures]uint8, pics int, x, within float32) bool {
+	seen := 0
+	for p := range pics {
+		for _, y := range at[p][:n[p]] {
+			if abs32(x-y) <= within {
+				seen++
 				break
 			}
 		}
 	}
-	return float64(n) >= edgeOften*float64(w.pics)
+	return float64(seen) >= edgeOften*float64(pics)
 }
 
 // forget begins anew.

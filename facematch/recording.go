@@ -38,6 +38,7 @@ type Recording struct {
 	sawTwo bool
 	seen   []seen
 	lines  edges
+	grips  hands
 	beat   moire
 	noise  grain
 	focal  float64
@@ -75,6 +76,7 @@ func (r *Recording) Close() {
 	r.seen = nil
 	r.depth.forget()
 	r.order.wipe()
+	r.grips.forget()
 	r.e.Wipe()
 }
 
@@ -118,6 +120,7 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 	} else if err != nil {
 		return err
 	}
+	r.grips.look(img, d, &f.pts)
 	s := seen{pts: f.pts, side: d.Side, nose: noseOffset(&f.pts), pose: f.pose, quality: f.quality.Overall(), template: make([]float32, r.e.embedder.m.Embedding.Dim)}
 	limits := &r.p.Limits
 	s.ok = s.quality >= 50
@@ -212,6 +215,8 @@ func (r *Recording) fabric(front []int, add func(verdict.CheckID, verdict.Result
 	}
 	score, threshold, res := r.lines.judge()
 	add(verdict.CheckPADEdges, res, reasonOf(res), score, threshold)
+	score, threshold, res = r.grips.judge()
+	add(verdict.CheckPADHands, res, reasonOf(res), score, threshold)
 	score, threshold, res = r.beat.judge()
 	add(verdict.CheckPADMoire, res, reasonOf(res), score, threshold)
 	score, threshold, res = r.noise.judge()

@@ -177,6 +177,7 @@ type Session struct {
 	seenOptics optics
 	light      light
 	lines      edges
+	grips      hands
 	beat       moire
 	noise      grain
 	depth      solid
@@ -224,6 +225,7 @@ func (s *Session) forget() {
 	s.light.forget()
 	s.lines.forget()
 	s.depth.forget()
+	s.grips.forget()
 	s.beat.peaks, s.noise.parts = nil, nil
 	clear(s.sum)
 	clear(s.base[:])
@@ -398,6 +400,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	s.beat.look(img, &f.pts)
 	s.noise.look(img, d)
 	s.lines.look(img, d)
+	s.grips.look(img, d, &f.pts)
 	s.frontal = append(s.frontal, k)
 	for i, v := range k.template {
 		s.sum[i] += v
@@ -463,6 +466,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	nose, flat := turnBetween(&s.base, &pts, focal)
 	s.light.look(img, d, &pts, nose, at)
 	s.lines.look(img, d)
+	s.grips.look(img, d, &pts)
 	nose, flat = side*nose, side*flat
 	if s.back && (spent >= dotRamp || nose >= s.p.Turn) {
 		s.depth.look(&s.e.pixels, img, &pts)
@@ -709,7 +713,7 @@ func (s *Session) Decide() Result {
 	for _, x := range []struct {
 		id    verdict.CheckID
 		judge func() (score, threshold float64, r verdict.Result)
-	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADMoire, s.beat.judge}, {verdict.CheckPADGrain, s.noise.judge}} {
+	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADHands, s.grips.judge}, {verdict.CheckPADMoire, s.beat.judge}, {verdict.CheckPADGrain, s.noise.judge}} {
 		score, threshold, r := x.judge()
 		add(x.id, r, reasonOf(r), score, threshold)
 		unlit = unlit || x.id == verdict.CheckPADLight && r == verdict.Fail

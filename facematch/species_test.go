@@ -25,7 +25,7 @@ func TestF08Species(t *testing.T) {
 		t.Skip("SKIP: long: EGATE_PAD=5 go test -v -run F08Species ./facematch")
 	}
 	e := engine(t)
-	ids := []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADTemporal, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADMoire}
+	ids := []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADTemporal, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADMoire}
 	turned := func(angle, w, h, bend float64) func(*rand.Rand) presentation {
 		return func(r *rand.Rand) presentation {
 			s := camera.Sheet{Width: w, Height: h, Bend: bend, Tilt: 8 * r.Float64()}
@@ -95,8 +95,8 @@ func TestF08Species(t *testing.T) {
 						let++
 					}
 					if l := check(r, verdict.CheckPADLight); testing.Verbose() {
-						fmt.Printf("  %s %s: light %.3f of %.3f %s, edges %v, moire %.1f, texture %.2f\n", sp.name, who, l.Score, l.Threshold, l.Result,
-							check(r, verdict.CheckPADEdges).Score, check(r, verdict.CheckPADMoire).Score, check(r, verdict.CheckPADTexture).Score)
+						fmt.Printf("  %s %s: light %.3f of %.3f %s, edges %v, hands %.2f, moire %.1f, texture %.2f\n", sp.name, who, l.Score, l.Threshold, l.Result,
+							check(r, verdict.CheckPADEdges).Score, check(r, verdict.CheckPADHands).Score, check(r, verdict.CheckPADMoire).Score, check(r, verdict.CheckPADTexture).Score)
 					}
 				}
 			}

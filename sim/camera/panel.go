@@ -17,6 +17,7 @@ type Panel struct {
 	Pitch         float64 // of its picture elements, millimetres; 0 means 0.096, a tablet
 	Scale         float64 // size of the face over life; 0 means 1
 	Tilt          float64 // degrees, top edge away from the camera positive
+	Hands         []Hand  // that hold it
 }
 
 // Optics of a panel.
@@ -75,7 +76,7 @@ func (s *Scene) Replay(p *faces.Portrait, of Panel, at Place) (*Subject, error) 
 	if q.actor, err = q.film.Person(p, Place{Lag: at.withDefaults().Lag}); err != nil {
 		return nil, err
 	}
-	return s.add(&Subject{panel: q, place: at.withDefaults()}), nil
+	return s.add(&Subject{panel: q, place: at.withDefaults(), hands: of.Hands}), nil
 }
 
 // show paints the panel: for every pixel, the place of it that the camera sees there.
@@ -98,6 +99,7 @@ func (q *panel) show(x *Subject, at time.Duration) {
 		az*ty - ay*tz, ax*tz - az*tx, ay*tx - ax*ty,
 		ay*bz - az*by, az*bx - ax*bz, ax*by - ay*bx,
 	}
+	volume := ax*m[0] + ay*m[1] + az*m[2]
 	w, h := float32(q.Width/2), float32(q.Height/2)
 	edge := float32(q.Bezel)
 	// The pixels that it can cover.
@@ -144,7 +146,7 @@ func (q *panel) show(x *Subject, at time.Duration) {
 				spot = mirror * float32(math.Exp(float64(-r*r)))
 			}
 			out := c.pix[py*c.stride+3*px : py*c.stride+3*px+3 : py*c.stride+3*px+3]
-			c.depth[py*c.w+px] = 1 / tz
+			c.depth[py*c.w+px] = d / volume
 			fx, fy := u/perPixel+filmWidth/2, v/perPixel+filmHeight/2
 			shines := u > -w && u < w && v > -h && v < h && fx >= 0 && fy >= 0 && fx < filmWidth-1 && fy < filmHeight-1
 			var o int
@@ -169,4 +171,8 @@ func (q *panel) show(x *Subject, at time.Duration) {
 			}
 		}
 	}
+	x.drawHands(func(px, py, pz float32) (float32, float32, float32) {
+		px, py, pz = turn(px, py, pz, cy, sn, cp, sp, cr, sr)
+		return tx + px, ty + py, tz + pz
+	})
 }

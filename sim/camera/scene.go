@@ -112,6 +112,10 @@ type Subject struct {
 	print *print
 	panel *panel
 	hand  *mesh
+	hands []Hand
+	worn  []Item
+	flat  *mesh
+	held  local // of the sheet as it is held now
 	mesh  mesh
 	place Place
 	phase [6]float64 // of breathing and sway
@@ -161,7 +165,9 @@ func (s *Scene) Print(p *faces.Portrait, sheet Sheet, at Place) (*Subject, error
 	}
 	pr := newPrint(b, sheet, s.rnd.Uint64())
 	x := &Subject{body: b, print: pr, place: at.withDefaults(), mesh: mesh{cols: pr.cols, rows: pr.rows, v: make([]vertex, len(pr.flat)), use: pr.use}}
-	x.hand = &mesh{cols: 2, rows: 2, v: make([]vertex, 4), use: []bool{true}}
+	if x.hands = sheet.Hands; x.hands == nil {
+		x.hand = &mesh{cols: 2, rows: 2, v: make([]vertex, 4), use: []bool{true}}
+	}
 	return s.add(x), nil
 }
 
@@ -292,9 +298,13 @@ func (s *Scene) Render(at time.Duration, dst *hal.Frame) {
 			x.pose(at)
 			s.canvas.draw(&x.mesh, x.print.tex)
 			x.grip()
-		default:
+		case x.body != nil:
 			x.pose(at)
 			s.canvas.draw(&x.mesh, x.body.tex)
+			fallthrough
+		default:
+			sx, sy, sz, _, _, _ := x.sway(at)
+			x.drawHands(onBody(x.place.X+sx, -x.place.Height+sy, x.place.Distance+sz))
 		}
 	}
 	s.canvas.pix = nil
@@ -438,6 +448,11 @@ func (x *Subject) poseSheet(ox, oy, oz, yaw, pitch, roll float64) {
 	cyw, syw := float32(math.Cos(yaw)), float32(math.Sin(yaw))
 	cp, sp := float32(math.Cos(pitch)), float32(math.Sin(pitch))
 	cr, sr := float32(math.Cos(roll)), float32(math.Sin(roll))
+	x.held = func(px, py, pz float32) (float32, float32, float32) {
+		px, depth := p.bent(float64(px))
+		px, py, pz = turn(px-float32(p.faceX), py-float32(p.faceY), depth+pz, cyw, syw, cp, sp, cr, sr)
+		return float32(ox) + px, float32(oy) + py, float32(oz) + pz
+	}
 	for i := range p.flat {
 		q := p.flat[i]
 		v := &x.mesh.v[i]
@@ -453,8 +468,12 @@ func (x *Subject) poseSheet(ox, oy, oz, yaw, pitch, roll float64) {
 	}
 }
 
-// grip draws the hand at the lower edge of a sheet.
+// grip draws the hands at a sheet, or one at its lower edge.
 func (x *Subject) grip() {
+	if x.hand == nil {
+		x.drawHands(x.held)
+		return
+	}
 	p := x.print
 	b := x.mesh.v[(p.rows-1)*p.cols+p.cols/3]
 	for k, d := range [4][2]float32{{-22, -26}, {22, -26}, {-22, 70}, {22, 70}} {

@@ -14,6 +14,8 @@ type Sheet struct {
 	// HeldAt is the printed face's height above the middle of the sheet, as a part of the sheet's
 	// height; 0 centres the face.
 	HeldAt float64
+	// Hands hold it; nil means one at the lower edge, where a neck would be, empty that none is seen.
+	Hands []Hand
 }
 
 // Limits of a sheet that the simulation can draw, millimetres.
@@ -79,17 +81,12 @@ func newPrint(b *body, s Sheet, seed uint64) *print {
 	}
 	p.cols, p.rows = sheetCells+1, sheetCells+1
 	p.flat = make([]vertex, p.cols*p.rows)
-	arc := p.bend * math.Pi
 	for j := range p.rows {
 		for i := range p.cols {
 			fx, fy := float64(i)/sheetCells-0.5, float64(j)/sheetCells-0.5
-			x, z := fx*w, 0.0
-			if arc > 1e-6 {
-				radius := w / arc
-				x, z = radius*math.Sin(fx*arc), radius*(1-math.Cos(fx*arc))
-			}
+			x, z := p.bent(fx * w)
 			p.flat[j*p.cols+i] = vertex{
-				x: float32(x), y: float32(fy * h), z: float32(z),
+				x: x, y: float32(fy * h), z: z,
 				u: float32((fx + 0.5) * float64(p.tex.w-2)), v: float32((fy + 0.5) * float64(p.tex.h-2)),
 			}
 		}
@@ -99,6 +96,16 @@ func newPrint(b *body, s Sheet, seed uint64) *print {
 		p.use[i] = true
 	}
 	return p
+}
+
+// bent is where a place of the flat sheet lies once it is bent, millimetres to the right and away from the camera.
+func (p *print) bent(at float64) (x, z float32) {
+	arc := p.bend * math.Pi
+	if arc <= 1e-6 {
+		return float32(at), 0
+	}
+	radius := p.w / arc
+	return float32(radius * math.Sin(at/radius)), float32(radius * (1 - math.Cos(at/radius)))
 }
 
 // sample reads the photo bilinearly, going on with the border's colour outside of it.
