@@ -63,16 +63,16 @@ func TestF08PlanarityTable(t *testing.T) {
 		{"live, turns 12", nil, camera.Place{}, 12, []verdict.Result{pass}},
 		{"live, nearer, lower", nil, camera.Place{Distance: 640, Height: -60}, 17, []verdict.Result{pass}},
 		{"live, further, aside", nil, camera.Place{Distance: 820, X: 70}, 17, []verdict.Result{pass}},
-		{"live, turns 3 only", nil, camera.Place{}, 3, []verdict.Result{none, fail}},
-		{"flat 190x250", &camera.Sheet{Width: 190, Height: 250}, camera.Place{}, 17, []verdict.Result{fail, none}},
-		{"flat A4, tilted 8", &camera.Sheet{Width: 210, Height: 297, Tilt: 8}, camera.Place{}, 24, []verdict.Result{fail, none}},
-		{"flat A3, tilted 6", &camera.Sheet{Width: 297, Height: 420, Tilt: 6}, camera.Place{}, 17, []verdict.Result{fail, none}},
-		{"bent A4, 0.15", &camera.Sheet{Width: 210, Height: 297, Bend: .15}, camera.Place{}, 20, []verdict.Result{fail, none}},
-		{"bent A4, 0.3", &camera.Sheet{Width: 210, Height: 297, Bend: .3}, camera.Place{}, 24, []verdict.Result{fail, none}},
-		{"bent A4, 0.5", &camera.Sheet{Width: 210, Height: 297, Bend: .5}, camera.Place{}, 24, []verdict.Result{fail, none}},
-		{"poster, bent 0.1", &camera.Sheet{Width: 594, Height: 841, Bend: .1}, camera.Place{}, 24, []verdict.Result{fail, none}},
-		// Known limit: half a cylinder the size of a head has a head's relief but for the nose. Reported, not judged.
-		{"half a cylinder, turned 24", &camera.Sheet{Width: 210, Height: 297, Bend: 1}, camera.Place{}, 24, []verdict.Result{pass, fail, none}},
+		{"live, turns 3 only", nil, camera.Place{}, 3, []verdict.Result{none}},
+		{"flat 190x250", &camera.Sheet{Width: 190, Height: 250}, camera.Place{}, 17, []verdict.Result{fail}},
+		{"flat A4, tilted 8", &camera.Sheet{Width: 210, Height: 297, Tilt: 8}, camera.Place{}, 24, []verdict.Result{fail}},
+		{"flat A3, tilted 6", &camera.Sheet{Width: 297, Height: 420, Tilt: 6}, camera.Place{}, 17, []verdict.Result{fail}},
+		{"bent A4, 0.15", &camera.Sheet{Width: 210, Height: 297, Bend: .15}, camera.Place{}, 20, []verdict.Result{fail}},
+		{"bent A4, 0.3", &camera.Sheet{Width: 210, Height: 297, Bend: .3}, camera.Place{}, 24, []verdict.Result{fail}},
+		{"bent A4, 0.5", &camera.Sheet{Width: 210, Height: 297, Bend: .5}, camera.Place{}, 24, []verdict.Result{fail}},
+		{"poster, bent 0.1", &camera.Sheet{Width: 594, Height: 841, Bend: .1}, camera.Place{}, 24, []verdict.Result{fail}},
+		// Half a cylinder the size of a head has a head's face points but for the nose: its pixels tell.
+		{"half a cylinder, turned 24", &camera.Sheet{Width: 210, Height: 297, Bend: 1}, camera.Place{}, 24, []verdict.Result{fail}},
 	} {
 		for k, who := range everybody {
 			if both || k == i%len(everybody) {

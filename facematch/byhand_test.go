@@ -304,11 +304,11 @@ func TestF08FilmsByHand(t *testing.T) {
 		{"photo flexed, not turned", sheet, false, false, func(c *byHand, r *rand.Rand) {
 			c.yaw, c.pitch, c.flex, c.across = 3, 3, among(r, 0.2, 0.4), r.IntN(2) == 0
 		}},
-		{"photo bent to a tube, turned", sheet, true, false, func(c *byHand, r *rand.Rand) {
+		{"photo bent to a tube, turned", sheet, false, false, func(c *byHand, r *rand.Rand) {
 			c.yaw, c.pitch, c.bend = among(r, 20, 40), among(r, 3, 10), among(r, 0.4, 1)
 		}},
 		{"photo moved only", sheet, false, false, func(c *byHand, r *rand.Rand) { c.yaw, c.pitch, c.far = 1, 1, 0.3 }},
-		{"head turning", person, true, false, func(c *byHand, r *rand.Rand) { c.yaw, c.pitch = among(r, 12, 30), among(r, 2, 8) }},
+		{"head turning", person, false, false, func(c *byHand, r *rand.Rand) { c.yaw, c.pitch = among(r, 12, 30), among(r, 2, 8) }},
 		{"head to one side", person, false, false, func(c *byHand, r *rand.Rand) { c.yaw, c.pitch, c.oneSided = among(r, 10, 35), 3, true }},
 		{"head nodding", person, false, false, func(c *byHand, r *rand.Rand) { c.yaw, c.pitch = 2, among(r, 6, 25) }},
 		{"head turning little", person, false, false, func(c *byHand, r *rand.Rand) { c.yaw, c.pitch = among(r, 3, 9), among(r, 1, 5) }},
@@ -327,7 +327,7 @@ func TestF08FilmsByHand(t *testing.T) {
 			c := byHand{name: kind.name, focal: pick(0.8, 1.2, 2), size: pick(0.4, 0.55, 0.75), roll: pick(2, 8), step: 1 + rnd.IntN(4), frames: 7 + rnd.IntN(8), noise: pick(1, 3, 6, 10), quality: int(pick(50, 65, 75, 85))}
 			c.w = int(pick(320, 480, 640, 640, 960, 1920))
 			if n == 0 {
-				c.w = int(pick(320, 480))
+				c.w, c.frames = int(pick(320, 480)), 7
 			}
 			c.h = c.w * 3 / 4
 			c.blur = int(pick(0, 0, 0.004, 0.007) * float64(c.w))

@@ -19,7 +19,7 @@ const (
 	refineMost  = 5    // steps between pixels
 	refineFar   = 3.0  // pixels between the first and the last of them
 	refineDone  = 0.04 // pixels of a step that ends them
-	leastSlope  = 1.0  // grey levels a pixel, in the direction that shows least
+	leastSlope  = 0.7  // grey levels a pixel, in the direction that shows least
 	neverAlike  = 0.4  // correlation from which no step helps
 	leastAlike  = 0.8  // correlation of a patch with what it was followed to
 	alikeHalf   = 0.6  // of the halved crop

@@ -267,13 +267,10 @@ func (r *Recording) follow(front []int) {
 	}
 	for range filmBases {
 		from, most, next := r.seen[base].face, 0.0, base
-		if from == nil {
-			return
-		}
 		for k := range min(len(r.seen), filmViews) {
 			i := k * len(r.seen) / min(len(r.seen), filmViews)
 			to := r.seen[i].face
-			if i == base || to == nil {
+			if i == base || from == nil || to == nil {
 				continue
 			}
 			if v, ok := r.e.pixels.view(from, to); ok {
@@ -283,8 +280,8 @@ func (r *Recording) follow(front []int) {
 				}
 			}
 		}
-		if next == base {
-			return
+		if next == base { // it was like all others, or too poor: another one, half a film away
+			next = (base + (len(r.seen)+1)/2) % len(r.seen)
 		}
 		base = next
 	}

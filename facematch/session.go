@@ -113,7 +113,7 @@ type Observation struct {
 	DotX       float64     // of FollowDot, -1 … 1
 	TrackLost  bool        // once, when the one tracked face is gone or another took its place
 	Done       bool        // Decide may be called
-	Evidence   bool        // a template was made of this picture: it may count; the others only guide or watch
+	Evidence   bool        // a template was made of this picture, or its pixels were followed: it may count; the others only guide or watch
 	Fault      CameraFault // of the camera's own pictures, standing for about a second (F-14)
 	// Challenge is a light challenge to be played now; each of its steps, and its end, is told by Shown.
 	Challenge []LightStep
@@ -468,9 +468,6 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	s.lines.look(img, d)
 	s.grips.look(img, d, &pts)
 	nose, flat = side*nose, side*flat
-	if s.back && (spent >= dotRamp || nose >= s.p.Turn) {
-		s.depth.look(&s.e.pixels, img, &pts)
-	}
 	switch {
 	case !s.back:
 		// The same side again: the dot waits in the middle until the head has come back.
@@ -490,12 +487,21 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 		if s.strange(o, at) {
 			return nil
 		}
-		if r, ok := reliefBetween(&s.base, &pts); ok && s.strangers == 0 {
+		if s.strangers > 0 {
+			break
+		}
+		s.depth.look(&s.e.pixels, img, &pts)
+		if r, ok := reliefBetween(&s.base, &pts); ok {
 			s.heads[k] = append(s.heads[k], r)
 			s.inMove++
 		}
-	case math.Abs(nose) < stillNose && spent >= dotRamp+reaction:
-		s.held[k].add(&s.base, &pts)
+	case nose < s.p.Turn && spent >= dotRamp+reaction:
+		// The dot waits at the side: a sheet that follows it shows no nose that does.
+		o.Evidence = true
+		s.depth.look(&s.e.pixels, img, &pts)
+		if math.Abs(nose) < stillNose {
+			s.held[k].add(&s.base, &pts)
+		}
 	}
 	// A sheet that has followed need not be held longer.
 	followed := s.held[k].n >= heldFrames && side*s.held[k].turn(&s.base, focal) >= s.p.Turn
