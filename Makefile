@@ -111,6 +111,10 @@ fuzz: ## Every fuzz target for FUZZTIME (default 30s)
 	  for f in $$(grep -h '^func Fuzz' $$p/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
 	    echo "fuzz: $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p || exit 1; done; done
 
+.PHONY: arm64
+arm64: models ## The models, templates and a capture on arm64, emulated (gcc-aarch64-linux-gnu, qemu-user-static); about 10 min
+	@test/arm64/run.sh
+
 .PHONY: models
 models: setup ## Fetch the demonstration models (verified by SHA-256)
 

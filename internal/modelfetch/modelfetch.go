@@ -7,6 +7,7 @@ package modelfetch
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -35,6 +36,9 @@ type Lock struct {
 	Packages []Package `json:"packages"`
 	// Local files lie beside the lock and are copied as they are: the manifest of the pack.
 	Local []Local `json:"local,omitempty"`
+
+	// Arch is the GOARCH of the machine that the files are for; empty: this one.
+	Arch string `json:"-"`
 
 	folder string // of the lock file
 }
@@ -113,11 +117,11 @@ func (l *Lock) check() error {
 // Forbidden tells whether a file name is that of a demographic or emotion model (F-13).
 func Forbidden(name string) bool { return forbidden.MatchString(filepath.Base(name)) }
 
-// wanted are the members for this machine.
-func (p Package) wanted() []Member {
+// wanted are the members for machines of an architecture.
+func (p Package) wanted(arch string) []Member {
 	var out []Member
 	for _, m := range p.Members {
-		if m.Arch == "" || m.Arch == runtime.GOARCH {
+		if m.Arch == "" || m.Arch == arch {
 			out = append(out, m)
 		}
 	}
@@ -143,7 +147,7 @@ func fetch(ctx context.Context, lock *Lock, dir string, progress func(string), p
 	}
 	for _, p := range lock.Packages {
 		var missing []Member
-		for _, m := range p.wanted() {
+		for _, m := range p.wanted(cmp.Or(lock.Arch, runtime.GOARCH)) {
 			if !matches(filepath.Join(dir, m.File), m) {
 				missing = append(missing, m)
 			}
