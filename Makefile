@@ -112,7 +112,8 @@ fuzz: ## Every fuzz target for FUZZTIME (default 30s)
 	    echo "fuzz: $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p || exit 1; done; done
 
 .PHONY: arm64
-arm64: models ## The models, templates and a capture on arm64, emulated (gcc-aarch64-linux-gnu, qemu-user-static); about 10 min
+arm64: ## The models, templates and a capture on arm64, emulated by qemu-user; about 10 min
+	@deploy/setup/setup.sh arm64
 	@test/arm64/run.sh
 
 .PHONY: models

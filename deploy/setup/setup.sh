@@ -4,6 +4,7 @@
 #
 #	setup.sh          what building and running need
 #	setup.sh tests    also what only the tests need
+#	setup.sh arm64    also what building and running for an emulated arm64 needs (make arm64)
 set -eu
 cd "$(dirname "$0")/../.."
 cache=.cache
@@ -16,6 +17,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # letters of six languages, the smart card daemon with a virtual reader (tests run it in a network of its
 # own: on this machine's it is not started), downloads.
 packages="gcc libc6-dev pkg-config libopenjp2-7-dev mosquitto mosquitto-clients swtpm chromium fonts-dejavu-core fonts-noto-core pcscd vsmartcard-vpcd iproute2 util-linux ca-certificates"
+[ "${1:-}" != arm64 ] || packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user-static"
 
 command -v go >/dev/null || fail "Go is missing. Cure: install Go 1.26 or later from https://go.dev/dl and put its bin folder on PATH"
 go_minor=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')

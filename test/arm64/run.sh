@@ -8,9 +8,8 @@ fail() { printf 'arm64: %s\n' "$*" >&2; exit 1; }
 if [ "$(go env GOARCH)" = arm64 ]; then
 	fail "this is arm64: go test ./facematch ./bench says it without an emulator"
 fi
-packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user-static"
 command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64-static >/dev/null && [ -e /usr/aarch64-linux-gnu/lib/libstdc++.so.6 ] ||
-	fail "missing. Cure: apt-get install --no-install-recommends $packages"
+	fail "the cross compiler or the emulator is missing. Cure: make arm64, or deploy/setup/setup.sh arm64"
 
 to=.cache/arm64
 mkdir -p "$to/models" "$to/root/proc"
