@@ -27,9 +27,9 @@ func BenchmarkFrame(b *testing.B) {
 	}
 }
 
-// BenchmarkLines looks for lines and for fingers across them in one picture of 720 × 960: of pure noise, which is the
+// BenchmarkCues looks for lines, fingers across them and highlights in one picture of 720 × 960: of pure noise, which is the
 // worst case, and of a bare sheet before a wall.
-func BenchmarkLines(b *testing.B) {
+func BenchmarkCues(b *testing.B) {
 	d := Detection{X: 360, Y: 510, Side: 230}
 	var pts [68]Point
 	for i := range pts {
@@ -67,6 +67,14 @@ func BenchmarkLines(b *testing.B) {
 			for b.Loop() {
 				w.pics = 0
 				w.look(img, d, &pts)
+			}
+		})
+		b.Run("specular/"+name, func(b *testing.B) {
+			var w specular
+			b.ReportAllocs()
+			for b.Loop() {
+				w.seen = 0
+				w.look(img, &pts)
 			}
 		})
 	}

@@ -39,6 +39,7 @@ type Recording struct {
 	seen   []seen
 	lines  edges
 	grips  hands
+	shine  specular
 	beat   moire
 	noise  grain
 	focal  float64
@@ -77,6 +78,7 @@ func (r *Recording) Close() {
 	r.depth.forget()
 	r.order.wipe()
 	r.grips.forget()
+	r.shine.forget()
 	r.e.Wipe()
 }
 
@@ -121,6 +123,7 @@ func (r *Recording) Add(img *Image, at time.Duration) error {
 		return err
 	}
 	r.grips.look(img, d, &f.pts)
+	r.shine.look(img, &f.pts)
 	s := seen{pts: f.pts, side: d.Side, nose: noseOffset(&f.pts), pose: f.pose, quality: f.quality.Overall(), template: make([]float32, r.e.embedder.m.Embedding.Dim)}
 	limits := &r.p.Limits
 	s.ok = s.quality >= 50
@@ -217,6 +220,8 @@ func (r *Recording) fabric(front []int, add func(verdict.CheckID, verdict.Result
 	add(verdict.CheckPADEdges, res, reasonOf(res), score, threshold)
 	score, threshold, res = r.grips.judge()
 	add(verdict.CheckPADHands, res, reasonOf(res), score, threshold)
+	score, threshold, res = r.shine.judge()
+	add(verdict.CheckPADSpecular, res, reasonOf(res), score, threshold)
 	score, threshold, res = r.beat.judge()
 	add(verdict.CheckPADMoire, res, reasonOf(res), score, threshold)
 	score, threshold, res = r.noise.judge()

@@ -178,6 +178,7 @@ type Session struct {
 	light      light
 	lines      edges
 	grips      hands
+	shine      specular
 	beat       moire
 	noise      grain
 	depth      solid
@@ -226,6 +227,7 @@ func (s *Session) forget() {
 	s.lines.forget()
 	s.depth.forget()
 	s.grips.forget()
+	s.shine.forget()
 	s.beat.peaks, s.noise.parts = nil, nil
 	clear(s.sum)
 	clear(s.base[:])
@@ -401,6 +403,7 @@ func (s *Session) look(img *Image, d Detection, at time.Duration, o *Observation
 	s.noise.look(img, d)
 	s.lines.look(img, d)
 	s.grips.look(img, d, &f.pts)
+	s.shine.look(img, &f.pts)
 	s.frontal = append(s.frontal, k)
 	for i, v := range k.template {
 		s.sum[i] += v
@@ -467,6 +470,7 @@ func (s *Session) turn(img *Image, d Detection, at time.Duration, o *Observation
 	s.light.look(img, d, &pts, nose, at)
 	s.lines.look(img, d)
 	s.grips.look(img, d, &pts)
+	s.shine.look(img, &pts)
 	nose, flat = side*nose, side*flat
 	switch {
 	case !s.back:
@@ -719,7 +723,7 @@ func (s *Session) Decide() Result {
 	for _, x := range []struct {
 		id    verdict.CheckID
 		judge func() (score, threshold float64, r verdict.Result)
-	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADHands, s.grips.judge}, {verdict.CheckPADMoire, s.beat.judge}, {verdict.CheckPADGrain, s.noise.judge}} {
+	}{{verdict.CheckPADLight, s.light.judge}, {verdict.CheckPADEdges, s.lines.judge}, {verdict.CheckPADHands, s.grips.judge}, {verdict.CheckPADSpecular, s.shine.judge}, {verdict.CheckPADMoire, s.beat.judge}, {verdict.CheckPADGrain, s.noise.judge}} {
 		score, threshold, r := x.judge()
 		add(x.id, r, reasonOf(r), score, threshold)
 		unlit = unlit || x.id == verdict.CheckPADLight && r == verdict.Fail

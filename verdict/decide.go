@@ -8,7 +8,7 @@ var missing = map[CheckID]Reason{
 	CheckValidity: DocumentExpired, CheckDocumentType: DocumentTypeNotEligible, CheckNationality: NationalityNotEligible,
 	CheckAge: AgeNotEligible, CheckLookup: CentreNoAnswer, CheckPortrait: PortraitUnusable, CheckSingleFace: NoFace,
 	CheckQuality: FaceQuality, CheckPADTexture: PADNotEvaluated, CheckPADPlanarity: PADNotEvaluated, CheckPADLight: PADNotEvaluated,
-	CheckPADTemporal: PADNotEvaluated, CheckPADEdges: PADNotEvaluated, CheckPADHands: PADNotEvaluated,
+	CheckPADTemporal: PADNotEvaluated, CheckPADEdges: PADNotEvaluated, CheckPADHands: PADNotEvaluated, CheckPADSpecular: PADNotEvaluated,
 	CheckPADMoire: PADNotEvaluated, CheckPADGrain: PADNotEvaluated, CheckPADNIR: PADNotEvaluated, CheckPADDepth: PADNotEvaluated, CheckPADSecondCamera: PADNotEvaluated,
 	CheckMorph: PADNotEvaluated,
 	CheckMatch: FaceMismatch,

@@ -34,6 +34,7 @@ const (
 	CheckPADTemporal
 	CheckPADEdges
 	CheckPADHands
+	CheckPADSpecular
 	CheckPADMoire
 	CheckPADGrain // camera injection
 	// Slots for sensors that a gate may have beside its camera. None has a driver yet: a policy may name them, and
@@ -54,7 +55,7 @@ var checkNames = [...]string{
 	CheckValidity: "document_validity", CheckDocumentType: "document_type", CheckNationality: "nationality",
 	CheckAge: "age", CheckLookup: "centre_lookup", CheckPortrait: "portrait", CheckSingleFace: "single_face",
 	CheckQuality: "face_quality", CheckPADTexture: "pad_texture", CheckPADPlanarity: "pad_planarity",
-	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckPADHands: "pad_hands", CheckPADMoire: "pad_moire", CheckPADGrain: "pad_grain",
+	CheckPADLight: "pad_light", CheckPADTemporal: "pad_temporal", CheckPADEdges: "pad_edges", CheckPADHands: "pad_hands", CheckPADSpecular: "pad_specular", CheckPADMoire: "pad_moire", CheckPADGrain: "pad_grain",
 	CheckPADNIR: "pad_nir", CheckPADDepth: "pad_depth", CheckPADSecondCamera: "pad_second_camera", CheckMorph: "morph_hint", CheckMatch: "face_match",
 }
 

@@ -94,7 +94,7 @@ func DefaultPolicy() Policy {
 	p.Checks[CheckClone] = RequiredIfAnnounced
 	// It refuses what does not follow the light while the wall behind does, and says nothing where neither does.
 	p.Checks[CheckPADLight] = Veto
-	for _, c := range []CheckID{CheckPADTemporal, CheckPADEdges, CheckPADHands, CheckPADMoire, CheckPADGrain} {
+	for _, c := range []CheckID{CheckPADTemporal, CheckPADEdges, CheckPADHands, CheckPADSpecular, CheckPADMoire, CheckPADGrain} {
 		p.Checks[c] = Advisory
 	}
 	return p

@@ -379,7 +379,7 @@ func natural(a, b string) int {
 
 // Signals are the checks that detect presentation attacks.
 func Signals() []verdict.CheckID {
-	return []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADMoire, verdict.CheckPADGrain}
+	return []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADSpecular, verdict.CheckPADMoire, verdict.CheckPADGrain}
 }
 
 // signal is what one check came to in one presentation.

@@ -278,7 +278,7 @@ func (r *PADReport) Page() ([]byte, error) {
 // Pictures of a report: the scores of each signal that has some, by species.
 func (r *PADReport) Pictures() ([]Picture, error) {
 	var out []Picture
-	for _, id := range []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADMoire, verdict.CheckPADGrain} {
+	for _, id := range []verdict.CheckID{verdict.CheckPADTexture, verdict.CheckPADPlanarity, verdict.CheckPADLight, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADSpecular, verdict.CheckPADMoire, verdict.CheckPADGrain} {
 		p, err := r.strip(id)
 		if err != nil {
 			return nil, err
@@ -293,12 +293,12 @@ func (r *PADReport) Pictures() ([]Picture, error) {
 // strip draws one point per presentation, a row per species; nil where the signal has no score.
 func (r *PADReport) strip(id verdict.CheckID) (*plot.Plot, error) {
 	axis := "score; refused left of the threshold"
-	if id == verdict.CheckPADEdges || id == verdict.CheckPADHands || id == verdict.CheckPADMoire { // they count what a living person does not show
+	if id == verdict.CheckPADEdges || id == verdict.CheckPADHands || id == verdict.CheckPADSpecular || id == verdict.CheckPADMoire { // they count what a living person does not show
 		axis = "score; refused from the threshold on"
 	}
 	p := newPlot(strings.ReplaceAll(id.String(), "_", " "), axis, "")
 	p.Title.Text = map[verdict.CheckID]string{verdict.CheckPADTexture: "Texture model", verdict.CheckPADPlanarity: "Planarity over a turn (residual, eye distances)",
-		verdict.CheckPADEdges: "Straight lines that move (sides of the face)", verdict.CheckPADHands: "Fingers across lines that move (part of the pictures)", verdict.CheckPADMoire: "A raster on brow and cheeks (peak over mean)", verdict.CheckPADGrain: "Noise of the face over that of the wall"}[id]
+		verdict.CheckPADEdges: "Straight lines that move (sides of the face)", verdict.CheckPADHands: "Fingers across lines that move (part of the pictures)", verdict.CheckPADSpecular: "Highlights that wander (eye distances a degree)", verdict.CheckPADMoire: "A raster on brow and cheeks (peak over mean)", verdict.CheckPADGrain: "Noise of the face over that of the wall"}[id]
 	if p.Title.Text == "" {
 		p.Title.Text = id.String()
 	}

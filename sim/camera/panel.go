@@ -171,6 +171,20 @@ func (q *panel) show(x *Subject, at time.Duration) {
 			}
 		}
 	}
+	if x.glossy() {
+		const cols, rows = 49, 65
+		m := mesh{cols: cols, rows: rows, v: make([]vertex, cols*rows), use: make([]bool, (cols-1)*(rows-1))}
+		for i := range m.use {
+			m.use[i] = true
+		}
+		for i := range m.v {
+			u, v := (w+edge)*(2*float32(i%cols)/(cols-1)-1), (h+edge)*(2*float32(i/cols)/(rows-1)-1)
+			gx, gy, gz := turn(u, v, 0, cy, sn, cp, sp, cr, sr)
+			m.v[i] = vertex{x: tx + gx, y: ty + gy, z: tz + gz}
+		}
+		nx, ny, nz := turn(0, 0, -1, cy, sn, cp, sp, cr, sr)
+		x.glow(&m, clothTex, func(int) (float32, float32, float32) { return nx, ny, nz })
+	}
 	x.drawHands(func(px, py, pz float32) (float32, float32, float32) {
 		px, py, pz = turn(px, py, pz, cy, sn, cp, sp, cr, sr)
 		return tx + px, ty + py, tz + pz

@@ -30,6 +30,7 @@ type canvas struct {
 	pix    []byte
 	depth  []float32 // 1/z, larger is nearer
 	f      float32   // focal length, pixels
+	adds   bool      // light to what is there, in place of painting
 }
 
 // draw projects and paints a mesh.
@@ -80,6 +81,10 @@ func (c *canvas) triangle(p, q, s *vertex, t *texture) {
 		return (d1*(y2-y0) - d2*(y1-y0)) * inv, (d2*(x1-x0) - d1*(x2-x0)) * inv
 	}
 	const one = 1 << 16
+	near := float32(1)
+	if c.adds {
+		near = 0.998 // the same surface
+	}
 	ux, uy := grad(p.u, q.u, s.u)
 	vx, vy := grad(p.v, q.v, s.v)
 	zx, zy := grad(p.pz, q.pz, s.pz)
@@ -123,7 +128,7 @@ func (c *canvas) triangle(p, q, s *vertex, t *texture) {
 		out := c.pix[y*c.stride+3*left:]
 		depth := c.depth[y*c.w+left : y*c.w+right+1]
 		for i := range depth {
-			if z >= depth[i] {
+			if z >= depth[i]*near {
 				cu, cv := max(0, min(u, maxU)), max(0, min(v, maxV))
 				o := 4 * (int(cv>>16)*t.w + int(cu>>16))
 				a := t.pix[o : o+8 : o+8]
@@ -134,7 +139,11 @@ func (c *canvas) triangle(p, q, s *vertex, t *texture) {
 				w01 := wx<<8 - w11
 				w00 := 1<<16 - wx<<8 - wy<<8 + w11
 				alpha := (w00*uint32(a[3]) + w01*uint32(a[7]) + w10*uint32(b[3]) + w11*uint32(b[7])) >> 16
-				if alpha > 8 {
+				if c.adds {
+					if p := out[3*i : 3*i+3 : 3*i+3]; alpha > 127 {
+						p[0], p[1], p[2] = plus(p[0], lr), plus(p[1], lg), plus(p[2], lb)
+					}
+				} else if alpha > 8 {
 					r := shade((w00*uint32(a[0])+w01*uint32(a[4])+w10*uint32(b[0])+w11*uint32(b[4]))>>8, lr)
 					g := shade((w00*uint32(a[1])+w01*uint32(a[5])+w10*uint32(b[1])+w11*uint32(b[5]))>>8, lg)
 					bl := shade((w00*uint32(a[2])+w01*uint32(a[6])+w10*uint32(b[2])+w11*uint32(b[6]))>>8, lb)

@@ -70,6 +70,7 @@ type Scene struct {
 	screen   Light   // as it shines now
 	page     Light   // as it was asked for
 	from     Light   // what it glides from
+	spots    []Spot  // that are mirrored
 	hall     float64 // brightness of the hall, 1 is usual
 	since    time.Duration
 	now      time.Duration // of the last picture
@@ -115,7 +116,10 @@ type Subject struct {
 	hands []Hand
 	worn  []Item
 	flat  *mesh
-	held  local // of the sheet as it is held now
+	gloss float64
+	lobe  float64
+	norms [][3]float32 // of the mesh, where it is glossy
+	held  local        // of the sheet as it is held now
 	mesh  mesh
 	place Place
 	phase [6]float64 // of breathing and sway
@@ -297,10 +301,12 @@ func (s *Scene) Render(at time.Duration, dst *hal.Frame) {
 		case x.print != nil:
 			x.pose(at)
 			s.canvas.draw(&x.mesh, x.print.tex)
+			x.glow(&x.mesh, x.print.tex, x.normal)
 			x.grip()
 		case x.body != nil:
 			x.pose(at)
 			s.canvas.draw(&x.mesh, x.body.tex)
+			x.glow(&x.mesh, x.body.tex, x.normal)
 			fallthrough
 		default:
 			sx, sy, sz, _, _, _ := x.sway(at)
@@ -391,6 +397,9 @@ func (x *Subject) sway(at time.Duration) (dx, dy, dz, yaw, pitch, roll float64) 
 
 // pose puts the mesh where the subject is.
 func (x *Subject) pose(at time.Duration) {
+	if x.glossy() && x.norms == nil {
+		x.norms = make([][3]float32, len(x.mesh.v))
+	}
 	sx, sy, sz, syaw, spitch, sroll := x.sway(at)
 	yaw, pitch, roll := rad(x.yaw+syaw), rad(x.pitch+spitch), rad(sroll)
 	ox, oy, oz := x.place.X+sx, -x.place.Height+sy, x.place.Distance+sz
@@ -417,7 +426,15 @@ func (x *Subject) pose(at time.Duration) {
 		nx, ny, nz = r.nx+t*(nx-r.nx), r.ny+t*(ny-r.ny), r.nz+t*(nz-r.nz)
 		v.u, v.v = r.u, r.v
 		x.scene.shine(v, nx, ny, nz, r.nz)
+		if x.norms != nil {
+			x.norms[i] = [3]float32{nx, ny, nz}
+		}
 	}
+}
+
+func (x *Subject) normal(i int) (nx, ny, nz float32) {
+	n := x.norms[i]
+	return n[0], n[1], n[2]
 }
 
 // turn rotates by yaw about the upright axis, pitch and roll.
@@ -460,6 +477,11 @@ func (x *Subject) poseSheet(ox, oy, oz, yaw, pitch, roll float64) {
 		*v = q
 		v.x, v.y, v.z = float32(ox)+hx, float32(oy)+hy, float32(oz)+hz
 		nx, ny, nz := turn(0, 0, -1, cyw, syw, cp, sp, cr, sr)
+		if x.norms != nil {
+			sin, cos := math.Sincos(float64(i%p.cols)/sheetCells*p.bend*math.Pi - p.bend*math.Pi/2)
+			bx, by, bz := turn(float32(sin), 0, float32(-cos), cyw, syw, cp, sp, cr, sr)
+			x.norms[i] = [3]float32{bx, by, bz}
+		}
 		// Glossy ink: a broad highlight where the sheet mirrors the screen.
 		x.scene.shine(v, nx, ny, nz, -1)
 		d := float32(math.Hypot(float64(v.x), float64(v.y)+60)) / 160

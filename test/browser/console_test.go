@@ -360,7 +360,7 @@ func newLine(t *testing.T) *line {
 			c.Result, c.Reason = verdict.Fail, verdict.FaceMismatch
 		case verdict.CheckPADNIR, verdict.CheckPADDepth, verdict.CheckPADSecondCamera, verdict.CheckMorph:
 			continue // what no policy of this site names
-		case verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADMoire, verdict.CheckPADGrain:
+		case verdict.CheckPADLight, verdict.CheckPADTemporal, verdict.CheckPADEdges, verdict.CheckPADHands, verdict.CheckPADSpecular, verdict.CheckPADMoire, verdict.CheckPADGrain:
 			c.Result, c.Reason = verdict.NotEvaluated, verdict.ReasonNone
 		case verdict.CheckDSRevocation:
 			c.Result, c.Reason = verdict.NotPossible, verdict.CRLStale
