@@ -1,6 +1,7 @@
 package facematch
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
@@ -53,7 +54,7 @@ func TestF08FingersAcrossARim(t *testing.T) {
 		{"bare skin from the rim on down", false, []box{sheet, {100, 320, 220, 720, skin, false}}, pass},
 		{"a spot", false, []box{sheet, {150, 306, 170, 309, skin, false}}, pass},
 	} {
-		img := NewImage(540, 560)
+		img, empty := NewImage(540, 560), []byte(nil)
 		fill := func(b box, dx, dy int) {
 			if b.stays {
 				dx, dy = 0, 0
@@ -74,7 +75,11 @@ func TestF08FingersAcrossARim(t *testing.T) {
 			if c.still {
 				dx, dy = 0, 0
 			}
-			fill(box{0, 0, 540, 560, wall, true}, 0, 0)
+			if empty == nil {
+				fill(box{0, 0, 540, 560, wall, true}, 0, 0)
+				empty = bytes.Clone(img.Pix)
+			}
+			copy(img.Pix, empty)
 			for _, b := range c.boxes {
 				fill(b, dx, dy)
 			}

@@ -10,7 +10,7 @@ import (
 // F-08: a white spot that wanders over a face whose nose does not turn is on something flat; one that stays with the
 // nose, is coloured, or lies where glasses are, is not. Without a spot nothing is said.
 func TestF08SpotsThatWander(t *testing.T) {
-	const eyes = 60.0
+	const eyes = 40.0
 	pass, fail, none := verdict.Pass, verdict.Fail, verdict.NotPossible
 	white, red := [3]byte{250, 250, 248}, [3]byte{250, 120, 100}
 	for _, c := range []struct {
@@ -29,14 +29,14 @@ func TestF08SpotsThatWander(t *testing.T) {
 		{"none", func(int) (x, y, turn float64) { return 9, 9, 0 }, 0.3, white, none},
 	} {
 		var w specular
-		img := NewImage(300, 300)
+		img := NewImage(160, 180)
 		for i := range specFirst + 7 {
 			x, y, turn := 9.0, 9.0, 0.0
 			if i >= specFirst {
 				x, y, turn = c.at(i - specFirst)
 			}
 			for k := range img.W * img.H {
-				px, py := (float64(k%img.W)-150)/eyes, (float64(k/img.W)-110)/eyes
+				px, py := (float64(k%img.W)-80)/eyes, (float64(k/img.W)-60)/eyes
 				p := [3]byte{205, 160, 135}
 				if max(px-x, x-px, py-y, y-py) < c.size {
 					p = c.colour
@@ -45,14 +45,14 @@ func TestF08SpotsThatWander(t *testing.T) {
 			}
 			var pts [68]Point
 			for k := range pts {
-				pts[k] = Point{150, 110}
+				pts[k] = Point{80, 60}
 			}
 			for _, k := range [4]int{37, 38, 40, 41} {
 				pts[k].X -= eyes / 2
 				pts[k+6].X += eyes / 2
 			}
 			// A nose that stands out turns by its offset.
-			pts[30] = Point{150 + eyes*noseRelief*math.Sin(turn*math.Pi/180), 150}
+			pts[30] = Point{80 + eyes*noseRelief*math.Sin(turn*math.Pi/180), 90}
 			w.look(img, &pts)
 		}
 		if score, _, got := w.judge(); got != c.want {
