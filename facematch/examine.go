@@ -47,9 +47,11 @@ func (e *Engine) Examine(img *Image, withLive bool) (x Examination, err error) {
 		x.Portrait, x.Probe = NoFaceFound, NoFaceFound
 		return x, nil
 	}
+	loading := time.Now()
 	if err := e.complete(); err != nil {
 		return x, err
 	}
+	start = start.Add(time.Since(loading)) // the models' start is no part of a picture's time
 	best := central(found, img)
 	for i, d := range found {
 		if i != best && d.Side >= ghostPart*found[best].Side {
