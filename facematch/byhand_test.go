@@ -380,3 +380,42 @@ func TestF08FilmsByHand(t *testing.T) {
 		}
 	}
 }
+
+// F-08: five pictures, two of them of a turn to one side, are enough: of a head they pass, of a photo they are refused.
+// The gate's policy, whose dot goes to both sides, evaluates no such film.
+func TestF08FilmsOfFewPictures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: draws films: left out of the short run")
+	}
+	e := engine(t)
+	for i, who := range faces.Names() {
+		for _, x := range []struct {
+			head, gate bool
+			want       verdict.Result
+		}{{true, false, verdict.Pass}, {true, true, verdict.NotPossible}, {false, false, verdict.Fail}} {
+			c := byHand{w: 480, h: 360, focal: 1.2, size: 0.5, yaw: 18, oneSided: true, step: 5, noise: 2, quality: 85, frames: 5}
+			rnd := rand.New(rand.NewPCG(uint64(i), 3))
+			r := facematch.NewRecording(e, facematch.DefaultParams(verdict.DefaultMatch), x.gate)
+			add := func(k int, m *facematch.Image) {
+				if err := r.Add(m, time.Duration(k)*time.Second); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if x.head {
+				c.head(t, who, 700, rnd, add)
+			} else {
+				photo := photoOf(t, who)
+				for k := range c.frames {
+					add(k, c.picture(t, photo, k, rnd))
+				}
+			}
+			j := r.Judge(nil)
+			r.Close()
+			got := checkOf(j.Checks, verdict.CheckPADPlanarity)
+			t.Logf("%-10s head %-5v gate %-5v planarity %.4f %s, turned %v", who, x.head, x.gate, got.Score, got.Result, j.Turned)
+			if got.Result != x.want {
+				t.Errorf("%s, head %v, gate %v: planarity %s, want %s", who, x.head, x.gate, got.Result, x.want)
+			}
+		}
+	}
+}

@@ -14,6 +14,7 @@ const (
 	texturePicks   = 8     // pictures, nearest to frontal, whose texture and template are looked at
 	maxLeanDegrees = 20.0  // of roll; beyond it a picture is no frontal one
 	leastFrontal   = 2     // pictures; a film is asked for nothing and may show few
+	leastTurned    = 2     // pictures of a turn, where pixels show a head
 	filmViews      = 64    // pictures that pixels are followed into
 	filmBases      = 3     // from so many
 	filmYaw        = 40.0  // degrees of a turn that counts: a film may show few between
@@ -364,6 +365,12 @@ func (r *Recording) planarity(front []int, j *Judgement) (float64, verdict.Resul
 		if n := len(heads[side]); turns[side] >= 2*r.p.Turn && n >= 2*sideFrames {
 			halves := [2][]relief{heads[side][:n/2], heads[side][n/2:]}
 			score, res = judgePlanarity(&r.p, &base, &halves, new(held), new(held), r.focal, &r.depth)
+		}
+	}
+	if turned := slices.Concat(heads[0], heads[1]); res == verdict.NotPossible && !r.gate && len(turned) >= leastTurned && r.depth.head() {
+		// A film of few pictures: two of a turn to any side serve where pixels show a head, too.
+		if residual, part := medians(turned); part >= r.p.Relief && residual >= r.p.Planarity {
+			return residual, verdict.Pass
 		}
 	}
 	if res != verdict.NotPossible || len(heads[0])+len(heads[1]) >= moveFrames {

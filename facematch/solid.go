@@ -14,8 +14,9 @@ const (
 	mostViews    = 32    // of a capture, that are looked at
 	// Parts of the change of shape. Heads of the simulated camera leave more than 0.60 beside a plane and 0.26 beside a
 	// bent sheet, sheets less than 0.35 and 0.19.
-	flatPart = 0.45
-	bentPart = 0.22
+	flatPart  = 0.45
+	bentPart  = 0.22
+	solidHead = 1.15 // times both, from which it is a head
 	// What following is wrong by shows in the fit of fewer terms than in that of a free relief.
 	freePlane = 1.35
 	freeRuled = 1.2
@@ -91,6 +92,12 @@ func (s *solid) sheet() (part float64, is bool) {
 	}
 	part = math.Min(math.Sqrt(s.plane/s.similar)/flatPart, math.Sqrt(s.bent/s.similar)/bentPart)
 	return part, part < 1
+}
+
+// head tells whether what was seen is neither a flat nor a bent sheet by far.
+func (s *solid) head() bool {
+	part, sheet := s.sheet()
+	return !sheet && part >= solidHead
 }
 
 // view follows the patches of a into b and fits the four models to where they went.
