@@ -264,9 +264,9 @@ func (a tone) skin() bool {
 }
 
 // judge is the part of the pictures in which fingers cross a line that moves, of the side that shows most. Where no
-// line moves, nothing is held that could be seen: not evaluated.
+// line moves, nothing is held that could be seen: not evaluated, which is what a traveller is without anything in hand.
 func (w *hands) judge() (score, threshold float64, r verdict.Result) {
-	r = verdict.NotPossible
+	r = verdict.NotEvaluated
 	for k := range w.at {
 		shows, held := 0, 0
 		for p := range w.pics {
@@ -291,7 +291,7 @@ func (w *hands) judge() (score, threshold float64, r verdict.Result) {
 		switch {
 		case held >= handTwice && part >= handPart0:
 			r = verdict.Fail
-		case r == verdict.NotPossible:
+		case r == verdict.NotEvaluated:
 			r = verdict.Pass
 		}
 	}

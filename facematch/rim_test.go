@@ -31,7 +31,7 @@ func TestF08FingersAcrossARim(t *testing.T) {
 	for i := range noise {
 		noise[i] = int8(rnd.IntN(5) - 2)
 	}
-	pass, fail, none := verdict.Pass, verdict.Fail, verdict.NotPossible
+	pass, fail, none := verdict.Pass, verdict.Fail, verdict.NotEvaluated
 	for _, c := range []struct {
 		name  string
 		still bool

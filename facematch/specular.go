@@ -120,7 +120,7 @@ func (w *specular) level() {
 // judge is how fast spots wander over the face, eye distances a degree of the nose: the upper decile of all pairs.
 func (w *specular) judge() (score, threshold float64, r verdict.Result) {
 	if w.seen < specSeen {
-		return 0, specSpeed, verdict.NotPossible
+		return 0, specSpeed, verdict.NotEvaluated // nothing is mirrored, as in most captures
 	}
 	var v []float64
 	for i, a := range w.spots[:w.seen] {

@@ -11,7 +11,7 @@ import (
 // nose, is coloured, or lies where glasses are, is not. Without a spot nothing is said.
 func TestF08SpotsThatWander(t *testing.T) {
 	const eyes = 40.0
-	pass, fail, none := verdict.Pass, verdict.Fail, verdict.NotPossible
+	pass, fail, none := verdict.Pass, verdict.Fail, verdict.NotEvaluated
 	white, red := [3]byte{250, 250, 248}, [3]byte{250, 120, 100}
 	for _, c := range []struct {
 		name   string
