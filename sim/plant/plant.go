@@ -305,6 +305,21 @@ func (p *Plant) Set(name string, high bool) {
 	p.set(p.out(name), high)
 }
 
+// Level is what an output line is driven to.
+type Level struct {
+	Name string
+	High bool
+}
+
+// SetAll drives several output lines at the same instant, in their order.
+func (p *Plant) SetAll(levels []Level) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range levels {
+		p.set(p.out(l.Name), l.High)
+	}
+}
+
 func (p *Plant) set(o *output, high bool) {
 	if o.high == high {
 		return

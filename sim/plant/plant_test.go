@@ -221,8 +221,16 @@ func TestPlantProperties(t *testing.T) {
 
 // A controller that dies lets all outputs fall in one instant: a plant that moves meanwhile never sees both
 // locks free before the release falls too (P-03). It stands still while orders are given: how long a pulse is, is
-// nothing that a goroutine may decide.
+// nothing that a goroutine may decide. What somebody who looks at the lines finds changed is one instant, too.
 func TestP03PowerLossIsOneInstant(t *testing.T) {
+	t.Run("dead", func(t *testing.T) { fallTogether(t, (*Plant).AllLow) })
+	t.Run("looked at", func(t *testing.T) {
+		fallTogether(t, func(p *Plant) { p.SetAll([]Level{{"entry_lock", false}, {"exit_lock", false}, {OutRelease, false}}) })
+	})
+}
+
+func fallTogether(t *testing.T, fall func(*Plant)) {
+	t.Helper()
 	p := New(Default())
 	end := make(chan struct{})
 	var ordering sync.RWMutex
@@ -257,7 +265,7 @@ func TestP03PowerLossIsOneInstant(t *testing.T) {
 		if err := p.Wait(t.Context(), func(v View) bool { return v.Closed("entry") && v.Closed("exit") }); err != nil {
 			t.Fatal(err)
 		}
-		p.AllLow()
+		fall(p)
 		if err := p.Wait(t.Context(), func(v View) bool { return v.Released && v.Entry > openMM && v.Exit > openMM }); err != nil {
 			t.Fatal(err)
 		}

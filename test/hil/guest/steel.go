@@ -190,7 +190,11 @@ func steelMain(args []string) error {
 	fmt.Println("READY")
 	unsafe, crossed := 0, 0
 	said := false
+	var changed []plant.Level
 	for tick := time.NewTicker(poll); ; <-tick.C {
+		// What one look finds changed is one instant for the steel: lines that fall together are read one after the other,
+		// the release, which is the last by its name, after the locks (P-03).
+		changed = changed[:0]
 		var b [4]byte
 		for i := range outs {
 			o := &outs[i]
@@ -216,8 +220,9 @@ func steelMain(args []string) error {
 			if o.name == plant.OutSounder && high {
 				fmt.Println("SOUNDED")
 			}
-			p.Set(o.name, high)
+			changed = append(changed, plant.Level{Name: o.name, High: high})
 		}
+		p.SetAll(changed)
 		v := p.Violations()
 		for ; unsafe < len(v); unsafe++ {
 			fmt.Println("UNSAFE", v[unsafe].At, v[unsafe].What)
