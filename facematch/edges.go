@@ -217,5 +217,5 @@ func still(at *[edgePictures][edgeLines]float32, n *[edgePictures]uint8, pics in
 	return float64(seen) >= edgeOften*float64(pics)
 }
 
-// forget begins anew.
-func (w *edges) forget() { w.pics = 0 }
+// forget overwrites what was noted and begins anew.
+func (w *edges) forget() { *w = edges{} }

@@ -55,7 +55,7 @@ func TestF06GraphValues(t *testing.T) {
 // F-06, C-10: an engine for photographs loads what it needs when it needs it, and nothing that fails its self-test.
 func TestF06StillsLoadLate(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs models: left out of the short run")
+		t.Skip("SKIP: runs models: left out of the short run")
 	}
 	dir := packDir(t)
 	open := func() *Engine {

@@ -165,9 +165,7 @@ type follower struct {
 // wipe overwrites what is of a face.
 func (f *follower) wipe() { *f = follower{} }
 
-// homography of a plane, between crops: coordinates are of the middle, in halves of a side.
-type homography [8]float64
-
+// apply is for one between crops: its coordinates are of the middle, in halves of a side.
 func (h *homography) apply(x, y float64) (float64, float64) {
 	const c = cropSide / 2
 	x, y = x/c-1, y/c-1
@@ -175,37 +173,14 @@ func (h *homography) apply(x, y float64) (float64, float64) {
 	return c + (h[0]*x+h[1]*y+h[2])*w, c + (h[3]*x+h[4]*y+h[5])*w
 }
 
-// between fits it to the face points of two crops, as fitHomography does.
+// between fits it to the face points of two crops.
 func (h *homography) between(from, to *[68]Point) bool {
 	const c = cropSide / 2
-	var weight [68]float64
-	for i := range weight {
-		weight[i] = 1
+	var pairs [68][4]float64
+	for i := range from {
+		pairs[i] = [4]float64{from[i].X/c - 1, from[i].Y/c - 1, to[i].X/c - 1, to[i].Y/c - 1}
 	}
-	for range 3 {
-		var m [8][9]float64
-		for i := range from {
-			x, y, u, v := from[i].X/c-1, from[i].Y/c-1, to[i].X/c-1, to[i].Y/c-1
-			for _, r := range [2][9]float64{{x, y, 1, 0, 0, 0, -u * x, -u * y, u}, {0, 0, 0, x, y, 1, -v * x, -v * y, v}} {
-				for a := range 8 {
-					for b := range 9 {
-						m[a][b] += weight[i] * r[a] * r[b]
-					}
-				}
-			}
-		}
-		if !solve8(&m, (*[8]float64)(h)) {
-			return false
-		}
-		for i := range from {
-			w := h[6]*(from[i].X/c-1) + h[7]*(from[i].Y/c-1) + 1
-			if !(w > 0.3 && w < 3) {
-				return false
-			}
-			weight[i] = 1 / (w * w)
-		}
-	}
-	return true
+	return h.fit(&pairs, 0.3, 3)
 }
 
 // follow finds where the patches of a are in b.

@@ -58,23 +58,42 @@ func fitHomography(from, to *[68]Point) (residual, perspective float64, ok bool)
 	if !ok1 || !ok2 {
 		return 0, 0, false
 	}
-	// Eight unknowns, h33 = 1, normal equations of the direct linear transform; two rounds of
-	// reweighting turn the algebraic into the geometric distance.
-	var h [8]float64
-	weight := [68]float64{}
+	var pairs [68][4]float64
+	for i := range from {
+		p := &pairs[i]
+		p[0], p[1] = nf.apply(from[i])
+		p[2], p[3] = nt.apply(to[i])
+	}
+	var h homography
+	if !h.fit(&pairs, 0.1, math.Inf(1)) {
+		return 0, 0, false
+	}
+	var sum float64
+	for i := range from {
+		x, y, u, v := pairs[i][0], pairs[i][1], pairs[i][2], pairs[i][3]
+		w := h[6]*x + h[7]*y + 1
+		du, dv := (h[0]*x+h[1]*y+h[2])/w-u, (h[3]*x+h[4]*y+h[5])/w-v
+		sum += du*du + dv*dv
+	}
+	return math.Sqrt(sum/68) * nt.scale / nt.eyes, h[6] / nf.scale, true
+}
+
+// homography of a plane, its last element 1.
+type homography [8]float64
+
+// fit fits it to pairs (x, y) to (u, v), whose coordinates are of the order of one: normal equations of the direct linear
+// transform; two rounds of reweighting turn the algebraic into the geometric distance. It is false where a point's
+// depth, 1 for the origin, is not between least and most.
+func (h *homography) fit(pairs *[68][4]float64, least, most float64) bool {
+	var weight [68]float64
 	for i := range weight {
 		weight[i] = 1
 	}
 	for range 3 {
 		var m [8][9]float64
-		for i := range from {
-			x, y := nf.apply(from[i])
-			u, v := nt.apply(to[i])
-			rows := [2][9]float64{
-				{x, y, 1, 0, 0, 0, -u * x, -u * y, u},
-				{0, 0, 0, x, y, 1, -v * x, -v * y, v},
-			}
-			for _, r := range rows {
+		for i, p := range pairs {
+			x, y, u, v := p[0], p[1], p[2], p[3]
+			for _, r := range [2][9]float64{{x, y, 1, 0, 0, 0, -u * x, -u * y, u}, {0, 0, 0, x, y, 1, -v * x, -v * y, v}} {
 				for a := range 8 {
 					for b := range 9 {
 						m[a][b] += weight[i] * r[a] * r[b]
@@ -82,27 +101,18 @@ func fitHomography(from, to *[68]Point) (residual, perspective float64, ok bool)
 				}
 			}
 		}
-		if !solve8(&m, &h) {
-			return 0, 0, false
+		if !solve8(&m, (*[8]float64)(h)) {
+			return false
 		}
-		for i := range from {
-			x, y := nf.apply(from[i])
-			w := h[6]*x + h[7]*y + 1
-			if math.Abs(w) < 0.1 {
-				return 0, 0, false
+		for i, p := range pairs {
+			w := h[6]*p[0] + h[7]*p[1] + 1
+			if !(w > least && w < most) {
+				return false
 			}
 			weight[i] = 1 / (w * w)
 		}
 	}
-	var sum float64
-	for i := range from {
-		x, y := nf.apply(from[i])
-		u, v := nt.apply(to[i])
-		w := h[6]*x + h[7]*y + 1
-		du, dv := (h[0]*x+h[1]*y+h[2])/w-u, (h[3]*x+h[4]*y+h[5])/w-v
-		sum += du*du + dv*dv
-	}
-	return math.Sqrt(sum/68) * nt.scale / nt.eyes, h[6] / nf.scale, true
+	return true
 }
 
 // normalised coordinates keep the equations well conditioned.

@@ -31,7 +31,7 @@ func PartsOf(r *Recording) (views int, plane, bent float64) {
 func SharedEngine(tb testing.TB) *Engine {
 	tb.Helper()
 	if testing.Short() {
-		tb.Skip("runs models: left out of the short run")
+		tb.Skip("SKIP: runs models: left out of the short run")
 	}
 	modelDir(tb)
 	shared.engine.Do(func() {

@@ -34,7 +34,7 @@ import (
 func TestC10HostileFiles(t *testing.T) {
 	dir := os.Getenv("EGATE_HOSTILE")
 	if dir == "" {
-		t.Skip("ninety files of up to 16 million pixels: EGATE_HOSTILE=1 asks for them")
+		t.Skip("SKIP: ninety files of up to 16 million pixels: EGATE_HOSTILE=1 asks for them")
 	}
 	models, err := filepath.Abs(testModels(t))
 	if err != nil {
